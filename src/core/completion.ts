@@ -1,0 +1,200 @@
+/** How what a runner gave becomes an outcome, an entry of a batch, and an event. Pure. */
+import { joinStatus } from './batch.js'
+import { isLiveWord, type EndCause, type StopCause, type TerminalWord } from './delegation.js'
+import type {
+  AsyncDelegationEvent,
+  BatchEvent,
+  ChildResult,
+  ErrorDetail,
+  EventRoute,
+  SingleEvent,
+} from './event.js'
+import { isJsonObject, type Json, type JsonObject } from './json.js'
+
+/** How one child ended. `fields` is what its runner returned, in plain data. */
+export interface ChildOutcome {
+  readonly status: string
+  readonly cause: EndCause
+  readonly fields: JsonObject
+  readonly error: string | null
+  readonly detail: ErrorDetail | null
+}
+
+/** The stop that was asked of a child before it ended, if any. */
+export interface StopRequest {
+  readonly cause: StopCause
+  readonly reason: string
+}
+
+/**
+ * R21: no status means `completed`, any other word is delivered as it is. R22: a word that means "still going on" is
+ * an `error`. A runner that was stopped can only say `interrupted`; the runtime knows why, and says that (P9).
+ */
+export function outcomeOfResult(fields: JsonObject, stop: StopRequest | null): ChildOutcome {
+  const error = text(fields['error'])
+  const said = fields['status']
+  const base = { fields, detail: null, cause: 'returned' } as const
+  if (said === undefined || said === null || said === '') return { ...base, status: 'completed', error }
+  if (typeof said !== 'string' || isLiveWord(said)) {
+    const word = typeof said === 'string' ? said : typeof said
+    return { ...base, status: 'error', error: error ?? `the runner returned the live status ${JSON.stringify(word)}` }
+  }
+  return { ...base, status: said === 'interrupted' && stop !== null ? stop.cause : said, error }
+}
+
+/** R23: `<Type>: <message>`. Whoever unwinds by throwing after a stop was stopped, and did not fail. */
+export function outcomeOfError(detail: ErrorDetail, cause: 'threw' | 'lost', stop: StopRequest | null): ChildOutcome {
+  if (stop !== null) return stoppedOutcome(stop, detail)
+  return { status: 'error', cause, fields: {}, error: `${detail.name}: ${detail.message}`, detail: told(detail) }
+}
+
+/** The child ended because it was stopped, before it returned anything. */
+export function stoppedOutcome(stop: StopRequest, detail: ErrorDetail | null = null): ChildOutcome {
+  const status: TerminalWord = stop.cause
+  return {
+    status,
+    cause: stop.cause,
+    fields: { exit_reason: status },
+    error: stop.reason,
+    detail: detail === null ? null : told(detail),
+  }
+}
+
+/** Name and message stand in `error` already; the detail is worth sending when there is more. */
+function told(detail: ErrorDetail): ErrorDetail | null {
+  return detail.code === undefined && detail.cause === undefined ? null : detail
+}
+
+/** What is known of a unit when it ends. */
+export interface UnitFacts {
+  readonly delegationId: string
+  readonly route: EventRoute
+  readonly goal: string
+  readonly context: string | null
+  readonly toolsets: readonly string[] | null
+  readonly role: string
+  readonly model: string | null
+  readonly dispatchedAt: number
+  readonly completedAt: number
+  /** Measured, two decimals. */
+  readonly durationSeconds: number
+  readonly metadata: JsonObject | null
+  readonly liveTranscripts: Readonly<Record<string, string>> | null
+}
+
+/** Fields of ours that travel beside Hermes' own when the runner gave them. */
+const additiveFields = ['usage', 'truncated', 'summary_truncated', 'summary_full_path'] as const
+
+/** Spec 1.7: exactly Hermes' sixteen fields, and our additive ones where they are not empty. */
+export function singleEvent(facts: UnitFacts, { status, fields, error, detail }: ChildOutcome): SingleEvent {
+  const additive = additiveFields.filter((name) => fields[name] !== undefined && fields[name] !== null)
+  return {
+    ...commonFields(facts),
+    model: text(fields['model']) || facts.model,
+    status,
+    summary: text(fields['summary']),
+    error,
+    api_calls: numberOr(fields['api_calls'], 0),
+    duration_seconds: numberOr(fields['duration_seconds'], facts.durationSeconds),
+    exit_reason: text(fields['exit_reason']),
+    ...(detail !== null && { error_detail: detail }),
+    ...Object.fromEntries(additive.map((name) => [name, fields[name]])),
+  }
+}
+
+/** R37: Hermes' sixteen fields of a batch. `status` is R35's, unless the whole unit ended by a cause of its own. */
+export function batchEvent(
+  facts: UnitFacts,
+  goals: readonly string[],
+  joined: {
+    readonly results: readonly ChildResult[]
+    readonly error: string | null
+    readonly totalDurationSeconds: number | null
+    readonly status?: string
+    readonly detail?: ErrorDetail | null
+  },
+): BatchEvent {
+  const { results, error, totalDurationSeconds, detail } = joined
+  return {
+    ...commonFields(facts),
+    model: facts.model,
+    goals,
+    is_batch: true,
+    status: joined.status ?? joinStatus(results),
+    results,
+    error,
+    total_duration_seconds: totalDurationSeconds,
+    ...(detail && { error_detail: detail }),
+  }
+}
+
+function commonFields(facts: UnitFacts) {
+  const { delegationId, route, goal, context, toolsets, role, dispatchedAt, completedAt } = facts
+  return {
+    type: 'async_delegation',
+    delegation_id: delegationId,
+    event_id: delegationId,
+    ...route,
+    goal,
+    context,
+    toolsets,
+    role,
+    dispatched_at: dispatchedAt,
+    completed_at: completedAt,
+    ...(facts.metadata !== null && { metadata: facts.metadata }),
+    ...(facts.liveTranscripts !== null && { live_transcripts: facts.liveTranscripts }),
+  } as const
+}
+
+/** Spec 4.6: a child's entry in `results`. What the runner added of its own stays. */
+export function childEntry(
+  index: number,
+  outcome: ChildOutcome,
+  known: { readonly model: string | null; readonly durationSeconds: number; readonly transcript: string | null },
+): ChildResult {
+  const { fields, status, error, detail } = outcome
+  return {
+    ...fields,
+    task_index: index,
+    status,
+    summary: text(fields['summary']),
+    api_calls: numberOr(fields['api_calls'], 0),
+    duration_seconds: numberOr(fields['duration_seconds'], known.durationSeconds),
+    model: text(fields['model']) || known.model,
+    exit_reason: text(fields['exit_reason']),
+    error,
+    ...(detail !== null && { error_detail: detail }),
+    ...(known.transcript !== null && { live_transcript: known.transcript }),
+  }
+}
+
+/** The whole-batch form (R31): what its one function returned, entries verbatim. */
+export function wholeBatch(fields: JsonObject): {
+  readonly results: readonly ChildResult[]
+  readonly error: string | null
+  readonly totalDurationSeconds: number | null
+} {
+  const { results, error, total_duration_seconds: total } = fields
+  const entries = Array.isArray(results) ? (results as readonly Json[]).filter(isJsonObject) : []
+  return {
+    results: entries as readonly ChildResult[],
+    error: text(error),
+    totalDurationSeconds: typeof total === 'number' ? total : null,
+  }
+}
+
+/** True for an event of a batch (spec 3.3: also where only its results tell). */
+export function isBatchEvent(event: AsyncDelegationEvent): event is BatchEvent {
+  return event.is_batch === true
+}
+
+function text(value: Json | undefined): string | null {
+  if (value === undefined || value === null) return null
+  return typeof value === 'string' ? value : JSON.stringify(value)
+}
+
+/** `missing` only when the key is absent: a null that was given is delivered (spec 1.7). */
+function numberOr(value: Json | undefined, missing: number): number | null {
+  if (value === undefined) return missing
+  return typeof value === 'number' ? value : null
+}

@@ -1,0 +1,64 @@
+/**
+ * The error catalogue. Callers test `code`, never the message (docs/errors.md explains each; a test holds the two
+ * together). A refusal is data and a child's failure is an event: neither is ever thrown.
+ */
+const messages = {
+  CLOSED: 'the delegator is closed and takes no new work',
+  GOAL_MISSING: 'a delegation needs a goal',
+  GOAL_BLANK: 'a goal must say something',
+  GOAL_TOO_LONG: 'the goal is over its bound',
+  GOALS_NOT_A_LIST: 'goals must be a list of strings',
+  GOALS_EMPTY: 'a batch whose children run one by one needs at least one goal',
+  TASKS_NOT_A_LIST: 'tasks must be a list of objects with a goal',
+  CONTEXT_TOO_LONG: 'the context is over its bound',
+  OPTION_INVALID: 'an option of the call is out of its range',
+  RUNNER_MISSING: 'no runner was given and none is configured as the default',
+  RUNNER_UNKNOWN: 'no runner of that name is configured',
+  RUNNER_INVALID: 'a runner is a reference, the name of a configured runner, or a function',
+  UNKNOWN_DELEGATION: 'no delegation of that id is known',
+  WAIT_TIMEOUT: 'the delegation had not ended in the time given',
+  LEDGER_CLOSED: 'the ledger is closed',
+  LEDGER_DUPLICATE: 'an event of that id is in the ledger already',
+  LEDGER_UNKNOWN_OWNER: 'no owner of that id has joined the ledger',
+  CONFIG_UNREADABLE: 'the configuration cannot be read',
+  CONFIG_INVALID: 'the configuration is not valid',
+} as const
+
+/** One of the catalogue's codes. */
+export type ErrorCode = keyof typeof messages
+
+/** Every code of the catalogue, for the test that holds it to its page. */
+export const errorCodes: readonly string[] = Object.keys(messages)
+
+/** The caller asked for what cannot be done. `detail` names the thing, the limit and the value. */
+export class DelegationError extends Error {
+  override readonly name = 'DelegationError'
+  readonly code: ErrorCode
+  readonly detail: Readonly<Record<string, unknown>>
+
+  constructor(code: ErrorCode, detail: Readonly<Record<string, unknown>> = {}, cause?: unknown) {
+    super(describe(code, detail), cause === undefined ? undefined : { cause })
+    this.code = code
+    this.detail = detail
+  }
+}
+
+function describe(code: ErrorCode, detail: Readonly<Record<string, unknown>>): string {
+  const facts = Object.entries(detail).map(([key, value]) => `${key}: ${String(value)}`)
+  return facts.length === 0 ? messages[code] : `${messages[code]} (${facts.join(', ')})`
+}
+
+/** A bug of ours. The runtime reports it as a `fault` and goes on where it can; it never ends the host. */
+export class InvariantError extends Error {
+  override readonly name = 'InvariantError'
+}
+
+/** @throws {InvariantError} with `claim` in it, when the claim does not hold. */
+export function assert(condition: boolean, claim: string): asserts condition {
+  if (!condition) throw new InvariantError(`broken invariant: ${claim}`)
+}
+
+/** For the end of a `switch` over a union: a case that was forgotten does not compile. */
+export function assertNever(value: never): never {
+  throw new InvariantError(`unexpected case: ${JSON.stringify(value)}`)
+}

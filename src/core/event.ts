@@ -1,0 +1,84 @@
+import type { JsonObject } from './json.js'
+
+/**
+ * The result of one child of a batch, as the runner gave it (spec 4.6). `task_index` counts from 0 within the
+ * call; every other field may be missing, and a runner may add its own.
+ */
+export interface ChildResult extends JsonObject {
+  readonly task_index: number
+  readonly status?: string
+  readonly summary?: string | null
+  readonly error?: string | null
+  readonly api_calls?: number | null
+  readonly duration_seconds?: number | null
+  readonly model?: string | null
+  readonly exit_reason?: string | null
+  /** Path of the child's complete trace, when one was written. */
+  readonly live_transcript?: string
+}
+
+/** An error as data: the class, the name and the code survive the thread boundary. */
+export interface ErrorDetail extends JsonObject {
+  readonly name: string
+  readonly message: string
+  readonly code?: string | number
+  readonly stack?: string
+  readonly cause?: ErrorDetail
+}
+
+/** Where an event belongs: what a consumer proves ownership by. */
+export interface EventRoute extends JsonObject {
+  /** `''` means the CLI: a host with a single session (R20). */
+  readonly session_key: string
+  readonly parent_session_id?: string
+  readonly origin_ui_session_id?: string
+  readonly origin_session_id?: string
+}
+
+interface CommonFields extends EventRoute {
+  readonly type: 'async_delegation'
+  readonly delegation_id: string
+  readonly goal: string
+  readonly context: string | null
+  readonly toolsets: readonly string[] | null
+  readonly role: string | null
+  readonly model: string | null
+  readonly status: string
+  readonly error: string | null
+  /** Unix seconds, float. */
+  readonly dispatched_at: number | null
+  /** Unix seconds, float. */
+  readonly completed_at: number | null
+  /** The key a consumer de-duplicates by; the final event's equals `delegation_id` (P3). */
+  readonly event_id?: string
+  /** Position in the ledger, increasing; comparable within one ledger only. */
+  readonly seq?: number
+  readonly live_transcripts?: Readonly<Record<string, string>>
+  readonly metadata?: JsonObject
+}
+
+/** The completion of a single delegation: Hermes' sixteen fields (spec 1.7) and our additive ones. */
+export interface SingleEvent extends CommonFields {
+  readonly is_batch?: false
+  readonly summary: string | null
+  readonly api_calls: number | null
+  readonly duration_seconds: number | null
+  readonly exit_reason: string | null
+  readonly error_detail?: ErrorDetail
+  readonly usage?: JsonObject
+  readonly truncated?: boolean
+  readonly summary_truncated?: boolean
+  readonly summary_full_path?: string
+}
+
+/** The completion of a batch: Hermes' sixteen fields (R37) and our additive ones. */
+export interface BatchEvent extends CommonFields {
+  readonly is_batch: true
+  readonly goals: readonly string[]
+  readonly results: readonly ChildResult[]
+  readonly total_duration_seconds?: number | null
+  readonly error_detail?: ErrorDetail
+}
+
+/** What one delegation ends in: stored, sent and rendered as it is (DESIGN 3). */
+export type AsyncDelegationEvent = SingleEvent | BatchEvent

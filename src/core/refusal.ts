@@ -1,0 +1,115 @@
+import type { Json } from './json.js'
+
+/** A unit that holds a slot right now, as a refused caller may see it. */
+export interface SlotHolder {
+  readonly delegation_id: string
+  readonly goal: string
+  readonly running_seconds: number
+}
+
+/** Which limit was met. */
+export type RefusalCode = 'CAPACITY' | 'THREADS' | 'BUDGET' | 'KEY_REUSED'
+
+/** Over what a cap counts: one delegator, one session, or all that share the ledger. */
+export type CapacityScope = 'process' | 'session' | 'ledger'
+
+/** Why a dispatch was not admitted, as data: enough for a caller to decide what to do next. */
+export interface Refusal {
+  readonly code: RefusalCode
+  readonly limit: number
+  readonly inUse: number
+  readonly scope: CapacityScope
+  readonly holders: readonly SlotHolder[]
+  /** The configuration key that raises the limit, or `null` where no setting would have helped. */
+  readonly config_key: string | null
+  readonly retry_hint: string
+}
+
+/** What a refused dispatch returns. Nothing was recorded, started or told (R15). */
+export interface Rejected {
+  readonly status: 'rejected'
+  readonly error: string
+  /** Absent when the work could not be handed over at all (R18): then nothing was full. */
+  readonly refusal?: Refusal
+}
+
+const capacityKey = 'delegation.max_async_children'
+
+/** R16 (single) and R34 (batch), word for word. */
+export function capacityText(limit: number, kind: 'single' | 'batch'): string {
+  const full = `Async delegation capacity reached (${limit} running). Wait for one to finish (its result will re-enter the chat), or`
+  return kind === 'single'
+    ? `${full} run this task synchronously (background=false). Raise ${capacityKey} in config.yaml to allow more concurrent background subagents.`
+    : `${full} raise ${capacityKey} in config.yaml to allow more concurrent background units.`
+}
+
+/** R18: the work could not be handed to its executor; nothing of it is left. */
+export function scheduleFailure(message: string, kind: 'single' | 'batch'): Rejected {
+  return {
+    status: 'rejected',
+    error: `Failed to schedule async delegation${kind === 'batch' ? ' batch' : ''}: ${message}`,
+  }
+}
+
+export interface RefusalFacts {
+  readonly limit: number
+  readonly inUse: number
+  readonly scope: CapacityScope
+  readonly holders: readonly SlotHolder[]
+  readonly kind: 'single' | 'batch'
+}
+
+/** All slots are taken (P1, R14). */
+export function capacityRefusal(facts: RefusalFacts): Rejected {
+  const { limit, inUse, scope, holders, kind } = facts
+  const retry_hint =
+    limit === 0
+      ? `The cap is 0: background delegation is switched off. Raise ${capacityKey}.`
+      : `Wait for one of the holders to end, pass admitWithinMs to wait for a slot, or raise ${capacityKey}.`
+  return {
+    status: 'rejected',
+    error: capacityText(limit, kind),
+    refusal: { code: 'CAPACITY', limit, inUse, scope, holders, config_key: capacityKey, retry_hint },
+  }
+}
+
+/** The unit wants more worker threads than are left (DESIGN 4). */
+export function threadsRefusal(facts: RefusalFacts & { readonly wanted: number }): Rejected {
+  const { limit, inUse, scope, holders, wanted } = facts
+  return {
+    status: 'rejected',
+    error: `The delegation needs ${wanted} worker threads and ${Math.max(0, limit - inUse)} of ${limit} are free. Wait for a running delegation to end, lower max_concurrent_children, or raise delegation.max_threads.`,
+    refusal: {
+      code: 'THREADS',
+      limit,
+      inUse,
+      scope,
+      holders,
+      config_key: 'delegation.max_threads',
+      retry_hint:
+        'Wait for one of the holders to end, or declare placement: shared where a child only waits for I/O.',
+    },
+  }
+}
+
+/** The idempotency key names another dispatch than this one. */
+export function keyReusedRefusal(key: string, holder: SlotHolder, scope: CapacityScope): Rejected {
+  return {
+    status: 'rejected',
+    error: `The idempotency key ${JSON.stringify(key)} was used by ${holder.delegation_id} with other arguments.`,
+    refusal: {
+      code: 'KEY_REUSED',
+      limit: 1,
+      inUse: 1,
+      scope,
+      holders: [holder],
+      config_key: null,
+      retry_hint: 'Use a new key for new work; repeat a call unchanged to get the handle of the first.',
+    },
+  }
+}
+
+/** A refusal is plain data wherever it goes. */
+export function refusalAsJson(refusal: Refusal): Json {
+  return { ...refusal, holders: refusal.holders.map((holder) => ({ ...holder })) }
+}

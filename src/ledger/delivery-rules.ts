@@ -1,0 +1,92 @@
+/**
+ * How a delivery moves, for every ledger alike:
+ *
+ *   pending ──claim──> claimed ──ack──> delivered
+ *      ^                  ├─release, defer, lease ended──> pending, or dead once the attempts are used up
+ *      │                  └─drop──> dropped
+ *      └──reopen── dead, dropped            (and dead, when older than the replay limit)
+ */
+import { backoffSeconds, type BackoffOptions } from '../core/backoff.js'
+import type { Instant } from '../core/clock.js'
+import { assertNever } from '../core/errors.js'
+import type { DeliveryState, Verdict } from './ledger.js'
+
+export interface DeliveryRules {
+  /** Attempts before a completion is `dead` (spec 2.1: 8). */
+  readonly maxAttempts: number
+  /** A completion older than this is `dead` rather than replayed, seconds (spec 2.1: 48 h). */
+  readonly maxAgeSeconds: number
+  readonly backoff: BackoffOptions
+}
+
+/** The part of a delivery that moves. */
+export interface DeliveryStanding {
+  readonly state: DeliveryState
+  readonly attempts: number
+  readonly availableAt: Instant
+  readonly reason: string | null
+  /** When the lease ends; `null` unless claimed. */
+  readonly leasedUntil: Instant | null
+}
+
+/** Pure: what a verdict makes of a claimed delivery. */
+export function afterVerdict(
+  standing: DeliveryStanding,
+  verdict: Verdict,
+  now: Instant,
+  rules: DeliveryRules,
+  random: () => number,
+): DeliveryStanding {
+  switch (verdict.kind) {
+    case 'ack':
+      return { ...standing, state: 'delivered', reason: null, leasedUntil: null }
+    case 'renew':
+      return { ...standing, leasedUntil: now + verdict.leaseSeconds }
+    case 'release':
+      return afterFailure(standing, verdict.error, now, rules, random)
+    case 'defer':
+      return { ...standing, state: 'pending', availableAt: now + verdict.forSeconds, leasedUntil: null }
+    case 'drop':
+      return { ...standing, state: 'dropped', reason: verdict.reason, leasedUntil: null }
+    default:
+      return assertNever(verdict)
+  }
+}
+
+/** Pure: one attempt is spent; the last one makes it `dead`, for an operator to see. */
+export function afterFailure(
+  standing: DeliveryStanding,
+  error: string,
+  now: Instant,
+  rules: DeliveryRules,
+  random: () => number,
+): DeliveryStanding {
+  const attempts = standing.attempts + 1
+  if (attempts >= rules.maxAttempts)
+    return { ...standing, state: 'dead', attempts, reason: error, leasedUntil: null }
+  const availableAt = now + backoffSeconds(attempts, rules.backoff, random)
+  return { state: 'pending', attempts, availableAt, reason: error, leasedUntil: null }
+}
+
+/**
+ * Pure: what time alone has made of a delivery: a lease that ended costs its hung consumer an attempt, and what is
+ * older than the replay limit is `dead`. Returns `standing` itself when nothing changed.
+ */
+export function afterTime(
+  standing: DeliveryStanding,
+  bornAt: Instant,
+  now: Instant,
+  rules: DeliveryRules,
+  random: () => number,
+): DeliveryStanding {
+  let current = standing
+  if (current.state === 'claimed' && current.leasedUntil !== null && current.leasedUntil <= now) {
+    // The back-off starts at once, not at `now`: the lease was the wait.
+    current = { ...afterFailure(current, 'the lease ended', now, rules, random) }
+    if (current.state === 'pending') current = { ...current, availableAt: now }
+  }
+  if (current.state === 'pending' && now - bornAt > rules.maxAgeSeconds) {
+    current = { ...current, state: 'dead', reason: 'expired' }
+  }
+  return current
+}

@@ -1,0 +1,204 @@
+/** The deliveries of the memory ledger: one map, one index of what is still open per session. */
+import type { Clock, Instant } from '../core/clock.js'
+import { DelegationError } from '../core/errors.js'
+import type { AsyncDelegationEvent } from '../core/event.js'
+import { afterTime, afterVerdict, type DeliveryRules, type DeliveryStanding } from './delivery-rules.js'
+import type { Claim, Delivery, DeliveryState, Page, Select, Verdict } from './ledger.js'
+import { belongingOfEvent, matches } from './select.js'
+
+interface Row {
+  readonly seq: number
+  readonly eventId: string
+  readonly bornAt: Instant
+  /** Who dispatched or published it: all that owns an event with an empty session key. */
+  readonly origin: string
+  readonly event: AsyncDelegationEvent
+  standing: DeliveryStanding
+  claim: { readonly token: string; readonly consumer: string } | null
+}
+
+export interface MemoryOutbox {
+  /** Returns the event as stored, with its `seq`. @throws LEDGER_DUPLICATE */
+  add(event: AsyncDelegationEvent, origin: string): AsyncDelegationEvent
+  claim(
+    consumer: string,
+    select: Select,
+    limit: number,
+    leaseSeconds: number,
+  ): { claims: Claim[]; nextAt: Instant | null }
+  resolve(token: string, verdict: Verdict): boolean
+  collect(eventId: string): boolean
+  reopen(eventId: string, to: 'pending' | 'dismissed'): boolean
+  list(select: Select, states: readonly DeliveryState[], page: Page): Delivery[]
+  /** A dead consumer's claims go back, costing no attempt. */
+  freeClaimsOf(consumer: string): void
+  /** Forgets an event if it is resolved; what is still to be delivered stays. Returns whether it went. */
+  forget(eventId: string): boolean
+  has(eventId: string): boolean
+}
+
+interface OutboxOptions {
+  readonly clock: Clock
+  readonly random: () => number
+  readonly rules: DeliveryRules
+  /** False: nothing but the outbox knows the event, so it goes as soon as it is resolved. */
+  readonly isRetained: (eventId: string) => boolean
+}
+
+const isOpen = (state: DeliveryState): boolean => state === 'pending' || state === 'claimed'
+
+export function createMemoryOutbox({ clock, random, rules, isRetained }: OutboxOptions): MemoryOutbox {
+  const rows = new Map<string, Row>()
+  /** Pending and claimed rows by session key, in `seq` order: a claim costs what its session has open, not what is stored. */
+  const open = new Map<string, Map<number, Row>>()
+  const tokens = new Map<string, Row>()
+  let seq = 0
+  let claimCount = 0
+
+  function move(row: Row, standing: DeliveryStanding): void {
+    const wasOpen = isOpen(row.standing.state)
+    row.standing = standing
+    if (standing.state !== 'claimed') unclaim(row)
+    if (isOpen(standing.state) === wasOpen) return
+    if (wasOpen) close(row)
+    else reopenRow(row)
+  }
+
+  function unclaim(row: Row): void {
+    if (row.claim === null) return
+    tokens.delete(row.claim.token)
+    row.claim = null
+  }
+
+  function close(row: Row): void {
+    const session = open.get(row.event.session_key)
+    session?.delete(row.seq)
+    if (session?.size === 0) open.delete(row.event.session_key)
+    const settled = row.standing.state === 'delivered' || row.standing.state === 'dismissed'
+    if (settled && !isRetained(row.eventId)) rows.delete(row.eventId)
+  }
+
+  function reopenRow(row: Row): void {
+    const session = open.get(row.event.session_key) ?? new Map<number, Row>()
+    session.set(row.seq, row)
+    // A reopened row is older than what the map ends with: restore `seq` order.
+    const ordered = new Map([...session].sort(([a], [b]) => a - b))
+    open.set(row.event.session_key, ordered)
+  }
+
+  function* candidates(select: Select): Generator<Row> {
+    if ('sessionKey' in select) {
+      yield* open.get(select.sessionKey)?.values() ?? []
+    } else if ('ids' in select) {
+      const wanted = select.ids.map((id) => rows.get(id)).filter((row) => row !== undefined)
+      yield* wanted.sort((a, b) => a.seq - b.seq)
+    } else {
+      for (const row of rows.values()) yield row
+    }
+  }
+
+  /** In `seq` order: a map keeps the order of insertion. */
+  function stored(select: Select): Iterable<Row> {
+    return 'ids' in select ? candidates(select) : rows.values()
+  }
+
+  const owns = (select: Select, row: Row): boolean => matches(select, belongingOfEvent(row.event, row.origin))
+
+  function lease(row: Row, consumer: string, leaseSeconds: number): Claim {
+    const until = clock.now() + leaseSeconds
+    claimCount += 1
+    const token = `${consumer}:${claimCount}`
+    row.standing = { ...row.standing, state: 'claimed', leasedUntil: until }
+    row.claim = { token, consumer }
+    tokens.set(token, row)
+    return { token, eventId: row.eventId, until, delivery: snapshot(row) }
+  }
+
+  return {
+    has: (eventId) => rows.has(eventId),
+    add(event, origin) {
+      const eventId = event.event_id ?? event.delegation_id
+      if (rows.has(eventId)) throw new DelegationError('LEDGER_DUPLICATE', { event_id: eventId })
+      seq += 1
+      const stored = Object.freeze({ ...event, event_id: eventId, seq })
+      const now = clock.now()
+      const standing = {
+        state: 'pending',
+        attempts: 0,
+        availableAt: now,
+        reason: null,
+        leasedUntil: null,
+      } as const
+      const row: Row = { seq, eventId, bornAt: now, origin, event: stored, standing, claim: null }
+      rows.set(eventId, row)
+      const session = open.get(event.session_key)
+      if (session === undefined) open.set(event.session_key, new Map([[seq, row]]))
+      else session.set(seq, row)
+      return stored
+    },
+    claim(consumer, select, limit, leaseSeconds) {
+      const now = clock.now()
+      const claims: Claim[] = []
+      let nextAt: Instant | null = null
+      for (const row of candidates(select)) {
+        if (claims.length >= limit) break
+        if (!isOpen(row.standing.state) || !owns(select, row)) continue
+        move(row, afterTime(row.standing, row.bornAt, now, rules, random))
+        const { state, availableAt, leasedUntil } = row.standing
+        if (state === 'pending' && availableAt <= now) claims.push(lease(row, consumer, leaseSeconds))
+        else if (isOpen(state)) nextAt = Math.min(nextAt ?? Infinity, leasedUntil ?? availableAt)
+      }
+      return { claims, nextAt }
+    },
+    resolve(token, verdict) {
+      const row = tokens.get(token)
+      if (row === undefined) return false
+      const now = clock.now()
+      move(row, afterTime(row.standing, row.bornAt, now, rules, random))
+      if (row.claim?.token !== token) return false
+      move(row, afterVerdict(row.standing, verdict, now, rules, random))
+      return true
+    },
+    collect(eventId) {
+      const row = rows.get(eventId)
+      if (row === undefined || row.standing.state === 'claimed') return false
+      move(row, { ...row.standing, state: 'delivered', reason: null, leasedUntil: null })
+      return true
+    },
+    reopen(eventId, to) {
+      const row = rows.get(eventId)
+      if (row === undefined || (row.standing.state !== 'dead' && row.standing.state !== 'dropped'))
+        return false
+      const fresh = { attempts: 0, availableAt: clock.now(), leasedUntil: null }
+      move(row, { ...row.standing, ...fresh, state: to })
+      if (to === 'dismissed' && !isRetained(eventId)) rows.delete(eventId)
+      return true
+    },
+    list(select, states, { afterSeq = 0, limit }) {
+      const found: Delivery[] = []
+      for (const row of stored(select)) {
+        if (found.length >= limit) break
+        if (row.seq > afterSeq && states.includes(row.standing.state) && owns(select, row))
+          found.push(snapshot(row))
+      }
+      return found
+    },
+    freeClaimsOf(consumer) {
+      for (const row of [...tokens.values()]) {
+        if (row.claim?.consumer !== consumer) continue
+        move(row, { ...row.standing, state: 'pending', leasedUntil: null })
+      }
+    },
+    forget(eventId) {
+      const row = rows.get(eventId)
+      if (row === undefined || isOpen(row.standing.state) || row.standing.state === 'dead') return false
+      return rows.delete(eventId)
+    },
+  }
+}
+
+function snapshot(row: Row): Delivery {
+  const { state, attempts, availableAt, reason } = row.standing
+  const { seq, eventId, event } = row
+  return { seq, eventId, delegationId: event.delegation_id, state, attempts, availableAt, reason, event }
+}

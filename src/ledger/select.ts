@@ -1,0 +1,52 @@
+import type { AsyncDelegationEvent } from '../core/event.js'
+import { assertNever } from '../core/errors.js'
+import type { Select, UnitRecord } from './ledger.js'
+
+/** What a selector is held against: a unit's or an event's proof of ownership. */
+export interface Belonging {
+  readonly id: string
+  /** The owner that dispatched or published it; a take-over does not change it. */
+  readonly dispatchedBy: string
+  readonly sessionKey: string
+  readonly parentSessionId: string | null
+  readonly originUiSessionId: string
+}
+
+/** True when `select` proves ownership. An empty selector proves nothing; an empty session key needs `dispatchedBy`. */
+export function matches(select: Select, what: Belonging): boolean {
+  if ('all' in select) return true
+  if ('ids' in select) return select.ids.includes(what.id)
+  if ('parentSessionId' in select) {
+    return select.parentSessionId !== '' && what.parentSessionId === select.parentSessionId
+  }
+  if ('originUiSessionId' in select) {
+    return select.originUiSessionId !== '' && what.originUiSessionId === select.originUiSessionId
+  }
+  if ('sessionKey' in select) {
+    if (what.sessionKey !== select.sessionKey) return false
+    if (select.dispatchedBy !== undefined) return what.dispatchedBy === select.dispatchedBy
+    return select.sessionKey !== ''
+  }
+  if ('dispatchedBy' in select) return what.dispatchedBy === select.dispatchedBy
+  return assertNever(select)
+}
+
+export function belongingOfUnit(unit: UnitRecord, dispatchedBy: string): Belonging {
+  return {
+    id: unit.id,
+    dispatchedBy,
+    sessionKey: unit.route.sessionKey,
+    parentSessionId: unit.route.parentSessionId,
+    originUiSessionId: unit.route.originUiSessionId,
+  }
+}
+
+export function belongingOfEvent(event: AsyncDelegationEvent, dispatchedBy: string): Belonging {
+  return {
+    id: event.delegation_id,
+    dispatchedBy,
+    sessionKey: event.session_key,
+    parentSessionId: event.parent_session_id ?? null,
+    originUiSessionId: event.origin_ui_session_id ?? '',
+  }
+}

@@ -1,0 +1,125 @@
+/** What a runner is handed, in a thread and on the host's own loop alike. */
+import type { Json, JsonObject } from '../core/json.js'
+import type { RunnerContext, SpawnOptions, SpawnedProcess } from '../runner.js'
+import type { ChildActivity } from './executor.js'
+import { toPlain } from './plain-data.js'
+
+const keptLines = 20
+const progressCharacters = 16_384
+const checkpointCharacters = 1_048_576
+
+/** Takes a line into the child's transcript and gives back the line as written. */
+export type WriteLine = (role: string, text: string) => string
+
+export interface ChildChannel {
+  readonly context: RunnerContext
+  readonly abort: AbortController
+  /** Adds text that the child wrote to a stream, line by line. */
+  output(role: 'stdout' | 'stderr', text: string): void
+  /** What became visible since the last call, or null when nothing did. */
+  takeActivity(): ChildActivity | null
+  /** The child is over: from now on its context does nothing. */
+  end(): void
+}
+
+interface ChannelOptions {
+  readonly options: Json
+  readonly writeLine: WriteLine
+  readonly spawn: (argv: readonly string[], options?: SpawnOptions) => SpawnedProcess
+  /** Called with all news there is. It decides when to take them. */
+  readonly onActivity: () => void
+}
+
+/** Joins a runner to whoever watches it. Progress is merged here, so a flood of it costs nobody else anything (P7). */
+export function createChildChannel({ options, writeLine, spawn, onActivity }: ChannelOptions): ChildChannel {
+  const abort = new AbortController()
+  const progress: Record<string, unknown> = {}
+  const partial = { stdout: '', stderr: '' }
+  let lines: string[] = []
+  let hasProgress = false
+  let checkpoint: { readonly state: Json } | null = null
+  let isNew = false
+  let isEnded = false
+
+  function mark(): void {
+    isNew = true
+    onActivity()
+  }
+
+  function addLine(role: string, text: string): void {
+    lines.push(writeLine(role, text))
+    if (lines.length > keptLines) lines.shift()
+    mark()
+  }
+
+  function log(role: string, text: unknown): void {
+    if (!isEnded) addLine(role, String(text))
+  }
+
+  function flushPartial(): void {
+    for (const role of ['stdout', 'stderr'] as const) {
+      if (partial[role] !== '') addLine(role, partial[role])
+      partial[role] = ''
+    }
+  }
+
+  const context: RunnerContext = {
+    signal: abort.signal,
+    options,
+    progress(fields) {
+      if (isEnded) return
+      Object.assign(progress, fields)
+      hasProgress = true
+      mark()
+    },
+    log: (text) => log('log', text),
+    checkpoint(state) {
+      if (isEnded) return
+      checkpoint = { state: toPlain(state, 'checkpoint', checkpointCharacters) }
+      mark()
+    },
+    spawn,
+    logger: {
+      debug: (text) => log('debug', text),
+      info: (text) => log('info', text),
+      warn: (text) => log('warn', text),
+      error: (text) => log('error', text),
+    },
+  }
+
+  return {
+    context,
+    abort,
+    output(role, text) {
+      if (isEnded) return
+      const parts = (partial[role] + text).split('\n')
+      partial[role] = (parts.pop() ?? '').slice(-progressCharacters)
+      for (const line of parts) addLine(role, line)
+    },
+    takeActivity() {
+      if (!isNew) return null
+      isNew = false
+      const activity = {
+        progress: hasProgress ? plainProgress(progress) : null,
+        lines,
+        ...(checkpoint !== null && { checkpoint: checkpoint.state }),
+      }
+      lines = []
+      checkpoint = null
+      return activity
+    },
+    end() {
+      if (!isEnded) flushPartial()
+      isEnded = true
+    },
+  }
+}
+
+/** Progress is a courtesy: what of it is no plain data is named instead of breaking the child. */
+function plainProgress(progress: Readonly<Record<string, unknown>>): JsonObject {
+  try {
+    return toPlain(progress, 'progress', progressCharacters) as JsonObject
+  } catch (error) {
+    return { progress_error: error instanceof Error ? error.message : 'progress is not plain data' }
+  }
+}

@@ -1,0 +1,66 @@
+/** The executor port: where children run. One contract suite (test/contract/executor.ts) holds every implementation. */
+import type { ErrorDetail } from '../core/event.js'
+import type { Json, JsonObject } from '../core/json.js'
+import type { Runner, RunnerReference, RunnerTask } from '../runner.js'
+
+/** One child to run. `spillDirectory` and `transcriptPath` are where its own thread may write. */
+export interface ChildJob<Work extends RunnerReference | Runner = RunnerReference | Runner> {
+  readonly task: RunnerTask
+  readonly runner: Work
+  /** `null`: the child's lines go to observers only. */
+  readonly transcriptPath: string | null
+  readonly spillDirectory: string
+}
+
+/** What became visible of a child since the last time. */
+export interface ChildActivity {
+  /** All progress fields so far, merged. */
+  readonly progress: JsonObject | null
+  /** The newest transcript lines, at most 20. */
+  readonly lines: readonly string[]
+  /** Set when the runner kept one since the last time. */
+  readonly checkpoint?: Json
+}
+
+/**
+ * How a child ended. `lost`: its thread went away under it (`memory`, `exit`: it called process.exit, `crash`,
+ * `terminated`: by force).
+ */
+export type ChildEnd =
+  | { readonly kind: 'returned'; readonly result: JsonObject }
+  | { readonly kind: 'threw'; readonly error: ErrorDetail }
+  | {
+      readonly kind: 'lost'
+      readonly cause: 'memory' | 'exit' | 'crash' | 'terminated'
+      readonly error: ErrorDetail
+    }
+
+/** Told by the executor, always on the host's thread. Contract: must not throw. */
+export interface ChildObserver {
+  /** The runner is loaded and called. At most once, before anything else. */
+  onStarted(): void
+  /** A few times a second at most. Never after `onEnd`. */
+  onActivity(activity: ChildActivity): void
+  /**
+   * Exactly once, and only when nothing of the child can run any more: its run returned, or the `exit` event of its
+   * very thread came (P6). A child that cannot be stopped never gets here.
+   */
+  onEnd(end: ChildEnd): void
+}
+
+/** A child that was handed over. */
+export interface ChildRun {
+  /** Polite: aborts the child's signal. Repeating it does nothing. */
+  interrupt(reason: string): void
+  /** Forced: ends its thread and kills its process groups. False where this placement has no such means. */
+  terminate(): boolean
+  /** Resolves true when the child's event loop answered, false when it had not within `withinMs`. */
+  heartbeat(withinMs: number): Promise<boolean>
+}
+
+export interface Executor {
+  /** Hands a child over and returns at once. @throws when it cannot be handed over: then nothing of it runs (R18). */
+  run(job: ChildJob, observer: ChildObserver): ChildRun
+  /** Ends what is idle, waits at most `withinMs` for threads to exit, and lets go of what cannot be stopped. */
+  close(withinMs: number): Promise<void>
+}

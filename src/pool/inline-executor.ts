@@ -1,0 +1,74 @@
+import type { Clock } from '../core/clock.js'
+import type { Runner } from '../runner.js'
+import { createChildChannel } from './child-channel.js'
+import { endOf } from './child-result.js'
+import { errorDetail } from './error-detail.js'
+import type { ChildEnd, ChildJob, ChildObserver, ChildRun, Executor } from './executor.js'
+import { createLifeline } from './lifeline.js'
+import { appendInBackground, createTranscript } from './transcript.js'
+
+const activityIntervalMs = 100
+
+/**
+ * Runs plain functions on the host's own event loop: no isolation, no memory limit, and no way to stop by force. A
+ * function that blocks blocks the host.
+ */
+export function createInlineExecutor({ clock }: { readonly clock: Clock }): Executor {
+  const append = appendInBackground()
+
+  function run(job: ChildJob, runner: Runner, observer: ChildObserver): ChildRun {
+    const transcript = createTranscript(job.transcriptPath, append)
+    const lifeline = createLifeline(`${job.task.delegationId}:${job.task.taskIndex}`)
+    let stopTimer: (() => void) | null = null
+    let isOver = false
+    const channel = createChildChannel({
+      options: null,
+      writeLine: (role, text) => transcript.write(role, text),
+      spawn: (argv, options) => lifeline.spawn(argv, options),
+      onActivity: () => (stopTimer ??= clock.after(activityIntervalMs, flush)),
+    })
+
+    function flush(): void {
+      stopTimer?.()
+      stopTimer = null
+      transcript.flush()
+      const activity = channel.takeActivity()
+      if (activity !== null) observer.onActivity(activity)
+    }
+
+    function finish(end: ChildEnd): void {
+      channel.end()
+      lifeline.cut()
+      flush()
+      isOver = true
+      observer.onEnd(end)
+    }
+
+    const call = async (): Promise<ChildEnd> => {
+      observer.onStarted()
+      return endOf(await runner(job.task, channel.context), null)
+    }
+    // The dispatch has returned before the function is called (R17).
+    const later = Promise.resolve().then(call)
+    void later
+      .catch((error: unknown): ChildEnd => ({ kind: 'threw', error: errorDetail(error) }))
+      .then(finish)
+    return {
+      interrupt: (reason) => channel.abort.abort(reason),
+      terminate() {
+        // Its processes can be killed; the function itself cannot.
+        lifeline.cut()
+        return isOver
+      },
+      heartbeat: () => Promise.resolve(!isOver),
+    }
+  }
+
+  return {
+    run(job, observer) {
+      if (typeof job.runner !== 'function') throw new TypeError('Expected a function, got a runner reference')
+      return run(job, job.runner, observer)
+    },
+    close: () => Promise.resolve(),
+  }
+}

@@ -1,0 +1,38 @@
+/** What host and thread say to each other. One control channel per thread; a child is named by its run number. */
+import type { RunnerReference } from '../runner.js'
+import type { ChildActivity, ChildEnd, ChildJob } from './executor.js'
+
+/** The first word of a thread, on the worker's own channel: here is my control channel. */
+export interface Hello {
+  readonly helloFrom: number
+  readonly control: import('node:worker_threads').MessagePort
+}
+
+/** Handed to a thread with each child. */
+export interface JobMessage extends ChildJob<RunnerReference> {
+  readonly run: number
+  readonly shared: boolean
+  readonly importTimeoutMs: number
+}
+
+/** Host to thread. */
+export type ControlMessage =
+  | { readonly type: 'interrupt'; readonly run: number; readonly reason: string }
+  | { readonly type: 'ping'; readonly ping: number }
+
+/** Thread to host. Activity of all its children travels together. */
+export type ThreadMessage =
+  | { readonly type: 'started'; readonly run: number }
+  | { readonly type: 'activity'; readonly children: readonly (readonly [run: number, ChildActivity])[] }
+  | { readonly type: 'pong'; readonly ping: number }
+
+/**
+ * How the thread answers for a child. `started`: its runner was called. `clean`: it left nothing behind, so that the
+ * thread may take another child.
+ */
+export interface Reply {
+  readonly started: boolean
+  readonly end: ChildEnd
+  readonly activity: ChildActivity | null
+  readonly clean: boolean
+}

@@ -1,0 +1,55 @@
+import { createHook } from 'node:async_hooks'
+
+/** What runs nothing by itself: promises, and handles that are closed but still wait for the garbage collector. */
+const weightless: ReadonlySet<string> = new Set([
+  'PROMISE',
+  'TickObject',
+  'Microtask',
+  'FILEHANDLE',
+  'ZLIB',
+  'DNSCHANNEL',
+])
+
+/** Tells whether a child left something that can still run in its thread: a timer (even an unref'd one), a socket, a process. */
+export interface ResidueWatch {
+  start(): void
+  /** True when nothing that was made since `start` is left. Gives finished handles a turn of the loop to close. */
+  isClean(): Promise<boolean> | boolean
+}
+
+/** `isOurs` names handles of the thread itself, which are no residue. */
+export function createResidueWatch(isOurs: (resource: object) => boolean): ResidueWatch {
+  const alive = new Set<number>()
+  const hook = createHook({
+    init(id, type, _trigger, resource: object) {
+      if (!weightless.has(type) && !isOurs(resource)) alive.add(id)
+    },
+    destroy(id) {
+      alive.delete(id)
+    },
+  })
+  const turnOfTheLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+  /** Handles report their end an iteration late, some two. What is left after that is alive. */
+  async function settle(): Promise<boolean> {
+    const before = new Set(alive)
+    for (let turn = 0; turn < 3 && before.size > 0; turn += 1) {
+      await turnOfTheLoop()
+      for (const id of before) if (!alive.has(id)) before.delete(id)
+    }
+    hook.disable()
+    return before.size === 0
+  }
+
+  return {
+    start() {
+      alive.clear()
+      hook.enable()
+    },
+    isClean() {
+      if (alive.size > 0) return settle()
+      hook.disable()
+      return true
+    },
+  }
+}

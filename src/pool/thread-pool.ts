@@ -1,0 +1,326 @@
+/**
+ * One Piscina, its threads, and which child runs on which. Invariants:
+ *
+ * T1. An isolated thread runs one child at a time, and takes another only if the last one ended cleanly, left nothing
+ *     behind, and had the same runner and session. Else it is retired.
+ * T2. A child has ended when its thread answered for it, or when the `exit` event of that very Worker came: never
+ *     because a promise of the pool was rejected (P6).
+ * T3. No thread and no port of the pool keeps the process alive (R5).
+ */
+import type { MessagePort, Worker } from 'node:worker_threads'
+import { Piscina } from 'piscina'
+import type { Clock } from '../core/clock.js'
+import { assertNever } from '../core/errors.js'
+import type { RunnerReference } from '../runner.js'
+import type { ChildEnd, ChildJob, ChildObserver, ChildRun } from './executor.js'
+import type { ControlMessage, Hello, JobMessage, Reply, ThreadMessage } from './messages.js'
+import {
+  labelled,
+  labelOf,
+  letProcessExitDuringTask,
+  letProcessExitDuringTermination,
+  workerInfoOf,
+  type PoolWorker,
+} from './piscina-handles.js'
+import { endByExit, lost } from './thread-end.js'
+import { createWaitingLine } from './waiting-line.js'
+
+export interface ThreadPoolOptions {
+  readonly placement: 'isolated' | 'shared'
+  readonly clock: Clock
+  /** Threads of a shared pool; of an isolated one, how many there may be before an idle one is retired. */
+  readonly maxThreads: number
+  /** Heap of each thread, MB. */
+  readonly memoryMb: number
+  /** How long a runner's module may take to import, ms. */
+  readonly importTimeoutMs: number
+}
+
+/** How long an idle thread is kept for the next child of its kind, ms. */
+const idleThreadMs = 10_000
+/** Piscina's own limit is a backstop: admission is what bounds the children (R9). */
+const poolThreadsLimit = 256
+const sharedChildrenLimit = 100_000
+const stackMb = 4
+/** The thread itself reports an import that takes too long; one that blocks its loop is ended this much later, ms. */
+const importBackstopMs = 1_000
+
+interface Thread {
+  readonly worker: Worker
+  readonly control: MessagePort
+  /** Runner and session of its children; null while it is new. */
+  affinity: string | null
+  readonly loaded: Set<string>
+  readonly children: Map<number, PooledChild>
+  readonly pings: Map<number, () => void>
+  /** Set once it takes no more children. */
+  leaving: 'retired' | 'terminated' | 'import' | null
+  failure: Error | null
+}
+
+interface PooledChild {
+  readonly run: number
+  readonly job: ChildJob<RunnerReference>
+  readonly observer: ChildObserver
+  readonly affinity: string
+  readonly moduleKey: string
+  thread: Thread | null
+  interruptReason: string | null
+  started: boolean
+  ended: boolean
+  stopImportTimer: () => void
+}
+
+export interface ThreadPool {
+  run(job: ChildJob<RunnerReference>, observer: ChildObserver): ChildRun
+  /** Terminates every thread. `exited` resolves when all have: never, for one that is stuck in a native call. */
+  close(): { readonly exited: Promise<void> }
+}
+
+const nothing = (): void => undefined
+
+/** Starts no thread before the first child. */
+export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
+  const { placement, clock, maxThreads, memoryMb, importTimeoutMs } = options
+  const shared = placement === 'shared'
+  const threads = new Map<Worker, Thread>()
+  const waiting = createWaitingLine<PooledChild>((child) => choose(child, threads.values()) !== null)
+  let nextRun = 1
+  let nextPing = 1
+
+  const pool = new Piscina({
+    filename: new URL('./worker.js', import.meta.url).href,
+    name: 'runChild',
+    minThreads: 0,
+    maxThreads: shared ? maxThreads : poolThreadsLimit,
+    idleTimeout: idleThreadMs,
+    // A thread goes on serving its control channel and its children's timers between two tasks.
+    atomics: 'async',
+    concurrentTasksPerWorker: shared ? sharedChildrenLimit : 1,
+    recordTiming: false,
+    resourceLimits: { maxOldGenerationSizeMb: memoryMb, stackSizeMb: stackMb },
+    taskQueue: waiting.queue,
+    loadBalancer(task, workers) {
+      const child = labelOf(task) as PooledChild
+      const candidates = workers.map(workerInfoOf)
+      const known = candidates
+        .map(({ worker }) => threads.get(worker))
+        .filter((thread) => thread !== undefined)
+      const thread = choose(child, known)
+      const at = candidates.findIndex(({ worker }) => worker === thread?.worker)
+      const info = candidates[at]
+      if (thread === null || info === undefined) return null
+      assign(child, thread)
+      letProcessExitDuringTask(info)
+      return workers[at] ?? null
+    },
+  })
+  pool.on('message', greet)
+  pool.on('workerCreate', (poolWorker: PoolWorker) =>
+    letProcessExitDuringTermination(workerInfoOf(poolWorker)),
+  )
+  pool.on('workerDestroy', (poolWorker: PoolWorker) => {
+    const thread = threads.get(workerInfoOf(poolWorker).worker)
+    if (thread !== undefined) thread.leaving ??= 'retired'
+  })
+  pool.on('error', (error: Error) => {
+    // A thread died before it could greet: one of those who wait has no thread coming any more.
+    const coming = pool.threads.filter((worker) => !threads.has(worker)).length
+    for (const child of waiting.takeSurplus(coming)) finish(child, lost('crash', error))
+  })
+
+  function choose(child: PooledChild, candidates: Iterable<Thread>): Thread | null {
+    return shared ? leastBusy(candidates) : ownThread(child, candidates)
+  }
+
+  function leastBusy(candidates: Iterable<Thread>): Thread | null {
+    let best: Thread | null = null
+    for (const thread of candidates) {
+      if (thread.leaving !== null) continue
+      if (best === null || thread.children.size < best.children.size) best = thread
+    }
+    const wantsOneMore = best !== null && best.children.size > 0 && pool.threads.length < maxThreads
+    return wantsOneMore ? null : best
+  }
+
+  /** T1. */
+  function ownThread(child: PooledChild, candidates: Iterable<Thread>): Thread | null {
+    let unused: Thread | null = null
+    for (const thread of candidates) {
+      if (thread.leaving !== null || thread.children.size > 0) continue
+      if (thread.affinity === child.affinity) return thread
+      if (thread.affinity === null) unused ??= thread
+    }
+    return unused
+  }
+
+  /** Keeps idle threads of other runners and sessions from adding up beside the ones in use. */
+  function retireSurplus(): void {
+    if (shared || threads.size <= maxThreads) return
+    for (const thread of threads.values()) {
+      if (thread.children.size > 0 || thread.leaving !== null || thread.affinity === null) continue
+      return leave(thread, 'retired')
+    }
+  }
+
+  function assign(child: PooledChild, thread: Thread): void {
+    waiting.remove(child)
+    child.thread = thread
+    thread.affinity = child.affinity
+    thread.children.set(child.run, child)
+    if (child.interruptReason !== null)
+      tell(thread, { type: 'interrupt', run: child.run, reason: child.interruptReason })
+    if (thread.loaded.has(child.moduleKey)) start(child)
+    else
+      child.stopImportTimer = clock.after(importTimeoutMs + importBackstopMs, () => leave(thread, 'import'))
+  }
+
+  function start(child: PooledChild): void {
+    if (child.started) return
+    child.started = true
+    child.stopImportTimer()
+    child.thread?.loaded.add(child.moduleKey)
+    child.observer.onStarted()
+  }
+
+  function leave(thread: Thread, why: 'retired' | 'terminated' | 'import'): void {
+    thread.leaving ??= why
+    void thread.worker.terminate()
+    thread.worker.unref() // terminating references it (T3)
+  }
+
+  function tell(thread: Thread, message: ControlMessage): void {
+    thread.control.postMessage(message)
+  }
+
+  function greet({ helloFrom, control }: Hello): void {
+    const worker = pool.threads.find((candidate) => candidate.threadId === helloFrom)
+    if (worker === undefined) return control.close()
+    const thread: Thread = {
+      worker,
+      control,
+      affinity: null,
+      loaded: new Set(),
+      children: new Map(),
+      pings: new Map(),
+      leaving: null,
+      failure: null,
+    }
+    threads.set(worker, thread)
+    control.on('message', (message: ThreadMessage) => hear(thread, message))
+    control.unref()
+    worker.on('error', (error: Error) => (thread.failure = error))
+    worker.once('exit', (code: number) => onExit(thread, code))
+    retireSurplus()
+  }
+
+  function hear(thread: Thread, message: ThreadMessage): void {
+    switch (message.type) {
+      case 'started': {
+        const child = thread.children.get(message.run)
+        return child === undefined ? undefined : start(child)
+      }
+      case 'activity':
+        for (const [run, activity] of message.children)
+          thread.children.get(run)?.observer.onActivity(activity)
+        return
+      case 'pong':
+        return thread.pings.get(message.ping)?.()
+      default:
+        return assertNever(message)
+    }
+  }
+
+  function onReply(child: PooledChild, { end, activity, started, clean }: Reply): void {
+    if (child.ended) return
+    if (started) start(child)
+    if (activity !== null) child.observer.onActivity(activity)
+    if (!clean && child.thread !== null && !shared) leave(child.thread, 'retired')
+    finish(child, end)
+  }
+
+  /** T2. */
+  function onExit(thread: Thread, code: number): void {
+    threads.delete(thread.worker)
+    for (const child of [...thread.children.values()])
+      finish(child, endByExit(thread, code, child, importTimeoutMs))
+  }
+
+  function finish(child: PooledChild, end: ChildEnd): void {
+    if (child.ended) return
+    child.ended = true
+    child.stopImportTimer()
+    waiting.remove(child)
+    child.thread?.children.delete(child.run)
+    child.observer.onEnd(end)
+  }
+
+  function run(job: ChildJob<RunnerReference>, observer: ChildObserver): ChildRun {
+    const moduleKey = `${job.runner.url}#${job.runner.export ?? 'default'}`
+    const child: PooledChild = {
+      run: nextRun++,
+      job,
+      observer,
+      affinity: `${moduleKey}\n${job.task.sessionKey}`,
+      moduleKey,
+      thread: null,
+      interruptReason: null,
+      started: false,
+      ended: false,
+      stopImportTimer: nothing,
+    }
+    const message: JobMessage = { ...job, run: child.run, shared, importTimeoutMs }
+    pool.run(labelled(message, child)).then(
+      (reply: Reply) => onReply(child, reply),
+      (error: unknown) => {
+        // T2: with a thread, its exit is what counts; make sure that it comes.
+        if (child.thread === null) finish(child, lost('crash', error))
+        else leave(child.thread, 'terminated')
+      },
+    )
+    return {
+      interrupt(reason) {
+        if (child.ended || child.interruptReason !== null) return
+        child.interruptReason = reason
+        if (child.thread !== null) tell(child.thread, { type: 'interrupt', run: child.run, reason })
+      },
+      terminate() {
+        if (child.ended) return true
+        if (child.thread === null) finish(child, lost('terminated', null))
+        else if (shared) return false
+        else leave(child.thread, 'terminated')
+        return true
+      },
+      heartbeat: (withinMs) => heartbeat(child, withinMs),
+    }
+  }
+
+  function heartbeat(child: PooledChild, withinMs: number): Promise<boolean> {
+    const { thread } = child
+    if (thread === null || child.ended) return Promise.resolve(false)
+    const ping = nextPing++
+    return new Promise((resolve) => {
+      const answer = (isAlive: boolean): void => {
+        stopTimer()
+        thread.pings.delete(ping)
+        resolve(isAlive)
+      }
+      const stopTimer = clock.after(withinMs, () => answer(false))
+      thread.pings.set(ping, () => answer(true))
+      tell(thread, { type: 'ping', ping })
+    })
+  }
+
+  function close(): { exited: Promise<void> } {
+    for (const child of waiting.takeSurplus(0)) finish(child, lost('terminated', null))
+    const exits = pool.threads.map(
+      (worker) => new Promise<void>((resolve) => worker.once('exit', () => resolve())),
+    )
+    for (const thread of threads.values()) leave(thread, 'terminated')
+    // It waits for its threads, too, and so for ever where one is stuck: nobody waits for it.
+    void pool.destroy()
+    return { exited: Promise.all(exits).then(nothing) }
+  }
+
+  return { run, close }
+}

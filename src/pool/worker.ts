@@ -1,0 +1,195 @@
+/**
+ * Inside the thread. Piscina hands over one child per task and carries the answer; everything else travels over the
+ * thread's one control channel. Nothing reachable from here imports zod, pino, piscina or the index: a thread of a
+ * runner that imports nothing stays lean.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { setPriority } from 'node:os'
+import { Writable } from 'node:stream'
+import { MessageChannel, parentPort, threadId } from 'node:worker_threads'
+import { createChildChannel, type ChildChannel } from './child-channel.js'
+import { endOf, fileSpill } from './child-result.js'
+import { errorDetail } from './error-detail.js'
+import type { ChildEnd } from './executor.js'
+import { createLifeline } from './lifeline.js'
+import { loadRunner } from './load-runner.js'
+import type { ControlMessage, Hello, JobMessage, Reply, ThreadMessage } from './messages.js'
+import type { Runner } from '../runner.js'
+import { createResidueWatch } from './residue.js'
+import { appendAtOnce, createTranscript, type Transcript } from './transcript.js'
+
+/** How often the host hears of progress, ms. */
+const activityIntervalMs = 100
+/** Nice value of a thread that runs children: the host's own loop goes first (Linux; elsewhere a no-op). */
+const childNiceness = 10
+const maxEarly = 10_000
+
+interface Child {
+  readonly run: number
+  readonly channel: ChildChannel
+  readonly transcript: Transcript
+  /** Ends the child for something thrown outside of its promise. */
+  readonly fail: (error: unknown) => void
+}
+
+const children = new Map<number, Child>()
+/** Interrupts that came before their child did. One that came after its end stays; so there is a bound. */
+const early = new Map<number, string>()
+const whose = new AsyncLocalStorage<Child>()
+/** The one child of an isolated thread; in a shared one the async context tells. */
+let sole: Child | null = null
+
+const { port1: control, port2: remote } = new MessageChannel()
+const tell = (message: ThreadMessage): void => control.postMessage(message)
+
+const fresh = new Set<number>()
+let lastFlushMs = 0
+const flushTimer = setTimeout(flushActivity, activityIntervalMs).unref()
+const residue = createResidueWatch((resource) => resource === flushTimer)
+
+function flushActivity(): void {
+  lastFlushMs = performance.now()
+  const activity: [number, NonNullable<ReturnType<ChildChannel['takeActivity']>>][] = []
+  for (const run of fresh) {
+    const child = children.get(run)
+    const seen = child?.channel.takeActivity() ?? null
+    child?.transcript.flush()
+    if (seen !== null) activity.push([run, seen])
+  }
+  fresh.clear()
+  if (activity.length > 0) tell({ type: 'activity', children: activity })
+}
+
+/** News after a quiet while goes out at once, so that a child that blocks its loop is seen too; the rest waits for the timer. */
+function noteActivity(run: number): void {
+  if (fresh.size === 0) flushTimer.refresh()
+  fresh.add(run)
+  if (performance.now() - lastFlushMs > 2 * activityIntervalMs) flushActivity()
+}
+
+function currentChild(): Child | null {
+  return sole ?? whose.getStore() ?? null
+}
+
+control.on('message', (message: ControlMessage) => {
+  if (message.type === 'ping') {
+    tell({ type: 'pong', ping: message.ping })
+    return
+  }
+  const child = children.get(message.run)
+  if (child !== undefined) child.channel.abort.abort(message.reason)
+  else if (early.size < maxEarly) early.set(message.run, message.reason)
+})
+control.unref()
+
+function redirectOutput(): void {
+  const sink = (role: 'stdout' | 'stderr'): Writable =>
+    new Writable({
+      decodeStrings: false,
+      write(chunk: string | Buffer, _encoding, done) {
+        currentChild()?.channel.output(role, chunk.toString())
+        done()
+      },
+    })
+  for (const role of ['stdout', 'stderr'] as const) {
+    const stream = sink(role)
+    Object.defineProperty(process, role, { configurable: true, get: () => stream })
+  }
+}
+
+/** An error outside of any promise ends the child it came from, and never the thread under its siblings. */
+function catchStrays(): void {
+  process.on('uncaughtException', (error) => currentChild()?.fail(error))
+}
+
+redirectOutput()
+catchStrays()
+try {
+  setPriority(childNiceness)
+} catch {
+  // Not permitted here: the children then run as important as their host.
+}
+const hello: Hello = { helloFrom: threadId, control: remote }
+parentPort?.postMessage(hello, [remote])
+
+/** Runners that this thread has loaded, by reference. */
+const runners = new Map<string, Runner>()
+
+/** The task that Piscina calls: one child, from its loading to its reply. Never rejects. */
+export async function runChild(job: JobMessage): Promise<Reply> {
+  const key = `${job.runner.url}#${job.runner.export ?? 'default'}`
+  let runner = runners.get(key)
+  if (runner === undefined) {
+    const loaded = await loadRunner(job.runner, job.importTimeoutMs)
+    if ('error' in loaded) {
+      return { end: { kind: 'threw', error: loaded.error }, activity: null, started: false, clean: false }
+    }
+    runner = loaded.runner
+    runners.set(key, runner)
+    tell({ type: 'started', run: job.run })
+  }
+  if (job.shared) process.exit = refuseExit
+  return run(job, runner)
+}
+
+function refuseExit(): never {
+  throw Object.assign(new Error('process.exit would end other children of this shared thread'), {
+    code: 'RUNNER_EXIT_REFUSED',
+  })
+}
+
+async function run(job: JobMessage, runner: Runner): Promise<Reply> {
+  const transcript = createTranscript(job.transcriptPath, appendAtOnce)
+  const lifeline = createLifeline(`${job.task.delegationId}:${job.task.taskIndex}`)
+  const channel = createChildChannel({
+    options: job.runner.options ?? null,
+    writeLine: (role, text) => transcript.write(role, text),
+    spawn: (argv, options) => lifeline.spawn(argv, options),
+    onActivity: () => noteActivity(job.run),
+  })
+  if (!job.shared) residue.start()
+  const { end, strayed } = await execute(job, runner, channel, transcript)
+  channel.end()
+  lifeline.cut()
+  if (job.transcriptPath !== null) transcript.write('final', endLine(end))
+  transcript.flush()
+  const activity = channel.takeActivity()
+  children.delete(job.run)
+  fresh.delete(job.run)
+  const clean = job.shared || (!strayed && (await residue.isClean()))
+  sole = null
+  return { end, activity, started: true, clean }
+}
+
+function execute(
+  job: JobMessage,
+  runner: Runner,
+  channel: ChildChannel,
+  transcript: Transcript,
+): Promise<{ readonly end: ChildEnd; readonly strayed: boolean }> {
+  return new Promise((resolve) => {
+    const threw = (error: unknown): ChildEnd => ({ kind: 'threw', error: errorDetail(error) })
+    const fail = (error: unknown): void => resolve({ end: threw(error), strayed: true })
+    const child: Child = { run: job.run, channel, transcript, fail }
+    children.set(job.run, child)
+    const reason = early.get(job.run)
+    if (early.delete(job.run)) channel.abort.abort(reason)
+    const spill = fileSpill(job.spillDirectory, `${job.task.delegationId}-${job.task.taskIndex}.txt`)
+    const call = async (): Promise<ChildEnd> => endOf(await runner(job.task, channel.context), spill)
+    const start = (): void =>
+      void call()
+        .catch(threw)
+        .then((end) => resolve({ end, strayed: false }))
+    if (job.shared) whose.run(child, start)
+    else {
+      sole = child
+      start()
+    }
+  })
+}
+
+function endLine(end: ChildEnd): string {
+  if (end.kind !== 'returned') return `end status=error exit_reason=${end.error.name}`
+  const { status, exit_reason } = end.result
+  return `end status=${String(status ?? 'completed')} exit_reason=${String(exit_reason ?? 'none')}`
+}

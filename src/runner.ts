@@ -1,0 +1,127 @@
+/**
+ * Front 2, the worker's side: what a runner is. A runner module imports this and nothing heavier.
+ *
+ * ```js
+ * import { defineRunner } from 'hermes-delegate/runner'
+ * export default defineRunner(async (task, ctx) => ({ summary: `did ${task.goal}` }))
+ * ```
+ */
+import type { Readable, Writable } from 'node:stream'
+import type { Json, JsonObject } from './core/json.js'
+
+export type { Json, JsonObject } from './core/json.js'
+
+/** The work of one child. */
+export interface RunnerTask {
+  readonly goal: string
+  readonly context: string | null
+  readonly toolsets: readonly string[] | null
+  readonly role: string
+  readonly model: string | null
+  readonly delegationId: string
+  /** From 0 within the unit; 0 for a single delegation. */
+  readonly taskIndex: number
+  readonly sessionKey: string
+}
+
+/**
+ * What a runner returns. All of it is optional: a runner that returns nothing has completed (R21). `status` is
+ * delivered as it is; a word that means "still going on" becomes `error` (R22). Plain data only, 1 MB in all; a longer
+ * `summary` is spilled to a file and cut.
+ */
+export interface RunnerResult {
+  readonly status?: string
+  readonly summary?: string | null
+  readonly error?: string | null
+  readonly api_calls?: number | null
+  readonly duration_seconds?: number | null
+  readonly model?: string | null
+  readonly exit_reason?: string | null
+  readonly [field: string]: Json | undefined
+}
+
+export interface SpawnOptions {
+  /** @defaultValue the host's working folder */
+  readonly cwd?: string
+  /** Replaces the environment of the process. @defaultValue that of the host */
+  readonly env?: Readonly<Record<string, string>>
+  /** True: `stdin` is a pipe. False: the process reads nothing. @defaultValue false */
+  readonly stdin?: boolean
+}
+
+/** How a process ended: by an exit code, or by a signal (then `code` is 128 + its number, as a shell says it). */
+export interface ProcessEnd {
+  readonly code: number
+  /** Why the process could not be started at all. */
+  readonly error?: string
+}
+
+/** A process that dies with the child, with its thread, and with the host, even by kill -9. */
+export interface SpawnedProcess {
+  /** Of the group's leader; `undefined` when it could not be started. */
+  readonly pid: number | undefined
+  readonly stdin: Writable | null
+  readonly stdout: Readable
+  readonly stderr: Readable
+  /** Resolves once the process ended and its output was read. What it left in its group is killed. Never rejects. */
+  readonly ended: Promise<ProcessEnd>
+  /** Sends a signal to the whole group; a group that is gone is no error. */
+  signal(name: NodeJS.Signals): void
+}
+
+/** Lines for the child's own transcript. */
+export interface RunnerLogger {
+  debug(text: string): void
+  info(text: string): void
+  warn(text: string): void
+  error(text: string): void
+}
+
+/** What a child may do besides computing. After its end, all of it does nothing. */
+export interface RunnerContext<Options = unknown> {
+  /** Aborts when the child is interrupted; a runner that returns within the grace keeps its result (P4). */
+  readonly signal: AbortSignal
+  /**
+   * Says how far the child is. Fields are merged over those of earlier calls; the host sees them a few times a second
+   * at most, however often this is called. `api_calls` and `current_tool` are shown to people.
+   */
+  progress(fields: JsonObject): void
+  /** Adds a line to the child's transcript. */
+  log(text: string): void
+  /** Keeps a state from which another run could go on; the last one counts. Plain data. */
+  checkpoint(state: Json): void
+  /** Starts a process on the child's lifeline. `argv[0]` is looked up on the path; nothing passes through a shell. */
+  spawn(argv: readonly string[], options?: SpawnOptions): SpawnedProcess
+  /** The `options` of the runner's reference, as they were given. */
+  readonly options: Options
+  readonly logger: RunnerLogger
+}
+
+/** Executes one child. What it returns or throws becomes data before it leaves the thread. */
+export type Runner<Options = unknown> = (
+  task: RunnerTask,
+  ctx: RunnerContext<Options>,
+) => RunnerResult | null | undefined | void | Promise<RunnerResult | null | undefined | void>
+
+/** The identity, for the types' sake. */
+export function defineRunner<Options = unknown>(runner: Runner<Options>): Runner<Options> {
+  return runner
+}
+
+/**
+ * Where a child runs. `isolated`: a thread of its own, which can be killed. `shared`: many I/O-bound children in few
+ * threads, none of which can be stopped by force alone. `inline`: the host's own event loop.
+ */
+export type Placement = 'isolated' | 'shared' | 'inline'
+
+/** A runner by reference: plain data, so that a ledger can keep it and any thread can load it. */
+export interface RunnerReference {
+  /** Of the module: a `file:` or `data:` URL, or the name of a package. */
+  readonly url: string
+  /** @defaultValue 'default' */
+  readonly export?: string
+  /** Handed to the runner as `ctx.options`. Secrets go in as names of environment variables. */
+  readonly options?: Json
+  /** @defaultValue 'isolated' */
+  readonly placement?: 'isolated' | 'shared'
+}
