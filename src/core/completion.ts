@@ -175,12 +175,17 @@ export function wholeBatch(fields: JsonObject): {
   readonly totalDurationSeconds: number | null
 } {
   const { results, error, total_duration_seconds: total } = fields
-  const entries = Array.isArray(results) ? (results as readonly Json[]).filter(isJsonObject) : []
+  const given: readonly unknown[] = Array.isArray(results) ? results : []
   return {
-    results: entries as readonly ChildResult[],
+    results: given.filter(isChildResult),
     error: text(error),
     totalDurationSeconds: typeof total === 'number' ? total : null,
   }
+}
+
+/** Entries are the runner's own (R31): an entry without an index counts as the first, as in the original. */
+function isChildResult(entry: unknown): entry is ChildResult {
+  return isJsonObject(entry)
 }
 
 /** True for an event of a batch (spec 3.3: also where only its results tell). */

@@ -91,6 +91,7 @@ const TOKEN_RULES: readonly TokenRule[] = [
   { kind: 'hf-token', pattern: new RegExp(String.raw`${START}hf_([A-Za-z0-9]{30,})`) },
 ]
 const TOKEN_HINT = /sk-|gh[pousr]_|github_pat_|glpat-|xox|xapp-|AKIA|ASIA|AIza|k_live_|npm_|hf_/
+const JUDGED_CHARACTERS = 512
 const TOKEN_RUN = /[\w-]{20,}/g
 
 /** Whole runs are judged and replaced, so that what is left over never makes a new token with its neighbours. */
@@ -98,7 +99,7 @@ function redactTokens(text: string): string {
   if (!TOKEN_HINT.test(text)) return text
   return text.replace(TOKEN_RUN, (run) => {
     const rule = TOKEN_RULES.find(({ pattern, maybeWord = false }) => {
-      const body = pattern.exec(run)?.[1]
+      const body = pattern.exec(run)?.[1]?.slice(0, JUDGED_CHARACTERS)
       return body !== undefined && hasVariety(body) && (maybeWord || !isWords(body))
     })
     return rule === undefined ? run : marker(rule.kind)
@@ -113,7 +114,7 @@ function hasVariety(body: string): boolean {
 // --- headers and URLs
 
 const HEADER =
-  /(authorization["'`]?[ \t]{0,4}[:=,][ \t]{0,4}["'`]?(bearer|basic|token)[ \t]{1,4})([\w.~+/=-]{8,})/gi
+  /(authorization["'`]?[ \t]{0,4}[:=,][ \t]{0,4}["'`]?(bearer|basic|token)[ \t]{1,4})([\w.~+/=-]{8,})(?![\w.~+/=[-])/gi
 
 function redactHeaders(text: string): string {
   return text.replace(HEADER, (found, before: string, scheme: string, value: string) =>
@@ -179,7 +180,8 @@ function bareAt(text: string, start: number, name: string): Span | null {
   BARE.lastIndex = start
   const found = BARE.exec(text)?.[0] ?? ''
   // Of a query string, only the value itself: `token=...&page=2`.
-  const value = found.endsWith('=') ? (found.split(/&\w+=+$/, 1)[0] ?? '') : found
+  const isQuery = found.endsWith('=') || text[start + found.length] === '='
+  const value = isQuery ? found.replace(/&\w+=*$/, '') : found
   if (value.length < 8 || isPlaceholder(value) || isMember(value)) return null
   return looksBareSecret(value, name) ? { start, end: start + value.length } : null
 }
@@ -207,8 +209,9 @@ function isPlaceholder(value: string): boolean {
   return PLACEHOLDER.test(value) || /^[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$/.test(value)
 }
 
-/** `config.token2`, `./path/to/file1`: something that stands for a value. */
+/** `config.token2`, `./path/to/file1`, a bundler's `Token$1`: something that stands for a value. */
 function isMember(value: string): boolean {
+  if (/^[A-Za-z_]+\$\d+$/.test(value)) return true
   if (/^[.~]{0,2}\/[\w.-]+\//.test(value)) return true
   return /^[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)+$/.test(value) && borders(value) < 6
 }
@@ -220,11 +223,11 @@ function isWords(value: string): boolean {
 
 /** How often a letter and a digit stand side by side. */
 function borders(value: string): number {
-  return [...value.slice(0, 512).matchAll(/[A-Za-z](?=\d)|\d(?=[A-Za-z])/g)].length
+  return [...value.slice(0, JUDGED_CHARACTERS).matchAll(/[A-Za-z](?=\d)|\d(?=[A-Za-z])/g)].length
 }
 
 /** Upper and lower case alternate more often than in words joined in camel case. */
 function isMixed(value: string): boolean {
-  const start = value.slice(0, 512)
+  const start = value.slice(0, JUDGED_CHARACTERS)
   return [...start.matchAll(/[a-z](?=[A-Z])/g)].length * 6 > start.length
 }

@@ -37,29 +37,48 @@ export interface DelegatorEventMap {
   fault: [Error]
 }
 
+type Names = keyof DelegatorEventMap
+type Listener<Name extends Names> = (...payload: DelegatorEventMap[Name]) => void
+
 /** What a host may listen to. A listener that throws is logged; it stops neither the work nor the other listeners. */
-export type DelegatorEvents = Pick<EventEmitter<DelegatorEventMap>, 'on' | 'once' | 'off' | 'listenerCount'>
+export interface DelegatorEvents {
+  on<Name extends Names>(name: Name, listener: Listener<Name>): void
+  once<Name extends Names>(name: Name, listener: Listener<Name>): void
+  off<Name extends Names>(name: Name, listener: Listener<Name>): void
+}
 
 export interface EventHub {
   readonly events: DelegatorEvents
-  emit<Name extends keyof DelegatorEventMap>(name: Name, ...payload: DelegatorEventMap[Name]): void
+  emit<Name extends Names>(name: Name, ...payload: DelegatorEventMap[Name]): void
 }
 
 export function createEventHub(logger: Logger): EventHub {
-  const emitter = new EventEmitter<DelegatorEventMap>()
-  return {
-    events: emitter,
-    emit(name, ...payload) {
-      if (emitter.listenerCount(name) === 0) return
-      // eventemitter3 stops at the first listener that throws: each is called alone instead. A listener of `once`
-      // is known to the emitter only, so it goes through it.
-      for (const listener of emitter.listeners(name)) {
-        try {
-          ;(listener as (...args: DelegatorEventMap[Name]) => void)(...payload)
-        } catch (error) {
-          logger.error({ err: error, event: name }, 'a listener threw')
-        }
+  const emitter = new EventEmitter()
+  type AnyListener = (...payload: unknown[]) => void
+  const guards = new WeakMap<AnyListener, AnyListener>()
+
+  /** eventemitter3 stops at the first listener that throws; a guarded one does not. */
+  function guarded<Name extends Names>(name: Name, given: Listener<Name>): AnyListener {
+    const listener = given as unknown as AnyListener
+    const known = guards.get(listener)
+    if (known !== undefined) return known
+    const guard: AnyListener = (...payload) => {
+      try {
+        listener(...payload)
+      } catch (error) {
+        logger.error({ err: error, event: name }, 'a listener threw')
       }
+    }
+    guards.set(listener, guard)
+    return guard
+  }
+
+  return {
+    events: {
+      on: (name, listener) => void emitter.on(name, guarded(name, listener)),
+      once: (name, listener) => void emitter.once(name, guarded(name, listener)),
+      off: (name, listener) => void emitter.off(name, guarded(name, listener)),
     },
+    emit: (name, ...payload) => void emitter.emit(name, ...payload),
   }
 }

@@ -1,0 +1,197 @@
+/** How a host takes completions: claim, then one verdict each. Delivery is at least once, and never to a stranger. */
+import { randomBytes } from 'node:crypto'
+import type { Clock } from '../core/clock.js'
+import type { AsyncDelegationEvent } from '../core/event.js'
+import { renderTurn } from '../core/render-turn.js'
+import type { Claim, Ledger, Select, Verdict } from '../ledger/ledger.js'
+import type { ProcessHold } from './process-hold.js'
+
+/**
+ * Whose completions. The first selector that is given counts; with none, what this delegator itself dispatched. An
+ * empty `sessionKey` proves ownership only to the delegator that dispatched it.
+ */
+export interface CompletionSelect {
+  readonly ids?: readonly string[]
+  readonly sessionKey?: string
+  readonly parentSessionId?: string
+  readonly originUiSessionId?: string
+  /** Everything in the ledger, whoever it belongs to. */
+  readonly all?: boolean
+}
+
+export interface ClaimOptions extends CompletionSelect {
+  /** @defaultValue 100 */
+  readonly limit?: number
+  /** How long the claim holds unless it is renewed, seconds. @defaultValue 300 */
+  readonly leaseSeconds?: number
+}
+
+export interface FollowOptions extends ClaimOptions {
+  /** Ends the iteration. */
+  readonly signal?: AbortSignal
+}
+
+/** One event that is this host's to deliver. Every verdict resolves false when the claim was lost meanwhile. */
+export interface Completion {
+  /** `event.event_id` is what a host remembers to see each event once. */
+  readonly event: AsyncDelegationEvent
+  /** The turn that hands it to a model: fenced, redacted, bounded (P10). */
+  readonly text: string
+  /** The host accepted the turn. */
+  ack(): Promise<boolean>
+  /** The turn still starts: the lease begins anew. */
+  renew(leaseSeconds?: number): Promise<boolean>
+  /** It failed: costs an attempt, and comes again after a back-off; after the last attempt it is `dead`. */
+  release(error?: string): Promise<boolean>
+  /** The host is busy: costs nothing, and comes again after `seconds`. */
+  defer(seconds?: number): Promise<boolean>
+  /** Its target is gone for good. */
+  drop(reason?: string): Promise<boolean>
+}
+
+export interface Completions {
+  claim(options?: ClaimOptions): Promise<readonly Completion[]>
+  /** One verdict for many, in one step of the ledger. */
+  ack(completions: readonly Completion[]): Promise<readonly boolean[]>
+  release(completions: readonly Completion[], error?: string): Promise<readonly boolean[]>
+  defer(completions: readonly Completion[], seconds?: number): Promise<readonly boolean[]>
+  drop(completions: readonly Completion[], reason?: string): Promise<readonly boolean[]>
+  /** Claims one after the other as they come, and keeps the process alive meanwhile. Ends with the signal, or when the delegator closes. */
+  follow(options?: FollowOptions): AsyncGenerator<Completion, void, undefined>
+}
+
+const defaults = { limit: 100, leaseSeconds: 300, deferSeconds: 1 } as const
+/** A follower looks again after this long even if nobody woke it, s: hints may be missed. */
+const followIdleSeconds = 60
+
+interface CompletionsOptions {
+  readonly ledger: Ledger
+  readonly ownerId: string
+  readonly clock: Clock
+  readonly hold: ProcessHold
+  readonly closed: AbortSignal
+}
+
+/** Turns the caller's selector into the ledger's. */
+export function selectOf(select: CompletionSelect, ownerId: string): Select {
+  if (select.ids !== undefined) return { ids: select.ids }
+  if (select.sessionKey !== undefined) {
+    const { sessionKey } = select
+    return sessionKey === '' ? { sessionKey, dispatchedBy: ownerId } : { sessionKey }
+  }
+  if (select.parentSessionId !== undefined) return { parentSessionId: select.parentSessionId }
+  if (select.originUiSessionId !== undefined) return { originUiSessionId: select.originUiSessionId }
+  return select.all === true ? { all: true } : { dispatchedBy: ownerId }
+}
+
+/** @param nonce gives a fresh fence for every turn. */
+export function turnText(events: readonly AsyncDelegationEvent[]): string {
+  return renderTurn(events, { nonce: randomBytes(8).toString('hex') })
+}
+
+export function createCompletions({ ledger, ownerId, clock, hold, closed }: CompletionsOptions): Completions {
+  const tokens = new WeakMap<Completion, string>()
+
+  const judge = async (token: string, verdict: Verdict): Promise<boolean> =>
+    (await ledger.resolve([token], verdict))[0] ?? false
+
+  function judgeAll(completions: readonly Completion[], verdict: Verdict): Promise<readonly boolean[]> {
+    return ledger.resolve(completions.map((completion) => tokens.get(completion) ?? ''), verdict)
+  }
+
+  function completionOf({ token, delivery }: Claim): Completion {
+    const { event } = delivery
+    const { leaseSeconds, deferSeconds } = defaults
+    let text: string | null = null
+    const completion: Completion = {
+      event,
+      get text() {
+        return (text ??= turnText([event]))
+      },
+      ack: () => judge(token, { kind: 'ack' }),
+      renew: (seconds = leaseSeconds) => judge(token, { kind: 'renew', leaseSeconds: seconds }),
+      release: (error = 'released') => judge(token, { kind: 'release', error }),
+      defer: (seconds = deferSeconds) => judge(token, { kind: 'defer', forSeconds: seconds }),
+      drop: (reason = 'dropped') => judge(token, { kind: 'drop', reason }),
+    }
+    tokens.set(completion, token)
+    return completion
+  }
+
+  async function claimPage(options: ClaimOptions) {
+    const { limit = defaults.limit, leaseSeconds = defaults.leaseSeconds } = options
+    const { claims, nextAt } = await ledger.claim(ownerId, selectOf(options, ownerId), limit, leaseSeconds)
+    return { completions: claims.map(completionOf), nextAt }
+  }
+
+  /** Resolves at the next change, at `nextAt`, or when one of the signals aborts. */
+  function untilNews(nextAt: number | null, changes: Changes, signals: readonly AbortSignal[]): Promise<void> {
+    const seconds = Math.min(followIdleSeconds, Math.max(0, (nextAt ?? Infinity) - clock.now()))
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        stopTimer()
+        changes.forget()
+        for (const signal of signals) signal.removeEventListener('abort', wake)
+        resolve()
+      }
+      const stopTimer = clock.after(seconds * 1000, wake)
+      for (const signal of signals) signal.addEventListener('abort', wake, { once: true })
+      changes.next(wake)
+      if (signals.some((signal) => signal.aborted)) wake()
+    })
+  }
+
+  async function* follow(options: FollowOptions = {}): AsyncGenerator<Completion, void, undefined> {
+    const signals = options.signal === undefined ? [closed] : [closed, options.signal]
+    const changes = watchChanges(ledger)
+    const letGo = hold.take()
+    try {
+      while (!signals.some((signal) => signal.aborted)) {
+        changes.reset()
+        const { completions, nextAt } = await claimPage({ ...options, limit: options.limit ?? 1 })
+        yield* completions
+        if (completions.length === 0) await untilNews(nextAt, changes, signals)
+      }
+    } finally {
+      letGo()
+      changes.stop()
+    }
+  }
+
+  return {
+    claim: async (options = {}) => (await claimPage(options)).completions,
+    ack: (completions) => judgeAll(completions, { kind: 'ack' }),
+    release: (completions, error = 'released') => judgeAll(completions, { kind: 'release', error }),
+    defer: (completions, seconds = defaults.deferSeconds) =>
+      judgeAll(completions, { kind: 'defer', forSeconds: seconds }),
+    drop: (completions, reason = 'dropped') => judgeAll(completions, { kind: 'drop', reason }),
+    follow,
+  }
+}
+
+interface Changes {
+  /** Calls `wake` at the next change, or at once when one came since `reset`. */
+  next(wake: () => void): void
+  forget(): void
+  /** What comes from now on counts. Called before reading, so that no change falls between reading and waiting. */
+  reset(): void
+  stop(): void
+}
+
+function watchChanges(ledger: Ledger): Changes {
+  let hasChanged = false
+  let waiter: (() => void) | null = null
+  const stop = ledger.subscribe(() => {
+    hasChanged = true
+    waiter?.()
+  })
+  return {
+    stop,
+    reset: () => (hasChanged = false),
+    forget: () => (waiter = null),
+    next(wake) {
+      waiter = wake
+      if (hasChanged) wake()
+    },
+  }
+}

@@ -1,0 +1,155 @@
+import { tmpdir, userInfo } from 'node:os'
+import { join } from 'node:path'
+import type { Logger } from 'pino'
+import type { Clock } from '../core/clock.js'
+import type { CapacityScope } from '../core/refusal.js'
+import type { Ledger } from '../ledger/ledger.js'
+import type { Executor } from '../pool/executor.js'
+import type { Runner, RunnerReference } from '../runner.js'
+
+/** A runner by reference, by the name of a configured one, or a plain function that runs on the host's own event loop. */
+export type RunnerInput = RunnerReference | Runner | string
+
+/** Opens a ledger once time and chance are known. */
+export type LedgerFactory = (given: { readonly clock: Clock; readonly random: () => number }) => Ledger | Promise<Ledger>
+
+export interface DelegatorOptions {
+  /**
+   * Most units that may be live at once (Hermes' `max_async_children`, R14). 0 refuses everything.
+   * @defaultValue 3
+   */
+  readonly maxUnits?: number
+  /**
+   * Most children of one unit that run at once; from 1.
+   * @defaultValue 3
+   */
+  readonly maxConcurrentChildren?: number
+  /**
+   * Most worker threads of isolated children at once, from 1 to 64. A unit that needs more is refused (`THREADS`).
+   * @defaultValue `maxUnits` × `maxConcurrentChildren`, at most 64
+   */
+  readonly maxThreads?: number
+  /**
+   * Threads that carry all children of runners with `placement: 'shared'`; from 1 to 64.
+   * @defaultValue 2
+   */
+  readonly maxSharedThreads?: number
+  /**
+   * Over what `maxUnits` counts.
+   * @defaultValue 'process'
+   */
+  readonly capacityScope?: CapacityScope
+  /** @defaultValue a ledger in memory */
+  readonly ledger?: LedgerFactory
+  /**
+   * How long an interrupted child may go on before it is stopped by force, ms; from 0.
+   * @defaultValue 5_000
+   */
+  readonly interruptGraceMs?: number
+  /**
+   * Wall clock limit of each child, seconds; 0 for none. The clock starts when the child is handed to its thread.
+   * @defaultValue 0
+   */
+  readonly childTimeoutSeconds?: number
+  /**
+   * Heap of each isolated child, MB; from 16.
+   * @defaultValue 512
+   */
+  readonly childMemoryMb?: number
+  /**
+   * How long a runner's module may take to import, ms; from 1.
+   * @defaultValue 30_000
+   */
+  readonly importTimeoutMs?: number
+  /** Runners that a dispatch may call by name. */
+  readonly runners?: Readonly<Record<string, RunnerReference | Runner>>
+  /** What runs a dispatch that names no runner. */
+  readonly runner?: RunnerInput
+  /**
+   * Where children's live transcripts go: `<folder>/<delegation_id>/task-<n>.log`.
+   * @defaultValue false: a child's lines reach the `progress` event only
+   */
+  readonly transcripts?: { readonly folder: string } | false
+  /**
+   * Where a summary goes that is too long to travel, one file each, readable by this user alone.
+   * @defaultValue `hermes-delegate-<user>` in the system's temporary folder
+   */
+  readonly spillFolder?: string
+  /** @defaultValue a logger that is silent */
+  readonly logger?: Logger
+  /** @defaultValue the machine's own */
+  readonly clock?: Clock
+  /** In [0, 1): the jitter of redelivery. @defaultValue `Math.random` */
+  readonly random?: () => number
+  /** Runs references. @defaultValue worker threads, by Piscina */
+  readonly executor?: Executor
+}
+
+export interface ResolvedOptions {
+  readonly maxUnits: number
+  readonly maxConcurrentChildren: number
+  readonly maxThreads: number
+  readonly maxSharedThreads: number
+  readonly capacityScope: CapacityScope
+  readonly interruptGraceMs: number
+  readonly childTimeoutSeconds: number
+  readonly childMemoryMb: number
+  readonly importTimeoutMs: number
+  readonly runners: Readonly<Record<string, RunnerReference | Runner>>
+  readonly runner: RunnerInput | null
+  readonly transcriptFolder: string | null
+  readonly spillFolder: string
+}
+
+/** More worker threads than this cost more than they bring on any machine. */
+export const maxThreadsBound = 64
+
+const defaults = {
+  maxUnits: 3,
+  maxConcurrentChildren: 3,
+  maxSharedThreads: 2,
+  interruptGraceMs: 5_000,
+  childTimeoutSeconds: 0,
+  childMemoryMb: 512,
+  importTimeoutMs: 30_000,
+} as const
+
+/** @throws {TypeError} naming the option, its bounds and the value given. */
+export function resolveOptions(options: DelegatorOptions): ResolvedOptions {
+  const number = (name: keyof typeof defaults, from: number, to = Number.MAX_SAFE_INTEGER): number =>
+    wholeNumber(name, options[name] ?? defaults[name], from, to)
+  const maxUnits = number('maxUnits', 0)
+  const maxConcurrentChildren = number('maxConcurrentChildren', 1)
+  const product = Math.min(maxThreadsBound, Math.max(1, maxUnits * maxConcurrentChildren))
+  const scope = options.capacityScope ?? 'process'
+  if (!['process', 'ledger', 'session'].includes(scope)) {
+    throw new TypeError(`Expected \`capacityScope\` to be 'process', 'ledger' or 'session', got ${String(scope)}`)
+  }
+  return Object.freeze({
+    maxUnits,
+    maxConcurrentChildren,
+    maxThreads: wholeNumber('maxThreads', options.maxThreads ?? product, 1, maxThreadsBound),
+    maxSharedThreads: number('maxSharedThreads', 1, maxThreadsBound),
+    capacityScope: scope,
+    interruptGraceMs: number('interruptGraceMs', 0),
+    childTimeoutSeconds: positiveSeconds(options.childTimeoutSeconds ?? defaults.childTimeoutSeconds),
+    childMemoryMb: number('childMemoryMb', 16),
+    importTimeoutMs: number('importTimeoutMs', 1),
+    runners: options.runners ?? {},
+    runner: options.runner ?? null,
+    transcriptFolder: options.transcripts ? options.transcripts.folder : null,
+    spillFolder: options.spillFolder ?? join(tmpdir(), `hermes-delegate-${userInfo().username}`),
+  })
+}
+
+/** @throws {TypeError} naming the option, its bounds and the value given. */
+export function wholeNumber(name: string, value: unknown, from: number, to = Number.MAX_SAFE_INTEGER): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= from && value <= to) return value
+  const bounds = to === Number.MAX_SAFE_INTEGER ? `from ${from} up` : `from ${from} to ${to}`
+  throw new TypeError(`Expected \`${name}\` to be a whole number ${bounds}, got ${String(value)}`)
+}
+
+function positiveSeconds(value: unknown): number {
+  if (typeof value === 'number' && Number.isFinite(value) && value >= 0) return value
+  throw new TypeError(`Expected \`childTimeoutSeconds\` to be 0 or a number of seconds, got ${String(value)}`)
+}

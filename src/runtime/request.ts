@@ -1,0 +1,213 @@
+/** What a caller may ask for, and what is wrong with it before anything is admitted. */
+import { createHash } from 'node:crypto'
+import { DelegationError, type ErrorCode } from '../core/errors.js'
+import type { JsonObject } from '../core/json.js'
+import type { Runner, RunnerContext, RunnerReference } from '../runner.js'
+import { wholeNumber, type ResolvedOptions, type RunnerInput } from './options.js'
+
+/** What single and batch have in common. */
+export interface CallOptions {
+  /** What the child should know besides its goal; at most 1 MB. */
+  readonly context?: string | null
+  /** @defaultValue null: the runner's own; an empty list means the same (R12) */
+  readonly toolsets?: readonly string[] | null
+  /** @defaultValue 'leaf' */
+  readonly role?: string
+  readonly model?: string | null
+  /** @defaultValue that of `withSession`, else `''` (R20) */
+  readonly sessionKey?: string
+  readonly parentSessionId?: string
+  readonly originUiSessionId?: string
+  readonly originSessionId?: string
+  readonly runner?: RunnerInput
+  /** Handed back in the event, as it is. */
+  readonly metadata?: JsonObject
+  /** The same key and the same arguments give the first call's handle, for 7 days; other arguments are refused. */
+  readonly idempotencyKey?: string
+  /** The cap of this call (R14). @defaultValue that of the delegator */
+  readonly maxUnits?: number
+  /** The caller is ready to wait this long for a slot, ms. @defaultValue 0: a full delegator refuses at once (P1) */
+  readonly admitWithinMs?: number
+  /** Wall clock limit of each child, seconds; 0 for none. @defaultValue that of the delegator */
+  readonly childTimeoutSeconds?: number
+}
+
+export interface DispatchOptions extends CallOptions {
+  /** What to do; at most 64 kB. */
+  readonly goal: string
+}
+
+/** One child of a batch. What it does not say is the batch's. */
+export interface BatchTask {
+  readonly goal: string
+  readonly context?: string | null
+  readonly role?: string
+  readonly model?: string | null
+  readonly runner?: RunnerInput
+}
+
+/** What the whole-batch form returns (R31). */
+export interface WholeBatchResult extends JsonObject {
+  readonly results?: readonly JsonObject[]
+  readonly total_duration_seconds?: number | null
+  readonly error?: string | null
+}
+
+/** One function that runs all children of a batch itself, on the host's own event loop (R31). */
+export type WholeBatchRun = (
+  ctx: RunnerContext,
+) => WholeBatchResult | null | undefined | void | Promise<WholeBatchResult | null | undefined | void>
+
+export interface DispatchBatchOptions extends CallOptions {
+  readonly goals?: readonly string[]
+  /** In place of `goals`, where children differ. */
+  readonly tasks?: readonly BatchTask[]
+  /** In place of a runner per child: the original's own form. The batch may then be empty (R33). */
+  readonly run?: WholeBatchRun
+}
+
+/** One child, with every default filled in. */
+export interface ChildRequest {
+  readonly goal: string
+  readonly context: string | null
+  readonly role: string
+  readonly model: string | null
+  readonly runner: RunnerReference | Runner
+}
+
+/** A call that can be admitted. */
+export interface UnitRequest {
+  readonly form: 'single' | 'children' | 'whole'
+  /** Null for a single unit. */
+  readonly goals: readonly string[] | null
+  readonly children: readonly ChildRequest[]
+  readonly context: string | null
+  readonly toolsets: readonly string[] | null
+  readonly role: string
+  readonly model: string | null
+  readonly sessionKey: string
+  readonly maxUnits: number
+  readonly admitWithinMs: number
+  readonly childTimeoutSeconds: number
+}
+
+const goalCharacters = 65_536
+const contextCharacters = 1_048_576
+
+/** @throws {DelegationError} with the code of the first thing that is wrong. */
+export function singleRequest(call: DispatchOptions, options: ResolvedOptions, session: string): UnitRequest {
+  const child = childRequest(call, call, options, '')
+  return { ...common(call, options, session), form: 'single', goals: null, children: [child] }
+}
+
+/** @throws {DelegationError} with the code of the first thing that is wrong. */
+export function batchRequest(call: DispatchBatchOptions, options: ResolvedOptions, session: string): UnitRequest {
+  const shared = common(call, options, session)
+  const tasks = tasksOf(call)
+  if (call.run !== undefined) {
+    const goals = tasks.map(({ goal }, index) => checkedGoal(goal, ` of task ${index}`))
+    const run = call.run
+    const whole = { goal: '', context: shared.context, role: shared.role, model: shared.model }
+    const runner: Runner = (_task, ctx) => run(ctx)
+    return { ...shared, form: 'whole', goals, children: [{ ...whole, runner }] }
+  }
+  if (tasks.length === 0) throw new DelegationError('GOALS_EMPTY', { goals: 0, at_least: 1 })
+  const children = tasks.map((task, index) => childRequest(task, call, options, ` of task ${index}`))
+  return { ...shared, form: 'children', goals: children.map(({ goal }) => goal), children }
+}
+
+/** Tells two calls under one idempotency key apart. */
+export function fingerprintOf({ form, goals, children, toolsets, sessionKey }: UnitRequest): string {
+  const work = children.map((child) => {
+    const runner = typeof child.runner === 'function' ? `function ${child.runner.name}` : child.runner
+    return { ...child, runner }
+  })
+  return createHash('sha256').update(JSON.stringify([form, goals, work, toolsets, sessionKey])).digest('hex')
+}
+
+function tasksOf(call: DispatchBatchOptions): readonly BatchTask[] {
+  const { goals, tasks } = call
+  if (tasks !== undefined) {
+    if (!Array.isArray(tasks)) throw new DelegationError('TASKS_NOT_A_LIST', { given: typeof tasks })
+    for (const [index, task] of (tasks as readonly unknown[]).entries()) {
+      if (typeof task === 'object' && task !== null) continue
+      throw new DelegationError('TASKS_NOT_A_LIST', { [`task ${index}`]: typeof task })
+    }
+    return tasks
+  }
+  if (!Array.isArray(goals)) throw new DelegationError('GOALS_NOT_A_LIST', { given: typeof goals })
+  return (goals as readonly string[]).map((goal) => ({ goal }))
+}
+
+function childRequest(
+  task: BatchTask,
+  call: CallOptions,
+  options: ResolvedOptions,
+  where: string,
+): ChildRequest {
+  return {
+    goal: checkedGoal(task.goal, where),
+    context: checkedContext(task.context ?? call.context ?? null, where),
+    role: task.role ?? call.role ?? 'leaf',
+    model: task.model ?? call.model ?? null,
+    runner: resolveRunner(task.runner ?? call.runner ?? options.runner, options),
+  }
+}
+
+function common(call: CallOptions, options: ResolvedOptions, session: string) {
+  const { toolsets, admitWithinMs = 0, childTimeoutSeconds = options.childTimeoutSeconds } = call
+  return {
+    context: checkedContext(call.context ?? null, ''),
+    toolsets: toolsets === undefined || toolsets === null || toolsets.length === 0 ? null : [...toolsets],
+    role: call.role ?? 'leaf',
+    model: call.model ?? null,
+    sessionKey: call.sessionKey ?? session,
+    maxUnits: call.maxUnits === undefined ? options.maxUnits : checkedCount('maxUnits', call.maxUnits),
+    admitWithinMs: checkedNumber('admitWithinMs', admitWithinMs),
+    childTimeoutSeconds: checkedNumber('childTimeoutSeconds', childTimeoutSeconds),
+  }
+}
+
+function checkedGoal(goal: unknown, where: string): string {
+  if (goal === undefined || goal === null) throw new DelegationError('GOAL_MISSING', { goal: `none${where}` })
+  if (typeof goal !== 'string') throw new DelegationError('GOAL_MISSING', { goal: `a ${typeof goal}${where}` })
+  if (goal.trim() === '') throw new DelegationError('GOAL_BLANK', { goal: JSON.stringify(goal) + where })
+  return bounded(goal, goalCharacters, 'GOAL_TOO_LONG', where)
+}
+
+function checkedContext(context: string | null, where: string): string | null {
+  return context === null ? null : bounded(context, contextCharacters, 'CONTEXT_TOO_LONG', where)
+}
+
+function bounded(text: string, limit: number, code: ErrorCode, where: string): string {
+  if (text.length <= limit) return text
+  throw new DelegationError(code, { characters: `${text.length}${where}`, at_most: limit })
+}
+
+function checkedCount(name: string, value: unknown): number {
+  try {
+    return wholeNumber(name, value, 0)
+  } catch (cause) {
+    throw new DelegationError('OPTION_INVALID', { [name]: value, expected: 'a whole number from 0 up' }, cause)
+  }
+}
+
+function checkedNumber(name: string, value: unknown): number {
+  if (typeof value === 'number' && value >= 0) return value
+  throw new DelegationError('OPTION_INVALID', { [name]: value, expected: 'a number from 0 up' })
+}
+
+function resolveRunner(runner: unknown, { runners }: ResolvedOptions): RunnerReference | Runner {
+  if (runner === undefined || runner === null) throw new DelegationError('RUNNER_MISSING')
+  if (typeof runner === 'function') return runner as Runner
+  if (typeof runner === 'string') {
+    const named = Object.hasOwn(runners, runner) ? runners[runner] : undefined
+    if (named !== undefined) return named
+    const known = Object.keys(runners).join(', ') || 'none'
+    throw new DelegationError('RUNNER_UNKNOWN', { runner, configured: known })
+  }
+  if (typeof runner === 'object' && 'url' in runner && typeof runner.url === 'string' && runner.url !== '') {
+    return runner as RunnerReference
+  }
+  throw new DelegationError('RUNNER_INVALID', { given: typeof runner })
+}
