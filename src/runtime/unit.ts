@@ -72,6 +72,8 @@ export interface Unit {
   readonly children: readonly Child[]
   readonly isLive: boolean
   readonly runningSeconds: number
+  /** Paths by child index; null where no transcripts are kept. */
+  readonly liveTranscripts: Readonly<Record<string, string>> | null
   /** Resolves once the ledger has the end. Rejects only if the ledger fails for good. */
   readonly ended: Promise<UnitEnd>
   /** Hands the first child over before it returns. @throws if that cannot be done: then nothing of the unit runs (R18). */
@@ -98,6 +100,7 @@ export function createUnit(plan: UnitPlan, dependencies: UnitDependencies): Unit
   })
   ended.catch(() => undefined) // told as a fault; whoever waits is told again
 
+  const liveTranscripts = transcriptsOf(plan)
   const entries = new Map<number, ChildResult>()
   /** What a queued child's place in line waits for: its outcome. */
   const outcomeWaiters = new Map<Child, () => void>()
@@ -231,9 +234,6 @@ export function createUnit(plan: UnitPlan, dependencies: UnitDependencies): Unit
       ...(originUiSessionId !== '' && { origin_ui_session_id: originUiSessionId }),
       ...(originSessionId !== '' && { origin_session_id: originSessionId }),
     }
-    const paths = plan.children.flatMap(({ index, job }) =>
-      job.transcriptPath === null ? [] : [[String(index), job.transcriptPath] as const],
-    )
     return {
       delegationId: draft.id,
       route,
@@ -246,7 +246,7 @@ export function createUnit(plan: UnitPlan, dependencies: UnitDependencies): Unit
       completedAt: clock.now(),
       durationSeconds: roundedSeconds(dispatchedMs, clock.monotonicMs()),
       metadata: draft.metadata,
-      liveTranscripts: paths.length === 0 ? null : Object.fromEntries(paths),
+      liveTranscripts,
     }
   }
 
@@ -307,6 +307,7 @@ export function createUnit(plan: UnitPlan, dependencies: UnitDependencies): Unit
     id: draft.id,
     draft,
     children,
+    liveTranscripts,
     ended,
     start,
     stop,
@@ -321,4 +322,11 @@ export function createUnit(plan: UnitPlan, dependencies: UnitDependencies): Unit
     },
   }
   return unit
+}
+
+function transcriptsOf({ children }: UnitPlan): Readonly<Record<string, string>> | null {
+  const paths = children.flatMap(({ index, job }) =>
+    job.transcriptPath === null ? [] : [[String(index), job.transcriptPath] as const],
+  )
+  return paths.length === 0 ? null : Object.fromEntries(paths)
 }

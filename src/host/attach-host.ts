@@ -1,0 +1,119 @@
+/**
+ * The idle drain, done right (P8). Invariants:
+ *
+ * H1. A turn is started only while the host says that it is idle, and only one at a time.
+ * H2. A completion is acked once its turn was accepted, and not before; it is released when starting failed, and
+ *     deferred at no cost when the host was busy after all.
+ */
+import type { AsyncDelegationEvent } from '../core/event.js'
+import { isSuccess } from '../core/delegation.js'
+import { turnText, type Completion } from '../runtime/completions.js'
+import type { Delegator } from '../runtime/delegator.js'
+import { withSession } from '../runtime/session-context.js'
+
+export interface AttachHostOptions {
+  /** Whose completions. @defaultValue what the delegator itself dispatched */
+  readonly sessionKey?: string
+  /** True while a new turn may start. A throw counts as busy. */
+  readonly isIdle: () => boolean
+  /**
+   * Starts a turn with `text`, inside `withSession` of the events' session, and says whether it was accepted. A throw
+   * or a rejection means that it failed.
+   */
+  readonly startTurn: (
+    text: string,
+    events: readonly AsyncDelegationEvent[],
+  ) => 'started' | 'busy' | Promise<'started' | 'busy'>
+  /** Completions of one session that wait together become one turn. @defaultValue true */
+  readonly coalesce?: boolean
+}
+
+export interface AttachedHost {
+  /** The host's turn has ended: what waits may be delivered now. */
+  idle(): void
+  /** Stops delivering. What was not accepted stays in the ledger. Resolves when nothing is under way any more. */
+  detach(): Promise<void>
+}
+
+const busyPollSeconds = 0.25
+
+/** Hands completions to a host as new turns. Keeps the process alive until it is detached or the delegator closes. */
+export function attachHost(delegator: Delegator, options: AttachHostOptions): AttachedHost {
+  const { sessionKey, coalesce = true } = options
+  const detached = new AbortController()
+  const select = sessionKey === undefined ? {} : { sessionKey }
+  let wake = (): void => undefined
+
+  function isIdle(): boolean {
+    try {
+      return options.isIdle()
+    } catch {
+      // A host that cannot say is busy.
+      return false
+    }
+  }
+
+  async function startTurn(completions: readonly Completion[]): Promise<void> {
+    const events = completions.map(({ event }) => event)
+    const session = events[0]?.session_key ?? ''
+    let outcome: 'started' | 'busy'
+    try {
+      outcome = await withSession(session, async () => options.startTurn(turnText(events), events))
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      await delegator.completions.release(completions, `the turn failed to start: ${reason}`)
+      return
+    }
+    if (outcome === 'started') await delegator.completions.ack(completions)
+    else await delegator.completions.defer(completions, busyPollSeconds)
+  }
+
+  /** One turn per session; failures first, because they are what a parent may have to act upon. */
+  function turns(completions: readonly Completion[]): readonly (readonly Completion[])[] {
+    const sorted = [...completions].sort(
+      (a, b) => Number(isSuccess(a.event.status)) - Number(isSuccess(b.event.status)),
+    )
+    if (!coalesce) return completions.map((completion) => [completion])
+    const bySession = new Map<string, Completion[]>()
+    for (const completion of sorted) {
+      const turn = bySession.get(completion.event.session_key)
+      if (turn === undefined) bySession.set(completion.event.session_key, [completion])
+      else turn.push(completion)
+    }
+    return [...bySession.values()]
+  }
+
+  function untilIdle(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(done, busyPollSeconds * 1000)
+      function done(): void {
+        clearTimeout(timer)
+        resolve()
+      }
+      wake = done
+    })
+  }
+
+  async function deliver(): Promise<void> {
+    const { signal } = detached
+    for await (const first of delegator.completions.follow({ ...select, signal })) {
+      const claimed = [first, ...(coalesce ? await delegator.completions.claim(select) : [])]
+      for (const turn of turns(claimed)) {
+        // H1: it is looked at again before each turn, and the claim goes back whenever the answer is no.
+        while (!isIdle() && !signal.aborted) await untilIdle()
+        if (signal.aborted) await delegator.completions.defer(turn, 0)
+        else await startTurn(turn)
+      }
+    }
+  }
+
+  const delivering = deliver().catch(() => undefined) // the ledger closed under it: what was not accepted stays there
+  return {
+    idle: () => wake(),
+    detach() {
+      detached.abort()
+      wake()
+      return delivering
+    },
+  }
+}

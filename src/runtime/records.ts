@@ -1,0 +1,125 @@
+/** What `list`, `get` and refusals show of a unit: plain data, snake-case (R40). */
+import type { Clock } from '../core/clock.js'
+import { DelegationError } from '../core/errors.js'
+import type { ErrorDetail } from '../core/event.js'
+import type { JsonObject } from '../core/json.js'
+import type { SlotHolder } from '../core/refusal.js'
+import type { Delivery, Ledger, UnitRecord } from '../ledger/ledger.js'
+import type { Unit } from './unit.js'
+
+export interface ChildView {
+  readonly task_index: number
+  readonly goal: string
+  /** `waiting`, `running`, `interrupting`, then its terminal word. */
+  readonly state: string
+  readonly progress?: JsonObject
+  readonly seconds_since_activity?: number
+  /** Its outcome is decided, but something of it still runs (P6). */
+  readonly still_running?: boolean
+}
+
+export interface DelegationRecord {
+  readonly delegation_id: string
+  /** `running`, `stalling`, `interrupting`, then the terminal word. */
+  readonly status: string
+  /** Null until the unit has ended. */
+  readonly delivery_state: Delivery['state'] | null
+  readonly goal: string
+  readonly goals?: readonly string[]
+  readonly is_batch?: true
+  readonly context: string | null
+  readonly toolsets: readonly string[] | null
+  readonly role: string
+  readonly model: string | null
+  readonly session_key: string
+  readonly dispatched_at: number
+  readonly completed_at: number | null
+  readonly owner_pid: number
+  readonly children: readonly ChildView[]
+  readonly error_detail?: ErrorDetail
+}
+
+export interface Records {
+  list(): Promise<readonly DelegationRecord[]>
+  get(id: string): Promise<DelegationRecord>
+  holderOf(unit: UnitRecord): SlotHolder
+  holderOfUnit(unit: Unit): SlotHolder
+}
+
+interface RecordsOptions {
+  readonly ledger: Ledger
+  readonly units: ReadonlyMap<string, Unit>
+  readonly clock: Clock
+}
+
+const listLimit = 10_000
+const shownGoalCharacters = 200
+
+export function createRecords({ ledger, units, clock }: RecordsOptions): Records {
+  async function recordsOf(found: readonly UnitRecord[]): Promise<readonly DelegationRecord[]> {
+    const select = { ids: found.map(({ id }) => id) }
+    const states = ['pending', 'claimed', 'delivered', 'dead', 'dropped', 'dismissed'] as const
+    const deliveries = await ledger.deliveries(select, states, { limit: listLimit })
+    const states_ = new Map(deliveries.map(({ eventId, state }) => [eventId, state]))
+    return found.map((unit) => recordOf(unit, units.get(unit.id), states_.get(unit.id) ?? null))
+  }
+
+  const holder = (id: string, goal: string, seconds: number): SlotHolder => ({
+    delegation_id: id,
+    goal: goal.slice(0, shownGoalCharacters),
+    running_seconds: Math.round(Math.max(0, seconds) * 10) / 10,
+  })
+
+  return {
+    list: async () => recordsOf(await ledger.list({ all: true }, null, { limit: listLimit })),
+    async get(id) {
+      const unit = await ledger.get(id)
+      const [record] = unit === null ? [] : await recordsOf([unit])
+      if (record === undefined) {
+        throw new DelegationError('UNKNOWN_DELEGATION', { id, note: 'it never was, or retention has dropped it' })
+      }
+      return record
+    },
+    holderOf: (unit) => holder(unit.id, unit.goal, clock.now() - unit.admittedAt),
+    holderOfUnit: (unit) => holder(unit.id, unit.draft.goal, unit.runningSeconds),
+  }
+}
+
+function recordOf(unit: UnitRecord, live: Unit | undefined, deliveryState: Delivery['state'] | null): DelegationRecord {
+  return {
+    delegation_id: unit.id,
+    status: unit.state,
+    delivery_state: deliveryState,
+    goal: unit.goal,
+    ...(unit.goals !== null && { goals: unit.goals, is_batch: true as const }),
+    context: unit.context,
+    toolsets: unit.toolsets,
+    role: unit.role,
+    model: unit.model,
+    session_key: unit.route.sessionKey,
+    dispatched_at: unit.admittedAt,
+    completed_at: unit.endedAt,
+    owner_pid: process.pid,
+    children: live === undefined ? recordedChildren(unit) : liveChildren(live),
+  }
+}
+
+/** The single child of an ended unit ended as its unit did. */
+function recordedChildren({ goal, goals, children, state, endedAt }: UnitRecord): ChildView[] {
+  return children.map((child, index) => ({
+    task_index: index,
+    goal: goals?.[index] ?? goal,
+    state: endedAt !== null && goals === null ? state : child.state,
+  }))
+}
+
+function liveChildren(unit: Unit): ChildView[] {
+  return unit.children.map(({ index, goal, word, isLive, outcome, activity, secondsSinceActivity }) => ({
+    task_index: index,
+    goal,
+    state: word,
+    ...(activity?.progress && { progress: activity.progress }),
+    ...(isLive && secondsSinceActivity !== null && { seconds_since_activity: secondsSinceActivity }),
+    ...(isLive && outcome !== null && { still_running: true }),
+  }))
+}
