@@ -13,6 +13,6 @@ const labelGoalCharacters = 40
 /** R33: the single goal itself, else `<n> parallel subagents: ` and each goal, cut to 40 characters, joined by `; `. */
 export function batchLabel(goals: readonly string[]): string {
   if (goals.length === 1) return goals[0] ?? ''
-  const cut = goals.map((goal) => [...goal].slice(0, labelGoalCharacters).join(''))
+  const cut = goals.map((goal) => Array.from(goal).slice(0, labelGoalCharacters).join(''))
   return `${goals.length} parallel subagents: ${cut.join('; ')}`
 }

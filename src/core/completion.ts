@@ -37,15 +37,29 @@ export function outcomeOfResult(fields: JsonObject, stop: StopRequest | null): C
   if (said === undefined || said === null || said === '') return { ...base, status: 'completed', error }
   if (typeof said !== 'string' || isLiveWord(said)) {
     const word = typeof said === 'string' ? said : typeof said
-    return { ...base, status: 'error', error: error ?? `the runner returned the live status ${JSON.stringify(word)}` }
+    return {
+      ...base,
+      status: 'error',
+      error: error ?? `the runner returned the live status ${JSON.stringify(word)}`,
+    }
   }
   return { ...base, status: said === 'interrupted' && stop !== null ? stop.cause : said, error }
 }
 
 /** R23: `<Type>: <message>`. Whoever unwinds by throwing after a stop was stopped, and did not fail. */
-export function outcomeOfError(detail: ErrorDetail, cause: 'threw' | 'lost', stop: StopRequest | null): ChildOutcome {
+export function outcomeOfError(
+  detail: ErrorDetail,
+  cause: 'threw' | 'lost',
+  stop: StopRequest | null,
+): ChildOutcome {
   if (stop !== null) return stoppedOutcome(stop, detail)
-  return { status: 'error', cause, fields: {}, error: `${detail.name}: ${detail.message}`, detail: told(detail) }
+  return {
+    status: 'error',
+    cause,
+    fields: {},
+    error: `${detail.name}: ${detail.message}`,
+    detail: told(detail),
+  }
 }
 
 /** The child ended because it was stopped, before it returned anything. */
@@ -150,7 +164,11 @@ function commonFields(facts: UnitFacts) {
 export function childEntry(
   index: number,
   outcome: ChildOutcome,
-  known: { readonly model: string | null; readonly durationSeconds: number; readonly transcript: string | null },
+  known: {
+    readonly model: string | null
+    readonly durationSeconds: number
+    readonly transcript: string | null
+  },
 ): ChildResult {
   const { fields, status, error, detail } = outcome
   return {

@@ -42,8 +42,8 @@ function redactPrivateKeys(text: string): string {
     const next = borders[position + 1]
     const end = next?.[1] === 'END' ? next.index + next[0].length : lastKeyLine(text, bodyStart)
     const body = text.slice(bodyStart, end)
-    // A lone BEGIN must not, the second time, pair with the END behind a block that was replaced the first time.
-    if (!KEY_BODY.test(body) || body.includes(marker('private-key'))) continue
+    // A BEGIN alone must not, the second time, pair with the END behind what was replaced the first time.
+    if (!KEY_BODY.test(body) || body.includes('[REDACTED:')) continue
     result += text.slice(done, border.index) + marker('private-key')
     done = end
   }
@@ -51,8 +51,7 @@ function redactPrivateKeys(text: string): string {
 }
 
 function lastKeyLine(text: string, start: number): number {
-  KEY_LINES.lastIndex = start
-  return start + (KEY_LINES.exec(text)?.[0].length ?? 0)
+  return start + (matchAt(KEY_LINES, text, start)?.[0].length ?? 0)
 }
 
 // --- tokens
@@ -111,15 +110,16 @@ function hasVariety(body: string): boolean {
   return new Set(body).size >= 8
 }
 
-// --- headers and URLs
+// --- headers
 
-const HEADER =
-  /(authorization["'`]?[ \t]{0,4}[:=,][ \t]{0,4}["'`]?(bearer|basic|token)[ \t]{1,4})([\w.~+/=-]{8,})(?![\w.~+/=[-])/gi
+const HEADER = /authorization["'`]?[ \t]{0,4}[:=,][ \t]{0,4}["'`]?(bearer|basic|token)[ \t]{1,4}/gi
+const CREDENTIAL = /[\w.~+/=-]{8,}(?![\w.~+/=[-])/y
 
 function redactHeaders(text: string): string {
-  return text.replace(HEADER, (found, before: string, scheme: string, value: string) =>
-    isCredential(value, scheme.toLowerCase()) ? before + marker('authorization') : found,
-  )
+  return redactValues(text, HEADER, 'authorization', (start, scheme) => {
+    const value = matchAt(CREDENTIAL, text, start)?.[0]
+    return value !== undefined && isCredential(value, scheme) ? { start, end: start + value.length } : null
+  })
 }
 
 /** A header's value is a literal when it has a digit, or is as mixed as base64 is, and no expression of code. */
@@ -128,6 +128,8 @@ function isCredential(value: string, scheme: string): boolean {
   const isBase64 = scheme === 'basic' && value.length % 4 === 0 && /[a-z]/.test(value) && /[A-Z]/.test(value)
   return isBase64 || /\d|=$/.test(value) || isMixed(value)
 }
+
+// --- URLs
 
 const URL_PASSWORD = /(:\/\/[^\s:/?#@"'`<>]{0,256}:)([^\s/?#@"'`<>[\]]+)(?=@)/g
 const PASSWORD_WORD = /^(?:p|pw|pwd|pass|passwd|password|secret|token|x+|\*+|\.+|…)$/i
@@ -146,20 +148,13 @@ const ASSIGNED =
 const QUOTED = /\\?(["'`])([^\s"'`\\]{8,})\\?\1/y
 const BARE = /[A-Za-z0-9+/_~!@#$%^&*.-]{8,}={0,2}(?![\w+/~!@#$%^&*.([{-])/y
 
-/** Only the value goes. The scan continues after the name, so a rejected value may hold an assignment itself. */
 function redactAssignments(text: string): string {
-  let result = ''
-  let done = 0
-  for (const found of text.matchAll(ASSIGNED)) {
-    const start = found.index + found[0].length
-    if (start < done) continue
-    const name = (found[1] ?? '').toLowerCase()
-    const value = quotedAt(text, start, name) ?? bareAt(text, start, name)
-    if (value === null) continue
-    result += text.slice(done, value.start) + marker('secret')
-    done = value.end
-  }
-  return result + text.slice(done)
+  return redactValues(
+    text,
+    ASSIGNED,
+    'secret',
+    (start, name) => quotedAt(text, start, name) ?? bareAt(text, start, name),
+  )
 }
 
 interface Span {
@@ -167,9 +162,35 @@ interface Span {
   readonly end: number
 }
 
+/**
+ * Replaces the values that stand behind a name. `names` matches up to where a value starts, and the scan goes on
+ * from there: a value that was judged harmless may hold another name, with a secret behind it.
+ */
+function redactValues(
+  text: string,
+  names: RegExp,
+  kind: string,
+  valueAt: (start: number, name: string) => Span | null,
+): string {
+  let result = ''
+  let done = 0
+  for (const found of text.matchAll(names)) {
+    const start = found.index + found[0].length
+    const value = start < done ? null : valueAt(start, (found[1] ?? '').toLowerCase())
+    if (value === null) continue
+    result += text.slice(done, value.start) + marker(kind)
+    done = value.end
+  }
+  return result + text.slice(done)
+}
+
+function matchAt(sticky: RegExp, text: string, index: number): RegExpExecArray | null {
+  sticky.lastIndex = index
+  return sticky.exec(text)
+}
+
 function quotedAt(text: string, start: number, name: string): Span | null {
-  QUOTED.lastIndex = start
-  const found = QUOTED.exec(text)
+  const found = matchAt(QUOTED, text, start)
   const value = found?.[2]
   if (!found || value === undefined || isPlaceholder(value) || !looksQuotedSecret(value, name)) return null
   const valueStart = start + found[0].indexOf(value)
@@ -177,8 +198,7 @@ function quotedAt(text: string, start: number, name: string): Span | null {
 }
 
 function bareAt(text: string, start: number, name: string): Span | null {
-  BARE.lastIndex = start
-  const found = BARE.exec(text)?.[0] ?? ''
+  const found = matchAt(BARE, text, start)?.[0] ?? ''
   // Of a query string, only the value itself: `token=...&page=2`.
   const isQuery = found.endsWith('=') || text[start + found.length] === '='
   const value = isQuery ? found.replace(/&\w+=*$/, '') : found

@@ -10,7 +10,7 @@ export async function loadRunner(
   const name = reference.export ?? 'default'
   let namespace: Readonly<Record<string, unknown>>
   try {
-    const imported = await within(withinMs, import(reference.url))
+    const imported = await within<unknown>(withinMs, import(reference.url))
     if (imported === null) {
       const message = `the runner module ${reference.url} was still importing after ${withinMs} ms`
       return { error: runnerError('RUNNER_IMPORT_TIMEOUT', message) }

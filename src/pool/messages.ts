@@ -1,11 +1,12 @@
 /** What host and thread say to each other. One control channel per thread; a child is named by its run number. */
+import type { MessagePort } from 'node:worker_threads'
 import type { RunnerReference } from '../runner.js'
 import type { ChildActivity, ChildEnd, ChildJob } from './executor.js'
 
 /** The first word of a thread, on the worker's own channel: here is my control channel. */
 export interface Hello {
   readonly helloFrom: number
-  readonly control: import('node:worker_threads').MessagePort
+  readonly control: MessagePort
 }
 
 /** Handed to a thread with each child. */

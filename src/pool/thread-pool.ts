@@ -22,6 +22,7 @@ import {
   workerInfoOf,
   type PoolWorker,
 } from './piscina-handles.js'
+import { leastBusy, ownThread } from './choose-thread.js'
 import { endByExit, lost } from './thread-end.js'
 import { createWaitingLine } from './waiting-line.js'
 
@@ -130,28 +131,9 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
   })
 
   function choose(child: PooledChild, candidates: Iterable<Thread>): Thread | null {
-    return shared ? leastBusy(candidates) : ownThread(child, candidates)
-  }
-
-  function leastBusy(candidates: Iterable<Thread>): Thread | null {
-    let best: Thread | null = null
-    for (const thread of candidates) {
-      if (thread.leaving !== null) continue
-      if (best === null || thread.children.size < best.children.size) best = thread
-    }
-    const wantsOneMore = best !== null && best.children.size > 0 && pool.threads.length < maxThreads
-    return wantsOneMore ? null : best
-  }
-
-  /** T1. */
-  function ownThread(child: PooledChild, candidates: Iterable<Thread>): Thread | null {
-    let unused: Thread | null = null
-    for (const thread of candidates) {
-      if (thread.leaving !== null || thread.children.size > 0) continue
-      if (thread.affinity === child.affinity) return thread
-      if (thread.affinity === null) unused ??= thread
-    }
-    return unused
+    return shared
+      ? leastBusy(candidates, () => pool.threads.length < maxThreads)
+      : ownThread(child, candidates)
   }
 
   /** Keeps idle threads of other runners and sessions from adding up beside the ones in use. */

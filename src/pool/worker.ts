@@ -14,7 +14,7 @@ import type { ChildEnd } from './executor.js'
 import { createLifeline } from './lifeline.js'
 import { loadRunner } from './load-runner.js'
 import type { ControlMessage, Hello, JobMessage, Reply, ThreadMessage } from './messages.js'
-import type { Runner } from '../runner.js'
+import type { Json, Runner } from '../runner.js'
 import { createResidueWatch } from './residue.js'
 import { appendAtOnce, createTranscript, type Transcript } from './transcript.js'
 
@@ -191,5 +191,7 @@ function execute(
 function endLine(end: ChildEnd): string {
   if (end.kind !== 'returned') return `end status=error exit_reason=${end.error.name}`
   const { status, exit_reason } = end.result
-  return `end status=${String(status ?? 'completed')} exit_reason=${String(exit_reason ?? 'none')}`
+  const word = (value: Json | undefined, missing: string): string =>
+    typeof value === 'string' ? value : missing
+  return `end status=${word(status, 'completed')} exit_reason=${word(exit_reason, 'none')}`
 }

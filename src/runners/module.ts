@@ -24,7 +24,7 @@ export function moduleRunner(module: string | URL, options: ModuleRunnerOptions 
 function moduleUrl(module: string | URL): string {
   if (module instanceof URL) return module.href
   if (/^(?:file|data|node):/.test(module)) return module
-  const isPath = module.startsWith('.') || isAbsolute(module) || module.includes(sep) && existsSync(module)
+  const isPath = module.startsWith('.') || isAbsolute(module) || (module.includes(sep) && existsSync(module))
   if (isPath) return pathToFileURL(resolve(module)).href
   try {
     return pathToFileURL(createRequire(resolve('package.json')).resolve(module)).href

@@ -1,5 +1,11 @@
 /** The goal is a shell command line. This file is both: the maker, for the host, and the runner, for the thread. */
-import { defineRunner, type ProcessEnd, type RunnerReference, type RunnerResult, type SpawnedProcess } from '../runner.js'
+import {
+  defineRunner,
+  type ProcessEnd,
+  type RunnerReference,
+  type RunnerResult,
+  type SpawnedProcess,
+} from '../runner.js'
 
 export type ShellRunnerOptions = {
   /** @defaultValue the host's working folder */
@@ -61,7 +67,9 @@ function collect(
   return () => {
     const tail = kept.slice(-limit)
     const missing = dropped + kept.length - tail.length
-    return missing === 0 || role === 'stderr' ? tail : `[${missing} characters of earlier output were dropped]\n${tail}`
+    return missing === 0 || role === 'stderr'
+      ? tail
+      : `[${missing} characters of earlier output were dropped]\n${tail}`
   }
 }
 
@@ -70,13 +78,16 @@ function resultOf(end: ProcessEnd, output: string, errors: string, signal: Abort
   if (signal.aborted) {
     return { status: 'interrupted', summary, error: String(signal.reason), exit_reason: 'interrupted' }
   }
-  if (end.code === 0) return { status: 'completed', summary: summary ?? '(no output)', exit_reason: 'completed' }
+  if (end.code === 0)
+    return { status: 'completed', summary: summary ?? '(no output)', exit_reason: 'completed' }
   const tail = errors.trimEnd().split('\n').slice(-errorTailLines).join('\n')
   const what = end.error ?? `exit code ${end.code}`
   return { status: 'failed', summary, error: tail === '' ? what : `${what}\n${tail}`, exit_reason: 'error' }
 }
 
 function hostEnvironment(): Record<string, string> {
-  const entries = Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined)
+  const entries = Object.entries(process.env).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined,
+  )
   return Object.fromEntries(entries)
 }

@@ -96,7 +96,10 @@ export function createCompletions({ ledger, ownerId, clock, hold, closed }: Comp
     (await ledger.resolve([token], verdict))[0] ?? false
 
   function judgeAll(completions: readonly Completion[], verdict: Verdict): Promise<readonly boolean[]> {
-    return ledger.resolve(completions.map((completion) => tokens.get(completion) ?? ''), verdict)
+    return ledger.resolve(
+      completions.map((completion) => tokens.get(completion) ?? ''),
+      verdict,
+    )
   }
 
   function completionOf({ token, delivery }: Claim): Completion {
@@ -125,7 +128,11 @@ export function createCompletions({ ledger, ownerId, clock, hold, closed }: Comp
   }
 
   /** Resolves at the next change, at `nextAt`, or when one of the signals aborts. */
-  function untilNews(nextAt: number | null, changes: Changes, signals: readonly AbortSignal[]): Promise<void> {
+  function untilNews(
+    nextAt: number | null,
+    changes: Changes,
+    signals: readonly AbortSignal[],
+  ): Promise<void> {
     const seconds = Math.min(followIdleSeconds, Math.max(0, (nextAt ?? Infinity) - clock.now()))
     return new Promise((resolve) => {
       const wake = (): void => {

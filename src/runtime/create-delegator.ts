@@ -19,7 +19,14 @@ export async function createDelegator(options: DelegatorOptions = {}): Promise<D
   const ledger = await (options.ledger ?? createMemoryLedger)({ clock, random })
   const startedAt = clock.now() - process.uptime()
   const ownerId = `${process.pid}-${randomBytes(6).toString('hex')}`
-  await ledger.join({ id: ownerId, pid: process.pid, startedAt, bootId: '', pidNamespace: '', seenAt: clock.now() })
+  await ledger.join({
+    id: ownerId,
+    pid: process.pid,
+    startedAt,
+    bootId: '',
+    pidNamespace: '',
+    seenAt: clock.now(),
+  })
   return createDelegatorFrom({
     options: resolved,
     ledger,

@@ -35,10 +35,15 @@ interface InterruptsOptions {
 }
 
 export function createInterrupts({ units, options, hold }: InterruptsOptions): Interrupts {
-  async function stopUnits(targets: readonly Unit[], request: StopRequest, graceMs: number): Promise<InterruptReport> {
+  async function stopUnits(
+    targets: readonly Unit[],
+    request: StopRequest,
+    graceMs: number,
+  ): Promise<InterruptReport> {
     const live = targets.filter((unit) => unit.isLive)
     const reports = await hold.during(Promise.all(live.map((unit) => unit.stop(request, graceMs))))
-    const sum = (field: keyof StopReport): number => reports.reduce((total, report) => total + report[field], 0)
+    const sum = (field: keyof StopReport): number =>
+      reports.reduce((total, report) => total + report[field], 0)
     return {
       signalled: sum('signalled'),
       stopped: sum('stopped'),
@@ -48,7 +53,10 @@ export function createInterrupts({ units, options, hold }: InterruptsOptions): I
     }
   }
 
-  function interrupt(targets: readonly Unit[], interruptOptions: InterruptOptions = {}): Promise<InterruptReport> {
+  function interrupt(
+    targets: readonly Unit[],
+    interruptOptions: InterruptOptions = {},
+  ): Promise<InterruptReport> {
     const { reason = 'interrupted', graceMs = options.interruptGraceMs } = interruptOptions
     return stopUnits(targets, { cause: 'interrupted', reason }, graceMs)
   }

@@ -11,7 +11,10 @@ import type { Runner, RunnerReference } from '../runner.js'
 export type RunnerInput = RunnerReference | Runner | string
 
 /** Opens a ledger once time and chance are known. */
-export type LedgerFactory = (given: { readonly clock: Clock; readonly random: () => number }) => Ledger | Promise<Ledger>
+export type LedgerFactory = (given: {
+  readonly clock: Clock
+  readonly random: () => number
+}) => Ledger | Promise<Ledger>
 
 export interface DelegatorOptions {
   /**
@@ -123,7 +126,9 @@ export function resolveOptions(options: DelegatorOptions): ResolvedOptions {
   const product = Math.min(maxThreadsBound, Math.max(1, maxUnits * maxConcurrentChildren))
   const scope = options.capacityScope ?? 'process'
   if (!['process', 'ledger', 'session'].includes(scope)) {
-    throw new TypeError(`Expected \`capacityScope\` to be 'process', 'ledger' or 'session', got ${String(scope)}`)
+    throw new TypeError(
+      `Expected \`capacityScope\` to be 'process', 'ledger' or 'session', got ${String(scope)}`,
+    )
   }
   return Object.freeze({
     maxUnits,
@@ -143,7 +148,12 @@ export function resolveOptions(options: DelegatorOptions): ResolvedOptions {
 }
 
 /** @throws {TypeError} naming the option, its bounds and the value given. */
-export function wholeNumber(name: string, value: unknown, from: number, to = Number.MAX_SAFE_INTEGER): number {
+export function wholeNumber(
+  name: string,
+  value: unknown,
+  from: number,
+  to = Number.MAX_SAFE_INTEGER,
+): number {
   if (typeof value === 'number' && Number.isInteger(value) && value >= from && value <= to) return value
   const bounds = to === Number.MAX_SAFE_INTEGER ? `from ${from} up` : `from ${from} to ${to}`
   throw new TypeError(`Expected \`${name}\` to be a whole number ${bounds}, got ${String(value)}`)

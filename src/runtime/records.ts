@@ -76,7 +76,10 @@ export function createRecords({ ledger, units, clock }: RecordsOptions): Records
       const unit = await ledger.get(id)
       const [record] = unit === null ? [] : await recordsOf([unit])
       if (record === undefined) {
-        throw new DelegationError('UNKNOWN_DELEGATION', { id, note: 'it never was, or retention has dropped it' })
+        throw new DelegationError('UNKNOWN_DELEGATION', {
+          id,
+          note: 'it never was, or retention has dropped it',
+        })
       }
       return record
     },
@@ -85,7 +88,11 @@ export function createRecords({ ledger, units, clock }: RecordsOptions): Records
   }
 }
 
-function recordOf(unit: UnitRecord, live: Unit | undefined, deliveryState: Delivery['state'] | null): DelegationRecord {
+function recordOf(
+  unit: UnitRecord,
+  live: Unit | undefined,
+  deliveryState: Delivery['state'] | null,
+): DelegationRecord {
   return {
     delegation_id: unit.id,
     status: unit.state,

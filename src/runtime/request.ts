@@ -101,7 +101,11 @@ export function singleRequest(call: DispatchOptions, options: ResolvedOptions, s
 }
 
 /** @throws {DelegationError} with the code of the first thing that is wrong. */
-export function batchRequest(call: DispatchBatchOptions, options: ResolvedOptions, session: string): UnitRequest {
+export function batchRequest(
+  call: DispatchBatchOptions,
+  options: ResolvedOptions,
+  session: string,
+): UnitRequest {
   const shared = common(call, options, session)
   const tasks = tasksOf(call)
   if (call.run !== undefined) {
@@ -122,7 +126,9 @@ export function fingerprintOf({ form, goals, children, toolsets, sessionKey }: U
     const runner = typeof child.runner === 'function' ? `function ${child.runner.name}` : child.runner
     return { ...child, runner }
   })
-  return createHash('sha256').update(JSON.stringify([form, goals, work, toolsets, sessionKey])).digest('hex')
+  return createHash('sha256')
+    .update(JSON.stringify([form, goals, work, toolsets, sessionKey]))
+    .digest('hex')
 }
 
 function tasksOf(call: DispatchBatchOptions): readonly BatchTask[] {
@@ -133,7 +139,7 @@ function tasksOf(call: DispatchBatchOptions): readonly BatchTask[] {
       if (typeof task === 'object' && task !== null) continue
       throw new DelegationError('TASKS_NOT_A_LIST', { [`task ${index}`]: typeof task })
     }
-    return tasks
+    return tasks as readonly BatchTask[]
   }
   if (!Array.isArray(goals)) throw new DelegationError('GOALS_NOT_A_LIST', { given: typeof goals })
   return (goals as readonly string[]).map((goal) => ({ goal }))
@@ -170,7 +176,8 @@ function common(call: CallOptions, options: ResolvedOptions, session: string) {
 
 function checkedGoal(goal: unknown, where: string): string {
   if (goal === undefined || goal === null) throw new DelegationError('GOAL_MISSING', { goal: `none${where}` })
-  if (typeof goal !== 'string') throw new DelegationError('GOAL_MISSING', { goal: `a ${typeof goal}${where}` })
+  if (typeof goal !== 'string')
+    throw new DelegationError('GOAL_MISSING', { goal: `a ${typeof goal}${where}` })
   if (goal.trim() === '') throw new DelegationError('GOAL_BLANK', { goal: JSON.stringify(goal) + where })
   return bounded(goal, goalCharacters, 'GOAL_TOO_LONG', where)
 }
@@ -188,7 +195,11 @@ function checkedCount(name: string, value: unknown): number {
   try {
     return wholeNumber(name, value, 0)
   } catch (cause) {
-    throw new DelegationError('OPTION_INVALID', { [name]: value, expected: 'a whole number from 0 up' }, cause)
+    throw new DelegationError(
+      'OPTION_INVALID',
+      { [name]: value, expected: 'a whole number from 0 up' },
+      cause,
+    )
   }
 }
 

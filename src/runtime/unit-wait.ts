@@ -30,7 +30,10 @@ interface UnitWaitOptions {
 const everyState = ['pending', 'claimed', 'delivered', 'dead', 'dropped', 'dismissed'] as const
 
 export function createUnitWait({ ledger, units, collectors, clock, hold }: UnitWaitOptions): UnitWait {
-  async function wait(id: string, { collect = false, timeoutMs }: WaitOptions = {}): Promise<AsyncDelegationEvent> {
+  async function wait(
+    id: string,
+    { collect = false, timeoutMs }: WaitOptions = {},
+  ): Promise<AsyncDelegationEvent> {
     const unit = units.get(id)
     if (unit === undefined || !unit.isLive) return recorded(id, collect)
     if (collect) collectors.add(id)
@@ -48,7 +51,10 @@ export function createUnitWait({ ledger, units, collectors, clock, hold }: UnitW
     const deliveries = await ledger.deliveries({ ids: [id] }, everyState, { limit: 1 })
     const [delivery] = deliveries
     if (delivery === undefined) {
-      throw new DelegationError('UNKNOWN_DELEGATION', { id, note: 'it never was, or retention has dropped it' })
+      throw new DelegationError('UNKNOWN_DELEGATION', {
+        id,
+        note: 'it never was, or retention has dropped it',
+      })
     }
     if (collect) await ledger.collect(id)
     return delivery.event
@@ -58,7 +64,9 @@ export function createUnitWait({ ledger, units, collectors, clock, hold }: UnitW
     if (timeoutMs === undefined) return hold.during(promise)
     let stopTimer = (): void => undefined
     const late = new Promise<never>((_resolve, reject) => {
-      stopTimer = clock.after(timeoutMs, () => reject(new DelegationError('WAIT_TIMEOUT', { id, waited_ms: timeoutMs })))
+      stopTimer = clock.after(timeoutMs, () =>
+        reject(new DelegationError('WAIT_TIMEOUT', { id, waited_ms: timeoutMs })),
+      )
     })
     return hold.during(Promise.race([promise, late])).finally(stopTimer)
   }

@@ -8,15 +8,7 @@
 import pLimit, { type LimitFunction } from 'p-limit'
 import type { Clock } from '../core/clock.js'
 import { roundedSeconds } from '../core/clock.js'
-import {
-  batchEvent,
-  childEntry,
-  singleEvent,
-  wholeBatch,
-  type ChildOutcome,
-  type StopRequest,
-  type UnitFacts,
-} from '../core/completion.js'
+import { childEntry, type ChildOutcome, type StopRequest } from '../core/completion.js'
 import {
   initialUnitState,
   isActive,
@@ -25,13 +17,11 @@ import {
   type EndCause,
   type UnitState,
 } from '../core/delegation.js'
-import type { AsyncDelegationEvent, ChildResult, EventRoute } from '../core/event.js'
+import type { AsyncDelegationEvent, ChildResult } from '../core/event.js'
 import type { Claim, Hold, Ledger, UnitDraft } from '../ledger/ledger.js'
 import { createChild, type Child, type ChildPlan, type ChildWatcher, type StopResult } from './child.js'
 import type { EventHub } from './events.js'
-
-/** `single` and `children` run one runner per child; `whole` is one function for the batch (R31). */
-export type UnitForm = 'single' | 'children' | 'whole'
+import { unitEvent, type UnitForm } from './unit-event.js'
 
 export interface UnitPlan {
   readonly form: UnitForm
@@ -211,43 +201,16 @@ export function createUnit(plan: UnitPlan, dependencies: UnitDependencies): Unit
   }
 
   function buildEvent(): AsyncDelegationEvent {
-    const facts = unitFacts()
-    const first = children[0]?.outcome
-    if (form === 'single' && first) return singleEvent(facts, first)
-    const goals = draft.goals ?? []
-    if (form === 'whole' && first) {
-      if (first.cause === 'returned') return batchEvent(facts, goals, wholeBatch(first.fields))
-      // R36: it threw, or was stopped: nothing is known of its children.
-      const { status, error, detail } = first
-      const totalDurationSeconds = facts.durationSeconds
-      return batchEvent(facts, goals, { results: [], error, totalDurationSeconds, status, detail })
-    }
-    const results = [...entries.values()].sort((a, b) => a.task_index - b.task_index)
-    return batchEvent(facts, goals, { results, error: null, totalDurationSeconds: facts.durationSeconds })
-  }
-
-  function unitFacts(): UnitFacts {
-    const { sessionKey, parentSessionId, originUiSessionId, originSessionId } = draft.route
-    const route: EventRoute = {
-      session_key: sessionKey,
-      ...(parentSessionId !== null && { parent_session_id: parentSessionId }),
-      ...(originUiSessionId !== '' && { origin_ui_session_id: originUiSessionId }),
-      ...(originSessionId !== '' && { origin_session_id: originSessionId }),
-    }
-    return {
-      delegationId: draft.id,
-      route,
-      goal: draft.goal,
-      context: draft.context,
-      toolsets: draft.toolsets,
-      role: draft.role,
-      model: draft.model,
+    return unitEvent({
+      form,
+      draft,
+      first: children[0]?.outcome ?? null,
+      results: [...entries.values()].sort((a, b) => a.task_index - b.task_index),
       dispatchedAt,
       completedAt: clock.now(),
       durationSeconds: roundedSeconds(dispatchedMs, clock.monotonicMs()),
-      metadata: draft.metadata,
       liveTranscripts,
-    }
+    })
   }
 
   function start(): void {

@@ -1,0 +1,255 @@
+/** Units, their slots and their keys, of the memory ledger. Records are values: a change replaces one. */
+import type { Clock } from '../core/clock.js'
+import { DelegationError } from '../core/errors.js'
+import type {
+  Admission,
+  Charge,
+  Hold,
+  Ledger,
+  Select,
+  Settled,
+  Settlement,
+  UnitDraft,
+  UnitPatch,
+  UnitRecord,
+} from './ledger.js'
+import type { MemoryOutbox } from './memory-outbox.js'
+import { createSlots } from './memory-slots.js'
+import { belongingOfUnit, matches } from './select.js'
+
+type Key = NonNullable<Parameters<Ledger['admit']>[3]>
+
+export interface MemoryUnits {
+  admit(ownerId: string, draft: UnitDraft, charges: readonly Charge[], key?: Key): Admission
+  withdraw(hold: Hold): boolean
+  record(hold: Hold, patch: UnitPatch): boolean
+  settle(hold: Hold, end: Settlement): Settled
+  freeSlot(hold: Hold): void
+  takeOver(deadOwnerId: string, byOwnerId: string): { hold: Hold; unit: UnitRecord }[]
+  /** Live units of `select` get the request; returns them. */
+  askToStop(
+    select: Select,
+    request: { readonly requestId: string; readonly reason: string; readonly graceMs: number },
+  ): UnitRecord[]
+  get(id: string): UnitRecord | undefined
+  /** Newest first. */
+  select(select: Select, live: boolean | null): Generator<UnitRecord>
+  liveOf(ownerId: string): UnitRecord[]
+  inUse(counter: string): number
+  holdersOf(counter: string): UnitRecord[]
+  prune(): number
+  pruneKeys(): number
+}
+
+interface UnitsOptions {
+  readonly clock: Clock
+  readonly retainedUnits: number
+  readonly units: Map<string, StoredUnit>
+  readonly outbox: MemoryOutbox
+}
+
+export interface StoredUnit {
+  record: UnitRecord
+  readonly dispatchedBy: string
+}
+
+/** What came after a unit's end is kept for a reader, not for ever. */
+const lateLimit = 20
+
+export function createMemoryUnits({ clock, retainedUnits, units, outbox }: UnitsOptions): MemoryUnits {
+  /** Ended units that hold no slot, oldest first: what retention may take. */
+  const prunable = new Map<string, StoredUnit>()
+  const keys = new Map<
+    string,
+    { readonly fingerprint: string; readonly id: string; readonly until: number }
+  >()
+  const slots = createSlots()
+
+  function update(stored: StoredUnit, change: Partial<UnitRecord>): void {
+    stored.record = { ...stored.record, ...change }
+  }
+
+  const isLive = (record: UnitRecord): boolean => record.endedAt === null
+
+  /** The unit that `hold` may write, or undefined: gone, ended, or taken over since. */
+  function writable(hold: Hold): StoredUnit | undefined {
+    const stored = units.get(hold.id)
+    return stored !== undefined && isLive(stored.record) && stored.record.fence === hold.fence
+      ? stored
+      : undefined
+  }
+
+  function keepLate(hold: Hold, patch: UnitPatch): void {
+    const stored = units.get(hold.id)
+    if (stored === undefined || stored.record.late.length >= lateLimit) return
+    update(stored, { late: [...stored.record.late, patch] })
+  }
+
+  function releaseSlot(stored: StoredUnit): void {
+    if (!stored.record.slotHeld) return
+    slots.release(stored.record.slotKey, stored.record.id)
+    update(stored, { slotHeld: false })
+    if (!isLive(stored.record)) prunable.set(stored.record.id, stored)
+  }
+
+  function prune(): number {
+    let count = 0
+    for (const id of prunable.keys()) {
+      if (prunable.size <= retainedUnits) break
+      prunable.delete(id)
+      units.delete(id)
+      outbox.forget(id)
+      count += 1
+    }
+    return count
+  }
+
+  function holdersOf(counter: string): UnitRecord[] {
+    return slots
+      .unitsOf(counter)
+      .map((id) => units.get(id)?.record)
+      .filter((unit) => unit !== undefined)
+  }
+
+  function insert(ownerId: string, draft: UnitDraft, charges: readonly Charge[]): Hold {
+    slots.occupy(draft.slotKey, draft.id, charges)
+    const children = Array.from({ length: draft.childCount }, () => ({
+      state: 'waiting',
+      result: null,
+      checkpoint: null,
+    }))
+    const record: UnitRecord = {
+      ...draft,
+      owner: ownerId,
+      fence: 1,
+      state: 'running',
+      cause: null,
+      slotHeld: true,
+      admittedAt: clock.now(),
+      endedAt: null,
+      children,
+      interrupt: null,
+      late: [],
+    }
+    units.set(draft.id, { record, dispatchedBy: ownerId })
+    return { id: draft.id, fence: 1 }
+  }
+
+  function admit(ownerId: string, draft: UnitDraft, charges: readonly Charge[], key?: Key): Admission {
+    const known = key === undefined ? undefined : keys.get(key.key)
+    if (key !== undefined && known !== undefined && known.until > clock.now()) {
+      return { status: known.fingerprint === key.fingerprint ? 'existing' : 'key_reused', id: known.id }
+    }
+    const full = slots.isHeld(draft.slotKey) ? undefined : slots.firstFull(charges)
+    if (full !== undefined) {
+      const { counter, limit } = full
+      return { status: 'refused', counter, limit, inUse: slots.inUse(counter), holders: holdersOf(counter) }
+    }
+    if (units.has(draft.id) || outbox.has(draft.id))
+      throw new DelegationError('LEDGER_DUPLICATE', { id: draft.id })
+    const hold = insert(ownerId, draft, charges)
+    if (key !== undefined) {
+      keys.set(key.key, { fingerprint: key.fingerprint, id: draft.id, until: clock.now() + key.keepSeconds })
+    }
+    return { status: 'admitted', hold }
+  }
+
+  function record(hold: Hold, patch: UnitPatch): boolean {
+    const stored = writable(hold)
+    if (stored === undefined) {
+      keepLate(hold, patch)
+      return false
+    }
+    const { phase, child } = patch
+    if (phase !== undefined) update(stored, { state: phase })
+    const before = child === undefined ? undefined : stored.record.children[child.index]
+    if (child !== undefined && before !== undefined) {
+      const result = before.result ?? child.result ?? null
+      const checkpoint = child.checkpoint ?? before.checkpoint
+      const state = before.result === null ? child.state : before.state
+      update(stored, { children: stored.record.children.with(child.index, { state, result, checkpoint }) })
+    }
+    return true
+  }
+
+  function settle(hold: Hold, end: Settlement): Settled {
+    const stored = writable(hold)
+    if (stored === undefined) return { won: false, state: units.get(hold.id)?.record.state ?? 'unknown' }
+    const event = outbox.add(end.event, stored.dispatchedBy)
+    update(stored, { state: end.state, cause: end.cause, endedAt: clock.now() })
+    if (end.slot === 'freed') releaseSlot(stored)
+    const claim = end.claimedBy
+      ? outbox.claim(end.claimedBy.consumer, { ids: [hold.id] }, 1, end.claimedBy.leaseSeconds).claims[0]
+      : undefined
+    prune()
+    return { won: true, event, claim: claim ?? null }
+  }
+
+  function withdraw(hold: Hold): boolean {
+    const stored = writable(hold)
+    if (stored === undefined) return false
+    releaseSlot(stored)
+    units.delete(hold.id)
+    for (const [key, entry] of keys) if (entry.id === hold.id) keys.delete(key)
+    return true
+  }
+
+  function takeOver(deadOwnerId: string, byOwnerId: string): { hold: Hold; unit: UnitRecord }[] {
+    outbox.freeClaimsOf(deadOwnerId)
+    const taken = []
+    for (const stored of units.values()) {
+      if (stored.record.owner !== deadOwnerId) continue
+      if (!isLive(stored.record)) {
+        releaseSlot(stored)
+        continue
+      }
+      update(stored, { owner: byOwnerId, fence: stored.record.fence + 1 })
+      taken.push({ hold: { id: stored.record.id, fence: stored.record.fence }, unit: stored.record })
+    }
+    return taken
+  }
+
+  function* stored(select: Select, live: boolean | null): Generator<StoredUnit> {
+    for (const stored of [...units.values()].reverse()) {
+      if (live !== null && isLive(stored.record) !== live) continue
+      if (matches(select, belongingOfUnit(stored.record, stored.dispatchedBy))) yield stored
+    }
+  }
+
+  return {
+    admit,
+    withdraw,
+    record,
+    settle,
+    takeOver,
+    prune,
+    holdersOf,
+    freeSlot(hold) {
+      const held = units.get(hold.id)
+      if (held?.record.fence !== hold.fence) return
+      releaseSlot(held)
+      prune()
+    },
+    askToStop(which, request) {
+      const asked = [...stored(which, true)]
+      for (const unit of asked)
+        update(unit, { interrupt: { ...request, unitId: unit.record.id, at: clock.now() } })
+      return asked.map((unit) => unit.record)
+    },
+    get: (id) => units.get(id)?.record,
+    *select(which, live) {
+      for (const unit of stored(which, live)) yield unit.record
+    },
+    liveOf: (ownerId) =>
+      [...units.values()]
+        .map(({ record: unit }) => unit)
+        .filter((unit) => unit.owner === ownerId && isLive(unit)),
+    inUse: (counter) => slots.inUse(counter),
+    pruneKeys() {
+      const now = clock.now()
+      let count = 0
+      for (const [key, { until }] of keys) if (until <= now && keys.delete(key)) count += 1
+      return count
+    },
+  }
+}

@@ -1,0 +1,287 @@
+/**
+ * Admission: from a valid request to a unit that runs, or to a refusal that leaves nothing behind. Invariants:
+ *
+ * A1. Between counting and inserting nothing else runs: threads are reserved, and the ledger asked, in one tick (P1).
+ * A2. What is refused, or cannot be handed over, leaves nothing behind (R15, R18).
+ */
+import { randomBytes } from 'node:crypto'
+import type { Logger } from 'pino'
+import { batchLabel } from '../core/batch.js'
+import type { Clock } from '../core/clock.js'
+import { DelegationError } from '../core/errors.js'
+import {
+  capacityRefusal,
+  keyReusedRefusal,
+  scheduleFailure,
+  threadsRefusal,
+  type Rejected,
+} from '../core/refusal.js'
+import type { Admission as LedgerAdmission, Hold, Ledger, UnitDraft } from '../ledger/ledger.js'
+import type { Executor } from '../pool/executor.js'
+import type { EventHub } from './events.js'
+import { maxThreadsBound, type ResolvedOptions } from './options.js'
+import type { ProcessHold } from './process-hold.js'
+import type { Records } from './records.js'
+import { fingerprintOf, type CallOptions, type UnitRequest } from './request.js'
+import { createUnit, type Unit } from './unit.js'
+
+/** What a dispatch that was admitted returns, before its runner has finished (R17). */
+export interface Dispatched {
+  readonly status: 'dispatched'
+  readonly delegationId: string
+  /** Paths of the children's transcripts, by index; absent where none are kept. */
+  readonly liveTranscripts?: Readonly<Record<string, string>>
+}
+
+export interface Admission {
+  /** @throws {DelegationError} CLOSED */
+  admit(request: UnitRequest, call: CallOptions): Promise<Dispatched | Rejected>
+  /** The counter that a unit of this session charges. */
+  counterFor(sessionKey: string): string
+}
+
+export interface AdmissionDependencies {
+  readonly options: ResolvedOptions
+  readonly ledger: Ledger
+  readonly ownerId: string
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Runs references. */
+  readonly threads: Executor
+  /** Runs plain functions. */
+  readonly inline: Executor
+  readonly hub: EventHub
+  readonly hold: ProcessHold
+  readonly records: Records
+  /** Live units of this delegator, by id: admission adds, the end of a unit takes away. */
+  readonly units: Map<string, Unit>
+  /** Ids whose event is to be born claimed. */
+  readonly collectors: Set<string>
+  readonly closing: AbortSignal
+}
+
+const keyKeepSeconds = 7 * 24 * 3600
+const collectLeaseSeconds = 300
+const loggedGoalCharacters = 80
+
+export function createAdmission(dependencies: AdmissionDependencies): Admission {
+  const { options, ledger, ownerId, clock, logger, threads, inline } = dependencies
+  const { hub, hold, records, units, collectors, closing } = dependencies
+  let threadsInUse = 0
+
+  function assertOpen(): void {
+    if (closing.aborted) throw new DelegationError('CLOSED')
+  }
+
+  function counterFor(sessionKey: string): string {
+    if (options.capacityScope === 'process') return `units:${ownerId}`
+    return options.capacityScope === 'session' ? `units:session:${sessionKey}` : 'units'
+  }
+
+  function draftOf(request: UnitRequest, call: CallOptions, id: string): UnitDraft {
+    const { goals, children, sessionKey } = request
+    const [first] = children
+    const runner = first === undefined || typeof first.runner === 'function' ? null : { ...first.runner }
+    return {
+      id,
+      slotKey: id,
+      parentId: null,
+      route: {
+        sessionKey,
+        parentSessionId: call.parentSessionId ?? null,
+        originUiSessionId: call.originUiSessionId ?? '',
+        originSessionId: call.originSessionId ?? '',
+      },
+      goal: goals === null ? (first?.goal ?? '') : batchLabel(goals),
+      goals,
+      context: request.context,
+      toolsets: request.toolsets,
+      role: request.role,
+      model: request.model,
+      runner,
+      childCount: goals?.length ?? 1,
+      metadata: call.metadata ?? null,
+    }
+  }
+
+  /** Threads that the unit may have in use at once. */
+  function threadsFor({ children }: UnitRequest): number {
+    const isolated = children.filter(
+      ({ runner }) => typeof runner !== 'function' && runner.placement !== 'shared',
+    )
+    return Math.min(isolated.length, options.maxConcurrentChildren)
+  }
+
+  /** R8: a call with a larger cap of its own grows the pool. */
+  function threadLimit(request: UnitRequest): number {
+    if (request.maxUnits <= options.maxUnits) return options.maxThreads
+    return Math.max(
+      options.maxThreads,
+      Math.min(maxThreadsBound, request.maxUnits * options.maxConcurrentChildren),
+    )
+  }
+
+  const kindOf = (request: UnitRequest): 'single' | 'batch' =>
+    request.form === 'single' ? 'single' : 'batch'
+
+  async function refusalOf(
+    request: UnitRequest,
+    admission: Exclude<LedgerAdmission, { status: 'admitted' }>,
+    key: string,
+  ) {
+    const scope = options.capacityScope
+    if (admission.status === 'refused') {
+      const { limit, inUse } = admission
+      const holders = admission.holders.map((unit) => records.holderOf(unit))
+      return capacityRefusal({ limit, inUse, scope, holders, kind: kindOf(request) })
+    }
+    if (admission.status === 'existing') return dispatched(admission.id)
+    const unit = await ledger.get(admission.id)
+    const holder = unit === null ? null : records.holderOf(unit)
+    return keyReusedRefusal(
+      key,
+      holder ?? { delegation_id: admission.id, goal: '', running_seconds: 0 },
+      scope,
+    )
+  }
+
+  /** A1: everything up to the ledger's own step is one tick. */
+  async function admitOnce(request: UnitRequest, call: CallOptions): Promise<Dispatched | Rejected> {
+    assertOpen()
+    const wanted = threadsFor(request)
+    const limit = threadLimit(request)
+    if (wanted > 0 && threadsInUse + wanted > limit) {
+      const scope = options.capacityScope
+      const holders = [...units.values()].map((unit) => records.holderOfUnit(unit))
+      return threadsRefusal({ limit, inUse: threadsInUse, scope, holders, kind: kindOf(request), wanted })
+    }
+    threadsInUse += wanted
+    let isStarted = false
+    try {
+      const draft = draftOf(request, call, newDelegationId())
+      const charge = { counter: counterFor(request.sessionKey), amount: 1, limit: request.maxUnits }
+      const key = call.idempotencyKey
+      const named =
+        key === undefined
+          ? undefined
+          : { key, fingerprint: fingerprintOf(request), keepSeconds: keyKeepSeconds }
+      const admission = await ledger.admit(ownerId, draft, [charge], named)
+      if (admission.status !== 'admitted') return await refusalOf(request, admission, key ?? '')
+      const outcome = await launch(request, draft, admission.hold, wanted)
+      isStarted = outcome.status === 'dispatched'
+      return outcome
+    } finally {
+      if (!isStarted) threadsInUse -= wanted
+    }
+  }
+
+  /** A2. */
+  async function launch(request: UnitRequest, draft: UnitDraft, held: Hold, wanted: number) {
+    if (closing.aborted) {
+      await ledger.withdraw(held)
+      throw new DelegationError('CLOSED')
+    }
+    const unit = createUnit(
+      {
+        form: request.form,
+        draft,
+        hold: held,
+        children: planChildren(request, draft),
+        maxConcurrentChildren: options.maxConcurrentChildren,
+      },
+      {
+        clock,
+        ledger,
+        hub,
+        collector: () =>
+          collectors.delete(draft.id) ? { consumer: ownerId, leaseSeconds: collectLeaseSeconds } : null,
+        onGone: () => {
+          threadsInUse -= wanted
+          units.delete(draft.id)
+        },
+      },
+    )
+    try {
+      unit.start()
+    } catch (error) {
+      await ledger.withdraw(held)
+      return scheduleFailure(error instanceof Error ? error.message : String(error), kindOf(request))
+    }
+    units.set(draft.id, unit)
+    const { id, goal, goals } = draft
+    const session_key = request.sessionKey
+    logger.info(
+      { delegation_id: id, session: session_key || '<cli>', goal: goal.slice(0, loggedGoalCharacters) },
+      'dispatched',
+    )
+    hub.emit('dispatched', { delegation_id: id, goals: goals ?? [goal], session_key })
+    return dispatched(id, unit.liveTranscripts)
+  }
+
+  function planChildren(request: UnitRequest, draft: UnitDraft) {
+    const { id } = draft
+    const folder = options.transcriptFolder
+    const seconds = request.childTimeoutSeconds
+    return request.children.map(({ runner, ...child }, index) => ({
+      index,
+      executor: typeof runner === 'function' ? inline : threads,
+      timeoutMs: seconds === 0 ? null : seconds * 1000,
+      timeoutGraceMs: options.interruptGraceMs,
+      job: {
+        task: {
+          ...child,
+          toolsets: request.toolsets,
+          delegationId: id,
+          taskIndex: index,
+          sessionKey: request.sessionKey,
+        },
+        runner,
+        transcriptPath: folder === null ? null : `${folder}/${id}/task-${index}.log`,
+        spillDirectory: options.spillFolder,
+      },
+    }))
+  }
+
+  async function admit(request: UnitRequest, call: CallOptions): Promise<Dispatched | Rejected> {
+    const deadlineMs = clock.monotonicMs() + request.admitWithinMs
+    for (;;) {
+      const outcome = await admitOnce(request, call)
+      if (outcome.status === 'dispatched' || outcome.refusal === undefined) return outcome
+      const leftMs = deadlineMs - clock.monotonicMs()
+      if (leftMs <= 0 || outcome.refusal.code === 'KEY_REUSED') {
+        hub.emit('refused', outcome)
+        return outcome
+      }
+      await hold.during(nextChange(leftMs))
+    }
+  }
+
+  /** The caller waits, nothing piles up (P1). */
+  function nextChange(withinMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        stopTimer()
+        unsubscribe()
+        closing.removeEventListener('abort', wake)
+        resolve()
+      }
+      const stopTimer = clock.after(withinMs, wake)
+      const unsubscribe = ledger.subscribe(wake)
+      closing.addEventListener('abort', wake, { once: true })
+    })
+  }
+
+  return { admit, counterFor }
+}
+
+function dispatched(
+  delegationId: string,
+  liveTranscripts: Readonly<Record<string, string>> | null = null,
+): Dispatched {
+  return { status: 'dispatched', delegationId, ...(liveTranscripts !== null && { liveTranscripts }) }
+}
+
+/** `deleg_` and 20 hex digits (DESIGN 3): eight, as in the original (R7), collide within 100,000. */
+function newDelegationId(): string {
+  return `deleg_${randomBytes(10).toString('hex')}`
+}

@@ -1,0 +1,49 @@
+import { batchEvent, singleEvent, wholeBatch, type ChildOutcome, type UnitFacts } from '../core/completion.js'
+import type { AsyncDelegationEvent, ChildResult, EventRoute } from '../core/event.js'
+import type { UnitDraft } from '../ledger/ledger.js'
+
+/** `single` and `children` run one runner per child; `whole` is one function for the batch (R31). */
+export type UnitForm = 'single' | 'children' | 'whole'
+
+export interface UnitEventFacts {
+  readonly form: UnitForm
+  readonly draft: UnitDraft
+  /** The outcome of the only child, where there is one by form. */
+  readonly first: ChildOutcome | null
+  readonly results: readonly ChildResult[]
+  readonly dispatchedAt: number
+  readonly completedAt: number
+  readonly durationSeconds: number
+  readonly liveTranscripts: Readonly<Record<string, string>> | null
+}
+
+/** The final event of a unit whose children all have an outcome. */
+export function unitEvent({
+  form,
+  draft,
+  first,
+  results,
+  ...measured
+}: UnitEventFacts): AsyncDelegationEvent {
+  const facts: UnitFacts = { ...measured, ...draft, delegationId: draft.id, route: routeOf(draft) }
+  if (form === 'single' && first !== null) return singleEvent(facts, first)
+  const goals = draft.goals ?? []
+  const totalDurationSeconds = facts.durationSeconds
+  if (form === 'whole' && first !== null) {
+    if (first.cause === 'returned') return batchEvent(facts, goals, wholeBatch(first.fields))
+    // R36: it threw, or was stopped: nothing is known of its children.
+    const { status, error, detail } = first
+    return batchEvent(facts, goals, { results: [], error, totalDurationSeconds, status, detail })
+  }
+  return batchEvent(facts, goals, { results, error: null, totalDurationSeconds })
+}
+
+function routeOf({ route }: UnitDraft): EventRoute {
+  const { sessionKey, parentSessionId, originUiSessionId, originSessionId } = route
+  return {
+    session_key: sessionKey,
+    ...(parentSessionId !== null && { parent_session_id: parentSessionId }),
+    ...(originUiSessionId !== '' && { origin_ui_session_id: originUiSessionId }),
+    ...(originSessionId !== '' && { origin_session_id: originSessionId }),
+  }
+}

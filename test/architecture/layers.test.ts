@@ -1,0 +1,69 @@
+import { describe, expect, it } from 'vitest'
+import { filesBelow, importsOf, read } from '../support/sources.js'
+
+const sources = filesBelow('src', '.ts')
+const folderOf = (path: string): string => path.split('/').slice(0, 2).join('/')
+
+/** What a folder may import beside itself. `runner.ts` is the contract of runners; the index is front 1. */
+const mayImport: Record<string, readonly string[]> = {
+  'src/core': [],
+  'src/ledger': ['src/core'],
+  'src/pool': ['src/core', 'src/runner.ts'],
+  'src/runners': ['src/core', 'src/runner.ts'],
+  'src/runtime': ['src/core', 'src/ledger', 'src/pool', 'src/runner.ts'],
+  'src/host': ['src/core', 'src/runtime'],
+  'src/config': ['src/index.ts', 'src/runner.ts'],
+  'src/cli': ['src/index.ts', 'src/runner.ts', 'src/config'],
+  'src/runner.ts': ['src/core'],
+  'src/index.ts': ['src/core', 'src/ledger', 'src/pool', 'src/runners', 'src/runtime', 'src/host', 'src/runner.ts'],
+}
+
+/** Implementations that only `create-delegator` may choose; everything else of L2 sees the ports. */
+const implementations = /src\/(ledger\/memory|pool\/(piscina|inline|thread|worker|lifeline))/
+
+describe('layers (DESIGN 6)', () => {
+  it.each(sources)('%s imports downwards only', (path) => {
+    const own = folderOf(path)
+    for (const { specifier } of importsOf(path).filter((found) => found.specifier.startsWith('src/'))) {
+      const target = folderOf(specifier)
+      expect([own, ...(mayImport[own] ?? [])], `${path} imports ${specifier}`).toContain(target)
+      if (own === 'src/runtime' && !path.endsWith('create-delegator.ts')) {
+        expect(specifier, `${path} chooses an implementation`).not.toMatch(implementations)
+      }
+    }
+  })
+
+  it.each(sources.filter((path) => path.startsWith('src/core/')))('%s is pure: no package, no I/O', (path) => {
+    for (const { specifier } of importsOf(path)) expect(specifier).toMatch(/^src\/core\//)
+    expect(read(path)).not.toMatch(/\bsetTimeout|\bDate\.now|\bprocess\.|Math\.random/)
+  })
+
+  it('P7: nothing that the worker reaches imports zod, pino, piscina or the index', () => {
+    const seen = new Set<string>()
+    const visit = (path: string): void => {
+      if (seen.has(path)) return
+      seen.add(path)
+      for (const { specifier, isType } of importsOf(path)) {
+        if (isType) continue
+        expect(specifier, `${path} imports ${specifier}`).toMatch(/^(node:|src\/)/)
+        expect(specifier).not.toBe('src/index.ts')
+        if (specifier.startsWith('src/')) visit(specifier)
+      }
+    }
+    visit('src/pool/worker.ts')
+    visit('src/runner.ts')
+    visit('src/runners/shell.ts')
+    expect(seen.size).toBeGreaterThan(8)
+  })
+
+  it('reaches behind Piscina in one file only', () => {
+    const users = sources.filter((path) => importsOf(path).some(({ specifier, isType }) => specifier === 'piscina' && !isType))
+    expect(users).toEqual(['src/pool/piscina-handles.ts', 'src/pool/thread-pool.ts'])
+  })
+})
+
+describe('sizes (DESIGN 6)', () => {
+  it.each(sources)('%s stays under about 300 lines', (path) => {
+    expect(read(path).split('\n').length).toBeLessThan(320)
+  })
+})

@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest'
+import * as front from '../../src/index.js'
+import * as runnerFront from '../../src/runner.js'
+import { errorCodes } from '../../src/core/errors.js'
+import { filesBelow, read } from '../support/sources.js'
+
+describe('the public surface is what was meant', () => {
+  it('front 1 exports these names and no others', () => {
+    expect(Object.keys(front).sort()).toEqual([
+      'DelegationError',
+      'attachHost',
+      'buildSessionKey',
+      'createDelegator',
+      'formatCompletion',
+      'memoryLedger',
+      'moduleRunner',
+      'parseSessionKey',
+      'renderTurn',
+      'shellRunner',
+      'withSession',
+    ])
+  })
+
+  it('front 2 exports one function', () => {
+    expect(Object.keys(runnerFront)).toEqual(['defineRunner'])
+  })
+})
+
+describe('docs/errors.md and the code agree', () => {
+  const page = read('docs/errors.md')
+  const documented = [...page.matchAll(/^\| `([A-Z_]+)`/gm)].map(([, code]) => code)
+  const childCodes = new Set(
+    filesBelow('src/pool', '.ts').flatMap((path) =>
+      [...read(path).matchAll(/'((?:RUNNER|RESULT|CHILD|THREAD|SPILL)_[A-Z_]+)'/g)].map(([, code]) => code),
+    ),
+  )
+
+  it('every code of the catalogue is on the page', () => {
+    for (const code of errorCodes) expect(documented).toContain(code)
+  })
+
+  it("every code that a child's error can carry is on the page", () => {
+    expect(childCodes.size).toBeGreaterThan(8)
+    for (const code of childCodes) expect(documented).toContain(code)
+  })
+
+  it('no code is on the page that nothing raises', () => {
+    for (const code of documented) expect([...errorCodes, ...childCodes, ...refusalCodes]).toContain(code)
+  })
+})
+
+const refusalCodes = ['CAPACITY', 'THREADS', 'KEY_REUSED']
