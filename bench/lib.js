@@ -5,6 +5,9 @@ import { fileURLToPath } from 'node:url'
 import { Piscina } from 'piscina'
 import { createDelegator, moduleRunner } from '../dist/index.js'
 
+/** Nothing of ours, and no idle thread of Piscina, keeps a process alive: a benchmark ends by `process.exit`. */
+setInterval(() => undefined, 60_000)
+
 export const fixture = (name) => new URL(`./fixtures/${name}.js`, import.meta.url)
 export const runnerOf = (name, options) => moduleRunner(fixture(name), options)
 

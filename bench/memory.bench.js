@@ -74,5 +74,9 @@ async function main() {
 }
 
 const [name] = process.argv.slice(2)
-if (name === undefined) await main()
-else process.send(await measurements[name](), () => process.exit())
+if (name === undefined) {
+  await main()
+  process.exit()
+} else {
+  process.send(await measurements[name](), () => process.exit())
+}

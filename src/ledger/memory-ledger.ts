@@ -53,12 +53,10 @@ export function createMemoryLedger(options: MemoryLedgerOptions): Ledger {
 
   /** Runs `step` at once and hands its outcome out as a promise: what is thrown becomes a rejection. */
   function read<T>(step: () => T): Promise<T> {
-    try {
+    return new Promise((resolve) => {
       if (closed) throw new DelegationError('LEDGER_CLOSED')
-      return Promise.resolve(step())
-    } catch (error) {
-      return Promise.reject(error)
-    }
+      resolve(step())
+    })
   }
 
   function write<T>(step: () => T): Promise<T> {

@@ -127,7 +127,7 @@ export function resolveOptions(options: DelegatorOptions): ResolvedOptions {
   const scope = options.capacityScope ?? 'process'
   if (!['process', 'ledger', 'session'].includes(scope)) {
     throw new TypeError(
-      `Expected \`capacityScope\` to be 'process', 'ledger' or 'session', got ${String(scope)}`,
+      `Expected \`capacityScope\` to be 'process', 'ledger' or 'session', got ${scope}`,
     )
   }
   return Object.freeze({

@@ -15,7 +15,15 @@ const mayImport: Record<string, readonly string[]> = {
   'src/config': ['src/index.ts', 'src/runner.ts'],
   'src/cli': ['src/index.ts', 'src/runner.ts', 'src/config'],
   'src/runner.ts': ['src/core'],
-  'src/index.ts': ['src/core', 'src/ledger', 'src/pool', 'src/runners', 'src/runtime', 'src/host', 'src/runner.ts'],
+  'src/index.ts': [
+    'src/core',
+    'src/ledger',
+    'src/pool',
+    'src/runners',
+    'src/runtime',
+    'src/host',
+    'src/runner.ts',
+  ],
 }
 
 /** Implementations that only `create-delegator` may choose; everything else of L2 sees the ports. */
@@ -33,10 +41,13 @@ describe('layers (DESIGN 6)', () => {
     }
   })
 
-  it.each(sources.filter((path) => path.startsWith('src/core/')))('%s is pure: no package, no I/O', (path) => {
-    for (const { specifier } of importsOf(path)) expect(specifier).toMatch(/^src\/core\//)
-    expect(read(path)).not.toMatch(/\bsetTimeout|\bDate\.now|\bprocess\.|Math\.random/)
-  })
+  it.each(sources.filter((path) => path.startsWith('src/core/')))(
+    '%s is pure: no package, no I/O',
+    (path) => {
+      for (const { specifier } of importsOf(path)) expect(specifier).toMatch(/^src\/core\//)
+      expect(read(path)).not.toMatch(/\bsetTimeout|\bDate\.now|\bprocess\.|Math\.random/)
+    },
+  )
 
   it('P7: nothing that the worker reaches imports zod, pino, piscina or the index', () => {
     const seen = new Set<string>()
@@ -57,7 +68,9 @@ describe('layers (DESIGN 6)', () => {
   })
 
   it('reaches behind Piscina in one file only', () => {
-    const users = sources.filter((path) => importsOf(path).some(({ specifier, isType }) => specifier === 'piscina' && !isType))
+    const users = sources.filter((path) =>
+      importsOf(path).some(({ specifier, isType }) => specifier === 'piscina' && !isType),
+    )
     expect(users).toEqual(['src/pool/piscina-handles.ts', 'src/pool/thread-pool.ts'])
   })
 })

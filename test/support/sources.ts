@@ -18,7 +18,9 @@ export const read = (path: string): string => readFileSync(join(root, path), 'ut
 export function importsOf(path: string): { specifier: string; isDynamic: boolean; isType: boolean }[] {
   const text = read(path)
   const found = []
-  for (const [, type, specifier] of text.matchAll(/^(?:import|export)\s+(type\s+)?(?:[^'";]*?\sfrom\s+)?'([^']+)'/gm)) {
+  for (const [, type, specifier] of text.matchAll(
+    /^(?:import|export)\s+(type\s+)?(?:[^'";]*?\sfrom\s+)?'([^']+)'/gm,
+  )) {
     found.push({ specifier: at(path, specifier ?? ''), isDynamic: false, isType: type !== undefined })
   }
   for (const [, specifier] of text.matchAll(/\bimport\('([^']+)'\)/g)) {
