@@ -61,7 +61,7 @@ export function fieldText(value: Field): string {
   if (typeof value === 'number') return String(value)
   try {
     // The compiler takes it for a string; of a function, which a foreign host may well pass, it is none.
-    return String(JSON.stringify(value))
+    return (JSON.stringify(value) as string | undefined) ?? '?'
   } catch {
     // A cycle or a bigint: no JSON, so there is nothing to show of it.
     return '?'

@@ -105,7 +105,8 @@ function catchStrays(): void {
 redirectOutput()
 catchStrays()
 try {
-  setPriority(childNiceness)
+  // Elsewhere the priority is the process's, and would slow its host.
+  if (process.platform === 'linux') setPriority(childNiceness)
 } catch {
   // Not permitted here: the children then run as important as their host.
 }

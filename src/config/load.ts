@@ -1,0 +1,155 @@
+/** From a file and the environment to the options of a delegator. Nothing past this file sees a key or a zod type. */
+import { readFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import envPaths from 'env-paths'
+import { LineCounter, parseDocument } from 'yaml'
+import { DelegationError, type DelegatorOptions, type RunnerReference } from '../index.js'
+import { environmentNumbers } from './environment.js'
+import { problemLines, suggestion } from './problems.js'
+import { configuredRunner } from './configured-runner.js'
+import { builtinRunners, configFile, isSet, type ConfigFile, type LogLevel } from './schema.js'
+
+export interface ConfigLookup {
+  /** `--config`: must exist. */
+  readonly path?: string | undefined
+  /** @defaultValue `process.env` */
+  readonly env?: Readonly<Record<string, string | undefined>>
+  /** @defaultValue the working folder */
+  readonly cwd?: string
+}
+
+/** What was configured, ready to be used: paths are absolute, `null`s are gone. */
+export interface Config {
+  /** Null: no file was found, and the defaults hold. */
+  readonly path: string | null
+  /** `runners` and `runner` are left out: they stand below. */
+  readonly options: DelegatorOptions
+  readonly runners: Readonly<Record<string, RunnerReference>>
+  /** Name of the default runner. */
+  readonly runner: string | null
+  readonly log: { readonly level: LogLevel; readonly path: string | null }
+  /** Whatever was ignored or changed, a sentence each. */
+  readonly warnings: readonly string[]
+}
+
+/** Hermes' floor of a child's wall clock limit, seconds (spec 6). */
+const timeoutFloorSeconds = 30
+
+/**
+ * Looks for the file (`--config`, HERMES_DELEGATE_CONFIG, `./hermes-delegate.yaml`, the user's folder), and reads it.
+ * @throws {DelegationError} CONFIG_UNREADABLE, CONFIG_INVALID with a line for each problem.
+ */
+export async function loadConfig({ path, env = process.env, cwd = process.cwd() }: ConfigLookup = {}): Promise<Config> {
+  const found = await findFile(path ?? (env['HERMES_DELEGATE_CONFIG'] || undefined), cwd)
+  const file = found === null ? {} : checked(found.path, parsed(found.path, found.text))
+  const warnings: string[] = []
+  const folder = found === null ? cwd : resolve(found.path, '..')
+  return {
+    path: found?.path ?? null,
+    options: optionsOf(file, folder, environmentNumbers(env, warnings), warnings),
+    runners: Object.fromEntries(
+      Object.entries(file.runners ?? {}).map(([name, entry]) => [name, configuredRunner(entry, folder)]),
+    ),
+    runner: file.delegation?.runner ?? null,
+    log: logOf(file, folder),
+    warnings,
+  }
+}
+
+interface Found {
+  readonly path: string
+  readonly text: string
+}
+
+/** A file that was named must be there; one that is merely looked for need not. */
+async function findFile(named: string | undefined, cwd: string): Promise<Found | null> {
+  if (named !== undefined) {
+    const path = resolve(cwd, named)
+    const text = await textOf(path)
+    if (text === null) throw new DelegationError('CONFIG_UNREADABLE', { file: path, reason: 'there is no such file' })
+    return { path, text }
+  }
+  const user = join(envPaths('hermes-delegate', { suffix: '' }).config, 'hermes-delegate.yaml')
+  for (const path of [join(cwd, 'hermes-delegate.yaml'), user]) {
+    const text = await textOf(path)
+    if (text !== null) return { path, text }
+  }
+  return null
+}
+
+async function textOf(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (cause) {
+    const { code = 'unknown' } = cause as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ENOTDIR') return null
+    throw new DelegationError('CONFIG_UNREADABLE', { file: path, reason: code }, cause)
+  }
+}
+
+function parsed(path: string, text: string): unknown {
+  const lineCounter = new LineCounter()
+  // Without `prettyErrors` no line of the file, which may hold a secret, gets into a message.
+  const document = parseDocument(text, { lineCounter, prettyErrors: false })
+  const [error] = document.errors
+  if (error !== undefined) {
+    const { line, col } = lineCounter.linePos(error.pos[0])
+    throw new DelegationError('CONFIG_UNREADABLE', { file: path, line, column: col, reason: error.message }, error)
+  }
+  try {
+    return document.toJS() ?? {}
+  } catch (cause) {
+    // An alias without its anchor, or one that multiplies without end.
+    throw new DelegationError('CONFIG_UNREADABLE', { file: path, line: 1, column: 1, reason: String(cause) }, cause)
+  }
+}
+
+function checked(path: string, input: unknown): ConfigFile {
+  const result = configFile.safeParse(input)
+  const lines = result.success ? runnerProblem(path, result.data) : problemLines(path, input, result.error.issues)
+  if (result.success && lines.length === 0) return result.data
+  throw new DelegationError('CONFIG_INVALID', { problems: `\n  ${lines.join('\n  ')}\n` })
+}
+
+/** The default runner is the name of one that there is. */
+function runnerProblem(path: string, { delegation, runners }: ConfigFile): string[] {
+  const name = delegation?.runner
+  const known = [...Object.keys(runners ?? {}), ...builtinRunners]
+  if (!isSet(name) || known.includes(name)) return []
+  const hint = suggestion(name, known)
+  return [`${path}: delegation.runner: expected one of ${known.join(', ')}, got ${JSON.stringify(name.slice(0, 60))}${hint}`]
+}
+
+function optionsOf(
+  { delegation, transcripts, spill_folder: spill }: ConfigFile,
+  folder: string,
+  environment: ReturnType<typeof environmentNumbers>,
+  warnings: string[],
+): DelegatorOptions {
+  const given = {
+    maxUnits: delegation?.max_async_children ?? environment.maxUnits,
+    maxConcurrentChildren: delegation?.max_concurrent_children ?? environment.maxConcurrentChildren,
+    maxThreads: delegation?.max_threads,
+    maxSharedThreads: delegation?.max_shared_threads,
+    capacityScope: delegation?.capacity_scope,
+    interruptGraceMs: delegation?.interrupt_grace_ms,
+    childTimeoutSeconds: floored(delegation?.child_timeout_seconds ?? environment.childTimeoutSeconds, warnings),
+    childMemoryMb: delegation?.child_memory_mb,
+    importTimeoutMs: delegation?.import_timeout_ms,
+    spillFolder: isSet(spill) ? resolve(folder, spill) : undefined,
+    transcripts: isSet(transcripts?.folder) ? { folder: resolve(folder, transcripts.folder) } : undefined,
+  }
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => isSet(value)))
+}
+
+function floored(seconds: number | undefined, warnings: string[]): number | undefined {
+  if (seconds === undefined || seconds === 0 || seconds >= timeoutFloorSeconds) return seconds
+  warnings.push(`child_timeout_seconds is ${seconds}: the least that counts is ${timeoutFloorSeconds}, which is used`)
+  return timeoutFloorSeconds
+}
+
+/** Who names a file wants something in it. */
+function logOf({ log }: ConfigFile, folder: string): Config['log'] {
+  const path = isSet(log?.path) ? resolve(folder, log.path) : null
+  return { level: log?.level ?? (path === null ? 'silent' : 'info'), path }
+}

@@ -1,0 +1,113 @@
+/**
+ * The shape of the configuration file. Every message says what is expected, and nothing else: `problems.ts` adds where
+ * it stands and what was given. `null` means "not set" everywhere, so that an example can show a key without a value.
+ */
+import * as z from 'zod'
+
+const logLevels = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
+const mapping = 'a mapping of keys to values'
+
+/** Runners that need no module. */
+export const builtinRunners = ['shell'] as const
+
+function wholeNumber(from: number, to = Number.MAX_SAFE_INTEGER) {
+  const expected = `a whole number ${to === Number.MAX_SAFE_INTEGER ? `from ${from} up` : `from ${from} to ${to}`}`
+  return z.number(expected).int(expected).min(from, expected).max(to, expected).nullish()
+}
+
+const text = (expected: string) => z.string(expected).min(1, expected).nullish()
+const path = text('a path')
+
+function oneOf<const Words extends readonly [string, ...string[]]>(words: Words) {
+  return z.enum(words, `one of ${words.join(', ')}`)
+}
+
+const seconds = '0 or a number of seconds'
+
+const delegation = z.strictObject(
+  {
+    max_async_children: wholeNumber(0),
+    max_concurrent_children: wholeNumber(1),
+    max_threads: wholeNumber(1, 64),
+    max_shared_threads: wholeNumber(1, 64),
+    capacity_scope: oneOf(['process', 'session', 'ledger']).nullish(),
+    interrupt_grace_ms: wholeNumber(0),
+    child_timeout_seconds: z.number(seconds).min(0, seconds).nullish(),
+    child_memory_mb: wholeNumber(16),
+    import_timeout_ms: wholeNumber(1),
+    runner: text('the name of a runner'),
+  },
+  mapping,
+)
+
+const shellOptions = z.strictObject(
+  { cwd: path, env: z.record(z.string(), z.string('text'), mapping).nullish() },
+  'a mapping with nothing but `cwd` and `env`',
+)
+
+const runner = z
+  .strictObject(
+    {
+      builtin: oneOf(builtinRunners).nullish(),
+      module: text('a path, a URL or the name of a package'),
+      export: text('the name of an export'),
+      options: z.json('plain data').nullish(),
+      placement: oneOf(['isolated', 'shared']).nullish(),
+    },
+    mapping,
+  )
+  .superRefine(({ builtin, module, export: name, options }, context) => {
+    if (isSet(builtin) === isSet(module)) {
+      context.addIssue({ code: 'custom', message: 'exactly one of `builtin` and `module`' })
+    } else if (isSet(builtin) && isSet(name)) {
+      context.addIssue({ code: 'custom', path: ['export'], message: 'nothing: it belongs to `module`' })
+    } else if (isSet(builtin) && isSet(options)) {
+      for (const { path: at, message } of shellOptions.safeParse(options).error?.issues ?? []) {
+        context.addIssue({ code: 'custom', path: ['options', ...at], message })
+      }
+    }
+  })
+
+const transcripts = z.strictObject({ folder: path }, mapping)
+const log = z.strictObject({ level: oneOf(logLevels).nullish(), path }, mapping)
+
+/** The whole file. Strict: an unknown key is a mistake, not an extra. */
+export const configFile = z.strictObject(
+  {
+    delegation: delegation.nullish(),
+    transcripts: transcripts.nullish(),
+    spill_folder: path,
+    runners: z.record(z.string(), runner, mapping).nullish(),
+    log: log.nullish(),
+  },
+  mapping,
+)
+
+/** What a valid file holds. */
+export type ConfigFile = z.infer<typeof configFile>
+
+/** One entry of `runners`. */
+export type ConfiguredRunner = z.infer<typeof runner>
+
+/** One of pino's levels, or `silent`. */
+export type LogLevel = (typeof logLevels)[number]
+
+const keysOfSection: Readonly<Record<string, readonly string[]>> = {
+  '': Object.keys(configFile.shape),
+  delegation: Object.keys(delegation.shape),
+  transcripts: Object.keys(transcripts.shape),
+  log: Object.keys(log.shape),
+  'runners.*': Object.keys(runner.shape),
+}
+
+/** The keys that may stand below `path`; none where names are free. */
+export function knownKeysAt(path: readonly PropertyKey[]): readonly string[] {
+  const parts = path.map(String)
+  const section = parts.length === 2 && parts[0] === 'runners' ? 'runners.*' : parts.join('.')
+  return keysOfSection[section] ?? []
+}
+
+/** False for a key that is absent, or present without a value. */
+export function isSet<T>(value: T | null | undefined): value is T {
+  return value !== null && value !== undefined
+}
