@@ -37,7 +37,7 @@ export interface AttachedHost {
 
 const busyPollSeconds = 0.25
 
-/** Hands completions to a host as new turns. Keeps the process alive until it is detached or the delegator closes. */
+/** Hands completions to a host as new turns. Keeps the process alive only while there is something to wait for. */
 export function attachHost(delegator: Delegator, options: AttachHostOptions): AttachedHost {
   const { sessionKey, coalesce = true } = options
   const detached = new AbortController()
@@ -96,7 +96,11 @@ export function attachHost(delegator: Delegator, options: AttachHostOptions): At
 
   async function deliver(): Promise<void> {
     const { signal } = detached
-    for await (const first of delegator.completions.follow({ ...select, signal })) {
+    for await (const first of delegator.completions.follow({
+      ...select,
+      signal,
+      keepAlive: 'while-working',
+    })) {
       const claimed = [first, ...(coalesce ? await delegator.completions.claim(select) : [])]
       for (const turn of turns(claimed)) {
         // H1: it is looked at again before each turn, and the claim goes back whenever the answer is no.

@@ -63,6 +63,8 @@ export interface AdmissionDependencies {
 const keyKeepSeconds = 7 * 24 * 3600
 const collectLeaseSeconds = 300
 const loggedGoalCharacters = 80
+/** Not even an empty counter is under it. */
+const noLimitFits = -1
 
 export function createAdmission(dependencies: AdmissionDependencies): Admission {
   const { options, ledger, ownerId, clock, logger, threads, inline } = dependencies
@@ -124,55 +126,56 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
   const kindOf = (request: UnitRequest): 'single' | 'batch' =>
     request.form === 'single' ? 'single' : 'batch'
 
-  async function refusalOf(
-    request: UnitRequest,
-    admission: Exclude<LedgerAdmission, { status: 'admitted' }>,
-    key: string,
-  ) {
-    const scope = options.capacityScope
-    if (admission.status === 'refused') {
-      const { limit, inUse } = admission
-      const holders = admission.holders.map((unit) => records.holderOf(unit))
-      return capacityRefusal({ limit, inUse, scope, holders, kind: kindOf(request) })
-    }
-    if (admission.status === 'existing') return dispatched(admission.id)
-    const unit = await ledger.get(admission.id)
-    const holder = unit === null ? null : records.holderOf(unit)
-    return keyReusedRefusal(
-      key,
-      holder ?? { delegation_id: admission.id, goal: '', running_seconds: 0 },
-      scope,
-    )
-  }
-
   /** A1: everything up to the ledger's own step is one tick. */
   async function admitOnce(request: UnitRequest, call: CallOptions): Promise<Dispatched | Rejected> {
     assertOpen()
     const wanted = threadsFor(request)
-    const limit = threadLimit(request)
-    if (wanted > 0 && threadsInUse + wanted > limit) {
-      const scope = options.capacityScope
-      const holders = [...units.values()].map((unit) => records.holderOfUnit(unit))
-      return threadsRefusal({ limit, inUse: threadsInUse, scope, holders, kind: kindOf(request), wanted })
-    }
+    const isShort = wanted > 0 && threadsInUse + wanted > threadLimit(request)
     threadsInUse += wanted
     let isStarted = false
     try {
       const draft = draftOf(request, call, newDelegationId())
-      const charge = { counter: counterFor(request.sessionKey), amount: 1, limit: request.maxUnits }
-      const key = call.idempotencyKey
-      const named =
-        key === undefined
-          ? undefined
-          : { key, fingerprint: fingerprintOf(request), keepSeconds: keyKeepSeconds }
-      const admission = await ledger.admit(ownerId, draft, [charge], named)
-      if (admission.status !== 'admitted') return await refusalOf(request, admission, key ?? '')
+      // Short of threads nothing may be admitted, but a known key is still answered, and a full cap still named.
+      const limit = isShort ? noLimitFits : request.maxUnits
+      const charge = { counter: counterFor(request.sessionKey), amount: 1, limit }
+      const admission = await ledger.admit(ownerId, draft, [charge], keyOf(request, call))
+      if (admission.status === 'existing') return dispatched(admission.id)
+      if (admission.status === 'key_reused') return await keyReused(admission.id, call.idempotencyKey ?? '')
+      if (admission.status === 'refused') {
+        return isShort && admission.inUse < request.maxUnits
+          ? threadsShort(request, wanted, threadsInUse - wanted)
+          : full(request, admission)
+      }
       const outcome = await launch(request, draft, admission.hold, wanted)
       isStarted = outcome.status === 'dispatched'
       return outcome
     } finally {
       if (!isStarted) threadsInUse -= wanted
     }
+  }
+
+  function keyOf(request: UnitRequest, { idempotencyKey: key }: CallOptions) {
+    if (key === undefined) return undefined
+    return { key, fingerprint: fingerprintOf(request), keepSeconds: keyKeepSeconds }
+  }
+
+  function full(request: UnitRequest, refused: Extract<LedgerAdmission, { status: 'refused' }>): Rejected {
+    const holders = refused.holders.map((unit) => records.holderOf(unit))
+    const facts = { limit: request.maxUnits, inUse: refused.inUse, scope: options.capacityScope, holders }
+    return capacityRefusal({ ...facts, kind: kindOf(request) })
+  }
+
+  function threadsShort(request: UnitRequest, wanted: number, inUse: number): Rejected {
+    const holders = [...units.values()].map((unit) => records.holderOfUnit(unit))
+    const facts = { limit: threadLimit(request), inUse, scope: 'process', holders } as const
+    return threadsRefusal({ ...facts, kind: kindOf(request), wanted })
+  }
+
+  async function keyReused(id: string, key: string): Promise<Rejected> {
+    const unit = await ledger.get(id)
+    const holder =
+      unit === null ? { delegation_id: id, goal: '', running_seconds: 0 } : records.holderOf(unit)
+    return keyReusedRefusal(key, holder, options.capacityScope)
   }
 
   /** A2. */

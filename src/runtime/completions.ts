@@ -29,6 +29,12 @@ export interface ClaimOptions extends CompletionSelect {
 export interface FollowOptions extends ClaimOptions {
   /** Ends the iteration. */
   readonly signal?: AbortSignal
+  /**
+   * `always`: the process lives while the iteration is open. `while-working`: only while a unit of this delegator is
+   * live, or a completion of this selection waits.
+   * @defaultValue 'always'
+   */
+  readonly keepAlive?: 'always' | 'while-working'
 }
 
 /** One event that is this host's to deliver. Every verdict resolves false when the claim was lost meanwhile. */
@@ -56,7 +62,7 @@ export interface Completions {
   release(completions: readonly Completion[], error?: string): Promise<readonly boolean[]>
   defer(completions: readonly Completion[], seconds?: number): Promise<readonly boolean[]>
   drop(completions: readonly Completion[], reason?: string): Promise<readonly boolean[]>
-  /** Claims one after the other as they come, and keeps the process alive meanwhile. Ends with the signal, or when the delegator closes. */
+  /** Claims one after the other as they come. Ends with the signal, or when the delegator closes. */
   follow(options?: FollowOptions): AsyncGenerator<Completion, void, undefined>
 }
 
@@ -70,6 +76,8 @@ interface CompletionsOptions {
   readonly clock: Clock
   readonly hold: ProcessHold
   readonly closed: AbortSignal
+  /** True while a unit of this delegator is live. */
+  readonly isWorking: () => boolean
 }
 
 /** Turns the caller's selector into the ledger's. */
@@ -89,7 +97,14 @@ export function turnText(events: readonly AsyncDelegationEvent[]): string {
   return renderTurn(events, { nonce: randomBytes(8).toString('hex') })
 }
 
-export function createCompletions({ ledger, ownerId, clock, hold, closed }: CompletionsOptions): Completions {
+export function createCompletions({
+  ledger,
+  ownerId,
+  clock,
+  hold,
+  closed,
+  isWorking,
+}: CompletionsOptions): Completions {
   const tokens = new WeakMap<Completion, string>()
 
   const judge = async (token: string, verdict: Verdict): Promise<boolean> =>
@@ -151,16 +166,22 @@ export function createCompletions({ ledger, ownerId, clock, hold, closed }: Comp
   async function* follow(options: FollowOptions = {}): AsyncGenerator<Completion, void, undefined> {
     const signals = options.signal === undefined ? [closed] : [closed, options.signal]
     const changes = watchChanges(ledger)
-    const letGo = hold.take()
+    let letGo: (() => void) | null = null
     try {
       while (!signals.some((signal) => signal.aborted)) {
         changes.reset()
         const { completions, nextAt } = await claimPage({ ...options, limit: options.limit ?? 1 })
+        const isBusy = completions.length > 0 || nextAt !== null || isWorking()
+        if (options.keepAlive !== 'while-working' || isBusy) letGo ??= hold.take()
+        else {
+          letGo?.()
+          letGo = null
+        }
         yield* completions
         if (completions.length === 0) await untilNews(nextAt, changes, signals)
       }
     } finally {
-      letGo()
+      letGo?.()
       changes.stop()
     }
   }

@@ -79,7 +79,14 @@ export function createDelegatorFrom(dependencies: DelegatorDependencies): Delega
   const interrupts = createInterrupts({ units, options, hold })
   const records = createRecords({ ledger, units, clock })
   const waits = createUnitWait({ ledger, ownerId, units, collectors, clock, hold, closed: closing.signal })
-  const completions = createCompletions({ ledger, ownerId, clock, hold, closed: closing.signal })
+  const completions = createCompletions({
+    ledger,
+    ownerId,
+    clock,
+    hold,
+    closed: closing.signal,
+    isWorking: () => activeCount() > 0,
+  })
   const admission = createAdmission({
     ...dependencies,
     hub,
@@ -90,6 +97,10 @@ export function createDelegatorFrom(dependencies: DelegatorDependencies): Delega
     closing: closing.signal,
   })
   let closed: Promise<void> | null = null
+
+  function activeCount(): number {
+    return [...units.values()].filter((unit) => unit.isLive).length
+  }
 
   function assertOpen(): void {
     if (closed !== null) throw new DelegationError('CLOSED')
@@ -119,7 +130,7 @@ export function createDelegatorFrom(dependencies: DelegatorDependencies): Delega
       assertOpen()
       return admission.admit(batchRequest(call, options, currentSession()), call)
     },
-    activeCount: () => [...units.values()].filter((unit) => unit.isLive).length,
+    activeCount,
     list: records.list,
     get: records.get,
     async capacity({ sessionKey = currentSession() } = {}) {

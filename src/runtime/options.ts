@@ -126,9 +126,7 @@ export function resolveOptions(options: DelegatorOptions): ResolvedOptions {
   const product = Math.min(maxThreadsBound, Math.max(1, maxUnits * maxConcurrentChildren))
   const scope = options.capacityScope ?? 'process'
   if (!['process', 'ledger', 'session'].includes(scope)) {
-    throw new TypeError(
-      `Expected \`capacityScope\` to be 'process', 'ledger' or 'session', got ${scope}`,
-    )
+    throw new TypeError(`Expected \`capacityScope\` to be 'process', 'ledger' or 'session', got ${scope}`)
   }
   return Object.freeze({
     maxUnits,
