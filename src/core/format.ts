@@ -60,8 +60,8 @@ export function fieldText(value: Field): string {
   if (typeof value === 'string') return value
   if (typeof value === 'number') return String(value)
   try {
-    // The compiler takes it for a string; of a function, which a foreign host may well pass, it is none.
-    return (JSON.stringify(value) as string | undefined) ?? '?'
+    const shown: unknown = JSON.stringify(value)
+    return typeof shown === 'string' ? shown : '?'
   } catch {
     // A cycle or a bigint: no JSON, so there is nothing to show of it.
     return '?'

@@ -9,7 +9,8 @@ import { belongingOfEvent, matches } from './select.js'
 interface Row {
   readonly seq: number
   readonly eventId: string
-  readonly bornAt: Instant
+  /** When it was added, or last reopened: the replay limit counts from here. */
+  bornAt: Instant
   /** Who dispatched or published it: all that owns an event with an empty session key. */
   readonly origin: string
   readonly event: AsyncDelegationEvent
@@ -161,7 +162,9 @@ export function createMemoryOutbox({ clock, random, rules, isRetained }: OutboxO
     },
     collect(eventId) {
       const row = rows.get(eventId)
-      if (row === undefined || row.standing.state === 'claimed') return false
+      if (row === undefined) return false
+      move(row, afterTime(row.standing, row.bornAt, clock.now(), rules, random))
+      if (row.standing.state === 'claimed') return false
       move(row, { ...row.standing, state: 'delivered', reason: null, leasedUntil: null })
       return true
     },
@@ -169,7 +172,8 @@ export function createMemoryOutbox({ clock, random, rules, isRetained }: OutboxO
       const row = rows.get(eventId)
       if (row === undefined || (row.standing.state !== 'dead' && row.standing.state !== 'dropped'))
         return false
-      const fresh = { attempts: 0, availableAt: clock.now(), leasedUntil: null }
+      row.bornAt = clock.now()
+      const fresh = { attempts: 0, availableAt: row.bornAt, leasedUntil: null }
       move(row, { ...row.standing, ...fresh, state: to })
       if (to === 'dismissed' && !isRetained(eventId)) rows.delete(eventId)
       return true

@@ -1,7 +1,7 @@
 /**
- * Processes that cannot outlive their child. Each is started under a group leader that holds the reading end of a
- * pipe whose writing end belongs to whoever started it. End of file on it, for whatever reason (the child ended, its
- * thread was terminated, the host was killed with -9), and the leader's watcher kills the whole group. The pipe is
+ * Processes that cannot outlive their child. Each leads a group of its own, in which a watcher holds the reading end of
+ * a pipe whose writing end belongs to whoever started it. End of file on it, for whatever reason (the child ended, its
+ * thread was terminated, the host was killed with -9), and the watcher kills the whole group. The pipe is
  * there before the process is, so there is no moment at which it could be lost.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
@@ -13,12 +13,11 @@ import type { ProcessEnd, SpawnOptions, SpawnedProcess } from '../runner.js'
 export const processMarker = 'HERMES_DELEGATE_CHILD'
 
 /**
- * The watcher ignores what a polite stop sends to the group; the leader only notes it, so that it lives to report its
- * command's exit code. The command itself gets neither disposition: traps are reset when it starts.
+ * The leader starts the watcher and then becomes the command itself, so that signals and exit codes are the command's
+ * own. The watcher ignores what a polite stop sends to the group.
  */
-const leaderScript = `trap : TERM INT HUP
-( trap '' TERM INT HUP; read -r _ <&3; kill -KILL 0 ) </dev/null >/dev/null 2>&1 &
-"$@" 3<&-`
+const leaderScript = `( trap '' TERM INT HUP; read -r _ <&3; kill -KILL 0 ) </dev/null >/dev/null 2>&1 &
+exec "$@" 3<&-`
 
 /** All processes of one child. */
 export interface Lifeline {

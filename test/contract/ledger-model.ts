@@ -29,13 +29,26 @@ const slot = fc.constantFrom('freed', 'kept')
 const operation: fc.Arbitrary<Operation> = fc.oneof(
   {
     weight: 6,
-    arbitrary: fc.record({ do: fc.constant('admit'), session: small, limit: fc.nat({ max: 4 }), owner: small }),
+    arbitrary: fc.record({
+      do: fc.constant('admit'),
+      session: small,
+      limit: fc.nat({ max: 4 }),
+      owner: small,
+    }),
   },
   { weight: 5, arbitrary: fc.record({ do: fc.constantFrom('settle', 'settleAgain'), pick, slot }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('freeSlot', 'withdraw', 'record', 'collect'), pick }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constantFrom('freeSlot', 'withdraw', 'record', 'collect'), pick }),
+  },
   {
     weight: 5,
-    arbitrary: fc.record({ do: fc.constant('claim'), session: small, limit: fc.integer({ min: 1, max: 3 }), owner: small }),
+    arbitrary: fc.record({
+      do: fc.constant('claim'),
+      session: small,
+      limit: fc.integer({ min: 1, max: 3 }),
+      owner: small,
+    }),
   },
   {
     weight: 6,
@@ -45,9 +58,15 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
       verdict: fc.constantFrom('ack', 'renew', 'release', 'defer', 'drop'),
     }),
   },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('reopen'), pick, to: fc.constantFrom('pending', 'dismissed') }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('reopen'), pick, to: fc.constantFrom('pending', 'dismissed') }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('takeOver'), owner: small }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant('advance'), seconds: fc.constantFrom(1, 10, 60, 4000) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant('advance'), seconds: fc.constantFrom(1, 10, 60, 4000) }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('prune') }) },
 ) as fc.Arbitrary<Operation>
 
@@ -104,14 +123,20 @@ class Run {
   async #admit({ session, limit, owner }: Extract<Operation, { do: 'admit' }>): Promise<void> {
     const draft = draftOf(`u${this.#units.length}`, sessions[session])
     const inUse = this.#units.filter(({ holdsSlot }) => holdsSlot).length
-    const admission = await this.#ledger.admit(owners[owner]!, draft, [{ counter: 'units', amount: 1, limit }])
+    const admission = await this.#ledger.admit(owners[owner]!, draft, [
+      { counter: 'units', amount: 1, limit },
+    ])
     expect(admission.status).toBe(inUse < limit ? 'admitted' : 'refused')
     if (admission.status !== 'admitted') return
     const known = { draft, hold: admission.hold, owner: owners[owner]!, resolved: false } as const
     this.#units.push({ ...known, phase: 'live', holdsSlot: true })
   }
 
-  async #settle({ pick, slot, do: how }: Extract<Operation, { do: 'settle' | 'settleAgain' }>): Promise<void> {
+  async #settle({
+    pick,
+    slot,
+    do: how,
+  }: Extract<Operation, { do: 'settle' | 'settleAgain' }>): Promise<void> {
     const candidates = this.#units.filter(({ phase }) => how === 'settleAgain' || phase === 'live')
     const unit = candidates[pick % Math.max(1, candidates.length)]
     if (unit === undefined) return
@@ -192,7 +217,9 @@ class Run {
     }
     for (const { hold } of taken) {
       const unit = live.find(({ draft }) => draft.id === hold.id)!
-      expect((await this.#ledger.settle(unit.hold, endOf(unit.draft))).won, 'a fenced owner wrote').toBe(false)
+      expect((await this.#ledger.settle(unit.hold, endOf(unit.draft))).won, 'a fenced owner wrote').toBe(
+        false,
+      )
       Object.assign(unit, { hold, owner: heir })
     }
     await this.#ledger.join(ownerOf(dead))
@@ -209,7 +236,8 @@ class Run {
   async checkEnd(): Promise<void> {
     const open = ['pending', 'claimed'] as const
     const left = await this.#ledger.deliveries({ all: true }, open, { limit: 1_000 })
-    for (const { eventId } of left) expect(this.#units.find(({ draft }) => draft.id === eventId)?.resolved).toBe(false)
+    for (const { eventId } of left)
+      expect(this.#units.find(({ draft }) => draft.id === eventId)?.resolved).toBe(false)
     const all = ['pending', 'claimed', 'delivered', 'dead', 'dropped', 'dismissed'] as const
     const deliveries = await this.#ledger.deliveries({ all: true }, all, { limit: 1_000 })
     const ids = deliveries.map(({ eventId }) => eventId)
@@ -227,7 +255,11 @@ export function ledgerModelContract(name: string, open: OpenLedger): void {
       await fc.assert(
         fc.asyncProperty(fc.array(operation, { maxLength: 60 }), async (operations) => {
           const clock = createManualClock()
-          const ledger = await open({ clock, random: () => 0.5, rules: { maxAttempts: 3, maxAgeSeconds: 3600 } })
+          const ledger = await open({
+            clock,
+            random: () => 0.5,
+            rules: { maxAttempts: 3, maxAgeSeconds: 3600 },
+          })
           for (const id of owners) await ledger.join(ownerOf(id))
           const run = new Run(ledger, clock)
           for (const operation of operations) {

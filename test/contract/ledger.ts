@@ -32,7 +32,11 @@ export function ownerOf(id: string): Owner {
 }
 
 /** A draft of one child for `session`. */
-export function draftOf(id: string, session = 'agent:main:cli:dm:local', more: Partial<UnitDraft> = {}): UnitDraft {
+export function draftOf(
+  id: string,
+  session = 'agent:main:cli:dm:local',
+  more: Partial<UnitDraft> = {},
+): UnitDraft {
   return {
     id,
     slotKey: id,
@@ -86,11 +90,21 @@ const units = (limit: number): readonly Charge[] => [{ counter: 'units', amount:
 const session = 'agent:main:cli:dm:local'
 const mine: Select = { sessionKey: session }
 const everything: Select = { all: true }
-const everyState: readonly DeliveryState[] = ['pending', 'claimed', 'delivered', 'dead', 'dropped', 'dismissed']
+const everyState: readonly DeliveryState[] = [
+  'pending',
+  'claimed',
+  'delivered',
+  'dead',
+  'dropped',
+  'dismissed',
+]
 const manyLimit = 1_000
 const ack = { kind: 'ack' } as const
 const closedError = expect.objectContaining({ name: 'DelegationError', code: 'LEDGER_CLOSED' }) as unknown
-const unknownOwner = expect.objectContaining({ name: 'DelegationError', code: 'LEDGER_UNKNOWN_OWNER' }) as unknown
+const unknownOwner = expect.objectContaining({
+  name: 'DelegationError',
+  code: 'LEDGER_UNKNOWN_OWNER',
+}) as unknown
 const duplicate = expect.objectContaining({ name: 'DelegationError', code: 'LEDGER_DUPLICATE' }) as unknown
 
 /** A ledger with two owners, and the steps that most tests are made of. */
@@ -191,7 +205,7 @@ export function ledgerContract(name: string, open: OpenLedger): void {
           const admission = await bench.ledger.admit('a', draft, units(2))
           if (admission.status !== 'admitted') return
           inUse += 1
-          highest = Math.max(highest, inUse)
+          highest = Math.max(highest, inUse, await bench.inUse())
           inUse -= 1
           await bench.ledger.settle(admission.hold, endOf(draft))
         }
@@ -295,7 +309,9 @@ export function ledgerContract(name: string, open: OpenLedger): void {
       })
 
       it('of 20 that race with one key exactly one is admitted', async () => {
-        const admissions = await Promise.all(Array.from({ length: 20 }, (_, index) => admitWithKey(`u${index}`)))
+        const admissions = await Promise.all(
+          Array.from({ length: 20 }, (_, index) => admitWithKey(`u${index}`)),
+        )
         expect(admissions.filter(({ status }) => status === 'admitted')).toHaveLength(1)
         expect(admissions.filter(({ status }) => status === 'existing')).toHaveLength(19)
         expect(await bench.inUse()).toBe(1)
@@ -372,7 +388,9 @@ export function ledgerContract(name: string, open: OpenLedger): void {
       it('P5: recorded results are still there after the end of the unit', async () => {
         const draft = draftOf('u1', session, { childCount: 2 })
         const hold = await bench.admitted(draft)
-        await bench.ledger.record(hold, { child: { index: 0, state: 'completed', result: { summary: 'kept' } } })
+        await bench.ledger.record(hold, {
+          child: { index: 0, state: 'completed', result: { summary: 'kept' } },
+        })
         await bench.ledger.settle(hold, endOf(draft, { state: 'timeout', cause: 'timeout' }))
         const [first] = (await bench.ledger.get('u1'))?.children ?? []
         expect(first?.result).toEqual({ summary: 'kept' })
@@ -419,7 +437,10 @@ export function ledgerContract(name: string, open: OpenLedger): void {
         expect(ends.filter(({ won }) => won)).toHaveLength(1)
         const winner = ends.findIndex(({ won }) => won)
         for (const end of ends) if (!end.won) expect(end.state).toBe(`word${winner}`)
-        expect(await bench.ledger.get('u1')).toMatchObject({ state: `word${winner}`, cause: `cause${winner}` })
+        expect(await bench.ledger.get('u1')).toMatchObject({
+          state: `word${winner}`,
+          cause: `cause${winner}`,
+        })
         expect(Object.keys(await bench.statesOf())).toEqual(['u1'])
       })
 
@@ -540,7 +561,9 @@ export function ledgerContract(name: string, open: OpenLedger): void {
       it('keeps what was recorded, and leaves the units of others alone', async () => {
         const hold = await bench.admitted(draftOf('u1'))
         const alive = await bench.admitted(draftOf('u2'), 'b')
-        await bench.ledger.record(hold, { child: { index: 0, state: 'completed', result: { summary: 'kept' } } })
+        await bench.ledger.record(hold, {
+          child: { index: 0, state: 'completed', result: { summary: 'kept' } },
+        })
         const [taken] = await bench.ledger.takeOver('a', 'b')
         expect(taken?.unit.children[0]?.result).toEqual({ summary: 'kept' })
         expect(await bench.ledger.record(alive, { phase: 'stalling' })).toBe(true)
@@ -655,7 +678,9 @@ export function ledgerContract(name: string, open: OpenLedger): void {
         await bench.ended(draftOf('u1'))
         const [claim] = await bench.claimed(mine, 'a', 10)
         bench.clock.advance(9_000)
-        expect(await bench.ledger.resolve([claim!.token], { kind: 'renew', leaseSeconds: 10 })).toEqual([true])
+        expect(await bench.ledger.resolve([claim!.token], { kind: 'renew', leaseSeconds: 10 })).toEqual([
+          true,
+        ])
         bench.clock.advance(9_000)
         expect(await bench.claimed(mine, 'b')).toEqual([])
         expect(await bench.ledger.resolve([claim!.token], ack)).toEqual([true])
@@ -670,7 +695,11 @@ export function ledgerContract(name: string, open: OpenLedger): void {
           const until = bench.clock.now() + seconds
           expect(await bench.ledger.claim('b', mine, 1, 60)).toEqual({ claims: [], nextAt: until })
           const [delivery] = await bench.ledger.deliveries(mine, ['pending'], { limit: 1 })
-          expect(delivery).toMatchObject({ reason: `failed ${attempt}`, attempts: attempt + 1, availableAt: until })
+          expect(delivery).toMatchObject({
+            reason: `failed ${attempt}`,
+            attempts: attempt + 1,
+            availableAt: until,
+          })
           bench.clock.advance(seconds * 1000)
         }
         expect(await bench.claimedIds()).toEqual(['u1'])
@@ -710,7 +739,12 @@ export function ledgerContract(name: string, open: OpenLedger): void {
         }
         expect(await bench.claimed()).toEqual([])
         const [dead] = await bench.ledger.deliveries(everything, ['dead'], { limit: 9 })
-        expect(dead).toMatchObject({ eventId: 'u1', attempts: 2, reason: 'second', event: { summary: 'summary of u1' } })
+        expect(dead).toMatchObject({
+          eventId: 'u1',
+          attempts: 2,
+          reason: 'second',
+          event: { summary: 'summary of u1' },
+        })
       })
 
       it('P3: a hung consumer uses attempts up as a failing one does', async () => {
@@ -771,7 +805,9 @@ export function ledgerContract(name: string, open: OpenLedger): void {
         expect(await bench.ledger.reopen(['u1'], 'dismissed')).toEqual([true])
         expect(await bench.ledger.reopen(['u1'], 'pending')).toEqual([false])
         expect(await bench.claimed(everything)).toEqual([])
-        expect(await bench.ledger.deliveries(everything, ['pending', 'dead', 'dropped'], { limit: 9 })).toEqual([])
+        expect(
+          await bench.ledger.deliveries(everything, ['pending', 'dead', 'dropped'], { limit: 9 }),
+        ).toEqual([])
       })
     })
 
@@ -787,7 +823,9 @@ export function ledgerContract(name: string, open: OpenLedger): void {
         expect(await bench.claimed(foreign)).toEqual([])
         expect(await bench.ledger.deliveries(foreign, everyState, { limit: 9 })).toEqual([])
         expect(await bench.ledger.list(foreign, null, { limit: 9 })).toEqual([])
-        expect(await bench.ledger.requestInterrupt(foreign, { requestId: 'r', reason: 'r', graceMs: 0 })).toEqual([])
+        expect(
+          await bench.ledger.requestInterrupt(foreign, { requestId: 'r', reason: 'r', graceMs: 0 }),
+        ).toEqual([])
         expect(await bench.claimedIds()).toEqual(['u1'])
       })
 
@@ -819,16 +857,19 @@ export function ledgerContract(name: string, open: OpenLedger): void {
         ['sessionKey', { sessionKey: other }, ['u2', 'u3']],
         ['sessionKey of one dispatcher', { sessionKey: other, dispatchedBy: 'a' }, ['u2']],
         ['all', { all: true }, ['u1', 'u2', 'u3']],
-      ])('P8: %s selects what it proves, for units, deliveries and claims alike', async (_name, select, ids) => {
-        await bench.ended(draftOf('u1', session, route(session, 'p1', 'tab1')))
-        await bench.ended(draftOf('u2', other, route(other, 'p2', 'tab2')))
-        await bench.ended(draftOf('u3', other, route(other, null, '')), 'b')
-        const found = await bench.ledger.list(select, null, { limit: 9 })
-        expect(found.map(({ id }) => id)).toEqual([...ids].reverse())
-        const deliveries = await bench.ledger.deliveries(select, everyState, { limit: 9 })
-        expect(deliveries.map(({ eventId }) => eventId)).toEqual(ids)
-        expect(await bench.claimedIds(select)).toEqual(ids)
-      })
+      ])(
+        'P8: %s selects what it proves, for units, deliveries and claims alike',
+        async (_name, select, ids) => {
+          await bench.ended(draftOf('u1', session, route(session, 'p1', 'tab1')))
+          await bench.ended(draftOf('u2', other, route(other, 'p2', 'tab2')))
+          await bench.ended(draftOf('u3', other, route(other, null, '')), 'b')
+          const found = await bench.ledger.list(select, null, { limit: 9 })
+          expect(found.map(({ id }) => id)).toEqual([...ids].reverse())
+          const deliveries = await bench.ledger.deliveries(select, everyState, { limit: 9 })
+          expect(deliveries.map(({ eventId }) => eventId)).toEqual(ids)
+          expect(await bench.claimedIds(select)).toEqual(ids)
+        },
+      )
     })
 
     describe('reading', () => {
@@ -888,7 +929,9 @@ export function ledgerContract(name: string, open: OpenLedger): void {
 
       it('P3: a duplicate throws LEDGER_DUPLICATE, and the first stays', async () => {
         await bench.ledger.publish('a', eventOf(draftOf('n1'), { goal: 'first' }))
-        await expect(bench.ledger.publish('b', eventOf(draftOf('n1'), { goal: 'second' }))).rejects.toEqual(duplicate)
+        await expect(bench.ledger.publish('b', eventOf(draftOf('n1'), { goal: 'second' }))).rejects.toEqual(
+          duplicate,
+        )
         expect((await bench.claimed()).map(({ delivery }) => delivery.event.goal)).toEqual(['first'])
       })
     })

@@ -1,0 +1,86 @@
+/** From the configuration to a delegator, and back down again. */
+import pino, { type DestinationStream } from 'pino'
+import { loadConfig, type Config } from '../config/load.js'
+import { createDelegator, type Delegator } from '../index.js'
+import { leaveThreadsBehind } from './exit.js'
+import { printProblem } from './render.js'
+import { UsageError } from './usage-error.js'
+
+/** What every command takes. */
+export interface CommandOptions {
+  readonly config?: string
+  readonly json?: boolean
+}
+
+export interface Opened {
+  readonly delegator: Delegator
+  readonly config: Config
+  /** Log lines share standard error with whatever else is shown there. */
+  readonly logsToTerminal: boolean
+  /** Closes what was opened. A child that nobody can stop does not hold it up, nor the exit after it (P6). */
+  close(): Promise<void>
+}
+
+/** How long slots of children that were stopped by force may take to be given back before they count as stuck, ms. */
+const slotsBackMs = 1_000
+const slotsPollMs = 20
+
+/** @throws {DelegationError} for a configuration that cannot be used. */
+export async function openDelegator(options: CommandOptions): Promise<Opened> {
+  const config = await loadConfig({ path: options.config })
+  for (const warning of config.warnings) printProblem(`warning: ${warning}`)
+  const log = await openLog(config)
+  const logger = pino({ name: 'hermes-delegate', level: config.log.level }, log.destination)
+  const { runners } = config
+  const delegator = await createDelegator({ ...config.options, runners, logger })
+  delegator.events.on('fault', (error) => printProblem(`fault: ${error.message}`))
+  return {
+    delegator,
+    config,
+    logsToTerminal: config.log.path === null && config.log.level !== 'silent',
+    async close() {
+      if (!(await slotsAreBack(delegator))) leaveThreadsBehind()
+      await delegator.close()
+      await log.close()
+    },
+  }
+}
+
+/** Closed already, by the user's signal: then nothing had been admitted. */
+async function slotsAreBack(delegator: Delegator): Promise<boolean> {
+  try {
+    for (let waitedMs = 0; waitedMs <= slotsBackMs; waitedMs += slotsPollMs) {
+      const { holders } = await delegator.capacity()
+      if (holders.length === 0) return true
+      await new Promise((resolve) => setTimeout(resolve, slotsPollMs))
+    }
+    return false
+  } catch {
+    return true
+  }
+}
+
+interface Log {
+  readonly destination: DestinationStream
+  /** Resolves once its lines are written. */
+  close(): Promise<void>
+}
+
+async function openLog({ log: { path, level } }: Config): Promise<Log> {
+  if (path === null || level === 'silent') return { destination: process.stderr, close: () => Promise.resolve() }
+  const destination = pino.destination({ dest: path, mkdir: true, sync: false })
+  await new Promise<void>((resolve, reject) => {
+    destination.once('ready', resolve)
+    destination.once('error', (error: Error) => reject(new UsageError(`the log cannot be written: ${error.message}`)))
+  })
+  // A disk that fills up later costs the lines, not the work.
+  destination.on('error', () => undefined)
+  return {
+    destination,
+    close: () =>
+      new Promise((resolve) => {
+        destination.once('close', resolve)
+        destination.end()
+      }),
+  }
+}

@@ -1,0 +1,43 @@
+/** The only place of the CLI that prints: results on standard output, everything about them on standard error. */
+import type { JsonObject } from '../runner.js'
+
+/** What the exit codes mean; `interrupted` and `terminated` are 128 and the signal's number, as a shell has it. */
+export const exitCodes = { ok: 0, failed: 1, usage: 2, refused: 75, interrupted: 130, terminated: 143 } as const
+
+/** Text as it is. */
+export function printOut(text: string): void {
+  process.stdout.write(text)
+}
+
+/** Text as it is. */
+export function printError(text: string): void {
+  process.stderr.write(text)
+}
+
+/** One line of JSON. */
+export function printJson(value: unknown): void {
+  printOut(`${JSON.stringify(value)}\n`)
+}
+
+/** What went wrong, as the user is told of it: with the program's name, as any command does. */
+export function printProblem(message: string): void {
+  printError(`hermes-delegate: ${message}\n`)
+}
+
+/** Columns of equal width, two spaces apart. */
+export function printTable(rows: readonly (readonly string[])[]): void {
+  const widths = (rows[0] ?? []).map((_cell, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
+  for (const row of rows) {
+    printOut(`${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd()}\n`)
+  }
+}
+
+/** Who reads us may go away (`| head`): then the rest is for nobody, and no crash. */
+export function survivePipes(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
+}
+
+/** What a terminal would act on, taken out of text that is printed as it is: colours stay out, lines stay lines. */
+export function withoutControls(text: JsonObject[string]): string {
+  return String(text).replace(/[^\P{Cc}\n\t]/gu, '')
+}

@@ -1,0 +1,105 @@
+import {
+  formatCompletion,
+  type AsyncDelegationEvent,
+  type Delegator,
+  type Dispatched,
+  type Rejected,
+  type RunnerReference,
+} from '../index.js'
+import { leaveThreadsBehind } from './exit.js'
+import { attachTree } from './live-tree.js'
+import { openDelegator, type CommandOptions } from './open.js'
+import { exitCodes, printJson, printOut, printProblem } from './render.js'
+import { runnerNamed } from './runner-named.js'
+import { onStopSignal, type StopSignal } from './stop-signals.js'
+
+export interface RunOptions extends CommandOptions {
+  readonly runner?: string
+  readonly context?: string
+  readonly toolsets?: readonly string[]
+  readonly role?: string
+  readonly model?: string
+  readonly session?: string
+  /** Of each child, seconds. */
+  readonly timeout?: number
+  /** Seconds. */
+  readonly admitWithin?: number
+  readonly failOn: 'all' | 'any'
+}
+
+/** Runs one goal, or several as one unit, to its end. The exit code says how it went. */
+export async function run(goals: readonly string[], options: RunOptions): Promise<number> {
+  const opened = await openDelegator(options)
+  const { delegator, config, logsToTerminal } = opened
+  let id: string | null = null
+  const signals = onStopSignal((name) => {
+    // Before there is a handle, the way out of a dispatch that waits for a slot is to close.
+    if (id === null) void delegator.close()
+    else void interrupt(delegator, name)
+  })
+  const showsTree = process.stderr.isTTY && options.json !== true && !logsToTerminal
+  const tree = showsTree ? attachTree(delegator, { stream: process.stderr }) : null
+  try {
+    const runner = runnerNamed(options.runner, config)
+    const handle = await dispatch(delegator, goals, runner, options)
+    if (handle.status === 'rejected') return signals.code ?? refused(handle, options)
+    id = handle.delegationId
+    const event = await delegator.wait(id, { collect: true })
+    tree?.stop()
+    if (options.json === true) printJson(event)
+    else printOut(`${formatCompletion(event)}\n`)
+    return signals.code ?? exitCodeOf(event, options)
+  } catch (error) {
+    // CLOSED is what a dispatch says that was waiting when the user gave up.
+    if (signals.code !== null) return signals.code
+    throw error
+  } finally {
+    tree?.stop()
+    await opened.close()
+    signals.release()
+  }
+}
+
+function dispatch(
+  delegator: Delegator,
+  goals: readonly string[],
+  runner: RunnerReference,
+  options: RunOptions,
+): Promise<Dispatched | Rejected> {
+  const { context, toolsets, role, model, session, timeout, admitWithin } = options
+  const call = {
+    runner,
+    ...(context !== undefined && { context }),
+    ...(toolsets !== undefined && { toolsets }),
+    ...(role !== undefined && { role }),
+    ...(model !== undefined && { model }),
+    ...(session !== undefined && { sessionKey: session }),
+    ...(timeout !== undefined && { childTimeoutSeconds: timeout }),
+    ...(admitWithin !== undefined && { admitWithinMs: admitWithin * 1000 }),
+  }
+  const [goal = ''] = goals
+  return goals.length > 1 ? delegator.dispatchBatch({ goals, ...call }) : delegator.dispatch({ goal, ...call })
+}
+
+/** The unit ends with what its children had finished (P5). */
+async function interrupt(delegator: Delegator, name: StopSignal): Promise<void> {
+  const { unreachable } = await delegator.interruptAll(`interrupted by the user (${name})`)
+  if (unreachable > 0) leaveThreadsBehind()
+}
+
+function refused({ status, error, refusal }: Rejected, { json }: RunOptions): number {
+  if (json === true) printJson({ status, error, ...(refusal !== undefined && { refusal }) })
+  else printProblem(error)
+  return exitCodes.refused
+}
+
+function exitCodeOf(event: AsyncDelegationEvent, { failOn }: RunOptions): number {
+  const results = event.is_batch === true ? event.results : []
+  const isGood = isSuccess(event.status) && (failOn === 'all' || results.every(({ status }) => isSuccess(status)))
+  return isGood ? exitCodes.ok : exitCodes.failed
+}
+
+/** `success` is some runners' word for `completed` (P9). */
+function isSuccess(status: string | undefined): boolean {
+  return status === 'completed' || status === 'success'
+}

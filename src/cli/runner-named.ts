@@ -1,0 +1,67 @@
+/** What `-r` may say: the name of a runner, or where its module is. */
+import { existsSync } from 'node:fs'
+import { dirname, isAbsolute, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { builtinRunners } from '../config/schema.js'
+import { suggestion } from '../config/problems.js'
+import type { Config } from '../config/load.js'
+import { moduleRunner, shellRunner, type RunnerReference } from '../index.js'
+import { UsageError } from './usage-error.js'
+
+export interface KnownRunner {
+  readonly name: string
+  readonly kind: 'built-in' | 'configured'
+  readonly reference: RunnerReference
+  /** It runs what names no runner. */
+  readonly isDefault: boolean
+}
+
+/** Built-in and configured runners; a configured one takes the place of a built-in one of the same name. */
+export function knownRunners({ runners, runner }: Config): readonly KnownRunner[] {
+  const builtin = builtinRunners.filter((name) => !Object.hasOwn(runners, name))
+  return [
+    ...builtin.map((name) => ({ name, kind: 'built-in' as const, reference: shellRunner(), isDefault: name === runner })),
+    ...Object.entries(runners).map(([name, reference]) => ({
+      name,
+      kind: 'configured' as const,
+      reference,
+      isDefault: name === runner,
+    })),
+  ]
+}
+
+/** @throws {UsageError} listing the names there are, when `given` is none of them and no module either. */
+export function runnerNamed(given: string | undefined, config: Config): RunnerReference {
+  const known = knownRunners(config)
+  const names = known.map(({ name }) => name)
+  const wanted = given ?? config.runner
+  if (wanted === null) {
+    throw new UsageError(`no runner was given, and none is configured as the default; -r takes ${choices(names)}`)
+  }
+  const named = known.find(({ name }) => name === wanted)
+  if (named !== undefined) return named.reference
+  if (isModule(wanted)) return moduleRunner(wanted)
+  const shown = JSON.stringify(wanted)
+  throw new UsageError(`there is no runner ${shown}${suggestion(wanted, names)}; -r takes ${choices(names)}`)
+}
+
+function choices(names: readonly string[]): string {
+  return `${names.join(', ')}, or the path, URL or package of a module that exists`
+}
+
+function isModule(wanted: string): boolean {
+  if (/^(?:data|node):/.test(wanted)) return true
+  if (wanted.startsWith('file:')) return existsSync(fileURLToPath(wanted))
+  if (wanted.startsWith('.') || isAbsolute(wanted)) return existsSync(wanted)
+  return existsSync(wanted) || isInstalled(wanted)
+}
+
+/** As Node looks for a package: in each `node_modules` from here up. */
+function isInstalled(specifier: string): boolean {
+  const parts = specifier.split('/')
+  const name = parts.slice(0, specifier.startsWith('@') ? 2 : 1).join('/')
+  for (let folder = resolve('.'); ; folder = dirname(folder)) {
+    if (existsSync(join(folder, 'node_modules', name, 'package.json'))) return true
+    if (folder === dirname(folder)) return false
+  }
+}

@@ -1,0 +1,36 @@
+import { exitAtOnce } from './exit.js'
+import { exitCodes } from './render.js'
+
+const codes = { SIGINT: exitCodes.interrupted, SIGTERM: exitCodes.terminated } as const
+
+/** The signals that ask a command to stop. */
+export type StopSignal = keyof typeof codes
+
+export interface StopSignals {
+  /** The exit code of the signal that came first; null as long as none did. */
+  readonly code: number | null
+  /** Gives the signals back to Node. */
+  release(): void
+}
+
+/** The first signal is a request, the second one an order: it ends the process at once. */
+export function onStopSignal(stop: (name: StopSignal) => void): StopSignals {
+  let code: number | null = null
+  const hear = (name: NodeJS.Signals): void => {
+    const signal = name as StopSignal
+    if (code !== null) return void exitAtOnce(codes[signal])
+    code = codes[signal]
+    stop(signal)
+  }
+  process.on('SIGINT', hear)
+  process.on('SIGTERM', hear)
+  return {
+    get code() {
+      return code
+    },
+    release() {
+      process.off('SIGINT', hear)
+      process.off('SIGTERM', hear)
+    },
+  }
+}
