@@ -1,5 +1,6 @@
 import { openDelegator, type CommandOptions } from './open.js'
-import { exitCodes, printJson, printOut, printTable, withoutControls } from './render.js'
+import { exitCodes, printJson, printOut, printTable } from './render.js'
+import { withoutControls } from './terminal-text.js'
 
 /** Shows how full the delegator is, and who holds its slots. */
 export async function capacity(options: CommandOptions): Promise<number> {
@@ -10,7 +11,7 @@ export async function capacity(options: CommandOptions): Promise<number> {
     else {
       printOut(`${free} of ${limit} slots are free, ${inUse} in use (scope: ${scope})\n`)
       const rows = holders.map((holder) => [holder.delegation_id, `${holder.running_seconds}s`, holder.goal])
-      printTable(rows.map((row) => row.map(withoutControls)))
+      printTable(rows.map((row) => row.map((cell) => withoutControls(cell))))
     }
     return exitCodes.ok
   } finally {

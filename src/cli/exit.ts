@@ -4,6 +4,12 @@
  * `exit`, which waits for no thread; it is used then, and only then.
  */
 
+/** As much of it as is used: its types come with those of a browser only. */
+interface WebAssemblyApi {
+  readonly Module: new (bytes: Uint8Array) => object
+  readonly Instance: new (module: object, imports: object) => object
+}
+
 let mayJoinThreads = true
 
 /** From now on the process ends without waiting for its threads: one of them cannot be stopped (P6). */
@@ -26,8 +32,10 @@ export async function exitAtOnce(code: number): Promise<never> {
     process.removeAllListeners('warning')
     const { WASI } = await import('node:wasi')
     const wasi = new WASI({ version: 'preview1', returnOnExit: false })
-    const module = new WebAssembly.Module(exitModule(code))
-    wasi.start(new WebAssembly.Instance(module, { wasi_snapshot_preview1: wasi.wasiImport }))
+    const { WebAssembly: api } = globalThis as unknown as { WebAssembly: WebAssemblyApi }
+    wasi.start(
+      new api.Instance(new api.Module(exitModule(code)), { wasi_snapshot_preview1: wasi.wasiImport }),
+    )
   } catch {
     // A platform without WASI: the exit code is lost, but nobody waits for the thread.
   }
@@ -44,7 +52,7 @@ function flushed(stream: NodeJS.WriteStream): Promise<void> {
 }
 
 /** `(func (export "_start") (call $proc_exit (i32.const code)))`, and the memory that WASI asks for. */
-function exitModule(code: number): Uint8Array<ArrayBuffer> {
+function exitModule(code: number): Uint8Array {
   const text = (words: string): number[] => [words.length, ...Buffer.from(words)]
   const section = (id: number, bytes: readonly number[]): number[] => [id, bytes.length, ...bytes]
   const body = [0, 0x41, ...signedLeb(code), 0x10, 0, 0x0b]

@@ -42,8 +42,11 @@ function createProgram(onEnd: (code: number) => void): Command {
     .configureOutput({ writeOut: printOut, writeErr: printError })
     .showHelpAfterError('(add --help for what there is)')
     .version(version(), '--version', 'print the version')
-    .helpOption('--help', 'print this')
-    .option('--config <path>', 'configuration file (else $HERMES_DELEGATE_CONFIG, ./hermes-delegate.yaml, the user folder)')
+    .helpOption('-h, --help', 'print this')
+    .option(
+      '--config <path>',
+      'configuration file (else $HERMES_DELEGATE_CONFIG, ./hermes-delegate.yaml, the user folder)',
+    )
   addRun(program, onEnd)
   program
     .command('runners')
@@ -115,6 +118,8 @@ function list(given: string): string[] {
 }
 
 function version(): string {
-  const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+  const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string
+  }
   return manifest.version
 }

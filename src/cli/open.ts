@@ -67,11 +67,14 @@ interface Log {
 }
 
 async function openLog({ log: { path, level } }: Config): Promise<Log> {
-  if (path === null || level === 'silent') return { destination: process.stderr, close: () => Promise.resolve() }
+  if (path === null || level === 'silent')
+    return { destination: process.stderr, close: () => Promise.resolve() }
   const destination = pino.destination({ dest: path, mkdir: true, sync: false })
   await new Promise<void>((resolve, reject) => {
     destination.once('ready', resolve)
-    destination.once('error', (error: Error) => reject(new UsageError(`the log cannot be written: ${error.message}`)))
+    destination.once('error', (error: Error) =>
+      reject(new UsageError(`the log cannot be written: ${error.message}`)),
+    )
   })
   // A disk that fills up later costs the lines, not the work.
   destination.on('error', () => undefined)

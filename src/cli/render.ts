@@ -1,8 +1,15 @@
 /** The only place of the CLI that prints: results on standard output, everything about them on standard error. */
-import type { JsonObject } from '../runner.js'
+import { withoutControls } from './terminal-text.js'
 
 /** What the exit codes mean; `interrupted` and `terminated` are 128 and the signal's number, as a shell has it. */
-export const exitCodes = { ok: 0, failed: 1, usage: 2, refused: 75, interrupted: 130, terminated: 143 } as const
+export const exitCodes = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  refused: 75,
+  interrupted: 130,
+  terminated: 143,
+} as const
 
 /** Text as it is. */
 export function printOut(text: string): void {
@@ -26,9 +33,16 @@ export function printProblem(message: string): void {
 
 /** Columns of equal width, two spaces apart. */
 export function printTable(rows: readonly (readonly string[])[]): void {
-  const widths = (rows[0] ?? []).map((_cell, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
+  const widths = (rows[0] ?? []).map((_cell, column) =>
+    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
+  )
   for (const row of rows) {
-    printOut(`${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd()}\n`)
+    printOut(
+      `${row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd()}\n`,
+    )
   }
 }
 
@@ -37,7 +51,9 @@ export function survivePipes(): void {
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
 }
 
-/** What a terminal would act on, taken out of text that is printed as it is: colours stay out, lines stay lines. */
-export function withoutControls(text: JsonObject[string]): string {
-  return String(text).replace(/[^\P{Cc}\n\t]/gu, '')
+/**
+ * Text that holds words of children. On a terminal nothing in it is acted on; in a pipe it is what they said.
+ */
+export function printText(text: string): void {
+  printOut(`${process.stdout.isTTY ? withoutControls(text) : text}\n`)
 }

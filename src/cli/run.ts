@@ -9,7 +9,7 @@ import {
 import { leaveThreadsBehind } from './exit.js'
 import { attachTree } from './live-tree.js'
 import { openDelegator, type CommandOptions } from './open.js'
-import { exitCodes, printJson, printOut, printProblem } from './render.js'
+import { exitCodes, printJson, printProblem, printText } from './render.js'
 import { runnerNamed } from './runner-named.js'
 import { onStopSignal, type StopSignal } from './stop-signals.js'
 
@@ -33,9 +33,9 @@ export async function run(goals: readonly string[], options: RunOptions): Promis
   const { delegator, config, logsToTerminal } = opened
   let id: string | null = null
   const signals = onStopSignal((name) => {
-    // Before there is a handle, the way out of a dispatch that waits for a slot is to close.
-    if (id === null) void delegator.close()
-    else void interrupt(delegator, name)
+    if (id !== null) void interrupt(delegator, name)
+    // The way out of a dispatch that waits for a slot; any other has its handle in a moment.
+    else if (options.admitWithin !== undefined) void delegator.close()
   })
   const showsTree = process.stderr.isTTY && options.json !== true && !logsToTerminal
   const tree = showsTree ? attachTree(delegator, { stream: process.stderr }) : null
@@ -44,10 +44,11 @@ export async function run(goals: readonly string[], options: RunOptions): Promis
     const handle = await dispatch(delegator, goals, runner, options)
     if (handle.status === 'rejected') return signals.code ?? refused(handle, options)
     id = handle.delegationId
+    if (signals.first !== null) void interrupt(delegator, signals.first)
     const event = await delegator.wait(id, { collect: true })
     tree?.stop()
     if (options.json === true) printJson(event)
-    else printOut(`${formatCompletion(event)}\n`)
+    else printText(formatCompletion(event))
     return signals.code ?? exitCodeOf(event, options)
   } catch (error) {
     // CLOSED is what a dispatch says that was waiting when the user gave up.
@@ -78,12 +79,14 @@ function dispatch(
     ...(admitWithin !== undefined && { admitWithinMs: admitWithin * 1000 }),
   }
   const [goal = ''] = goals
-  return goals.length > 1 ? delegator.dispatchBatch({ goals, ...call }) : delegator.dispatch({ goal, ...call })
+  return goals.length > 1
+    ? delegator.dispatchBatch({ goals, ...call })
+    : delegator.dispatch({ goal, ...call })
 }
 
 /** The unit ends with what its children had finished (P5). */
 async function interrupt(delegator: Delegator, name: StopSignal): Promise<void> {
-  const { unreachable } = await delegator.interruptAll(`interrupted by the user (${name})`)
+  const { unreachable } = await delegator.interruptAll(`stopped by the user (${name})`)
   if (unreachable > 0) leaveThreadsBehind()
 }
 
@@ -95,7 +98,8 @@ function refused({ status, error, refusal }: Rejected, { json }: RunOptions): nu
 
 function exitCodeOf(event: AsyncDelegationEvent, { failOn }: RunOptions): number {
   const results = event.is_batch === true ? event.results : []
-  const isGood = isSuccess(event.status) && (failOn === 'all' || results.every(({ status }) => isSuccess(status)))
+  const isGood =
+    isSuccess(event.status) && (failOn === 'all' || results.every(({ status }) => isSuccess(status)))
   return isGood ? exitCodes.ok : exitCodes.failed
 }
 

@@ -20,7 +20,12 @@ export interface KnownRunner {
 export function knownRunners({ runners, runner }: Config): readonly KnownRunner[] {
   const builtin = builtinRunners.filter((name) => !Object.hasOwn(runners, name))
   return [
-    ...builtin.map((name) => ({ name, kind: 'built-in' as const, reference: shellRunner(), isDefault: name === runner })),
+    ...builtin.map((name) => ({
+      name,
+      kind: 'built-in' as const,
+      reference: shellRunner(),
+      isDefault: name === runner,
+    })),
     ...Object.entries(runners).map(([name, reference]) => ({
       name,
       kind: 'configured' as const,
@@ -36,7 +41,9 @@ export function runnerNamed(given: string | undefined, config: Config): RunnerRe
   const names = known.map(({ name }) => name)
   const wanted = given ?? config.runner
   if (wanted === null) {
-    throw new UsageError(`no runner was given, and none is configured as the default; -r takes ${choices(names)}`)
+    throw new UsageError(
+      `no runner was given, and none is configured as the default; -r takes ${choices(names)}`,
+    )
   }
   const named = known.find(({ name }) => name === wanted)
   if (named !== undefined) return named.reference

@@ -1,18 +1,21 @@
 import { loadConfig } from '../config/load.js'
 import { knownRunners } from './runner-named.js'
 import type { CommandOptions } from './open.js'
-import { exitCodes, printJson, printTable, withoutControls } from './render.js'
+import { exitCodes, printJson, printTable } from './render.js'
+import { withoutControls } from './terminal-text.js'
 
 /** Lists what `-r` takes by name. */
 export async function runners({ config, json = false }: CommandOptions): Promise<number> {
-  const known = knownRunners(await loadConfig({ path: config })).map(({ name, kind, reference, isDefault }) => ({
-    name,
-    kind,
-    url: reference.url,
-    ...(reference.export !== undefined && { export: reference.export }),
-    placement: reference.placement ?? 'isolated',
-    default: isDefault,
-  }))
+  const known = knownRunners(await loadConfig({ path: config })).map(
+    ({ name, kind, reference, isDefault }) => ({
+      name,
+      kind,
+      url: reference.url,
+      ...(reference.export !== undefined && { export: reference.export }),
+      placement: reference.placement ?? 'isolated',
+      default: isDefault,
+    }),
+  )
   if (json) printJson(known)
   else {
     const rows = known.map(({ name, kind, url, placement, ...rest }) => [
@@ -21,7 +24,9 @@ export async function runners({ config, json = false }: CommandOptions): Promise
       placement,
       url,
     ])
-    printTable([['NAME', 'KIND', 'PLACEMENT', 'URL'], ...rows].map((row) => row.map(withoutControls)))
+    printTable(
+      [['NAME', 'KIND', 'PLACEMENT', 'URL'], ...rows].map((row) => row.map((cell) => withoutControls(cell))),
+    )
   }
   return exitCodes.ok
 }

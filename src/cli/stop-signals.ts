@@ -7,7 +7,9 @@ const codes = { SIGINT: exitCodes.interrupted, SIGTERM: exitCodes.terminated } a
 export type StopSignal = keyof typeof codes
 
 export interface StopSignals {
-  /** The exit code of the signal that came first; null as long as none did. */
+  /** The signal that came first; null as long as none did. */
+  readonly first: StopSignal | null
+  /** Its exit code. */
   readonly code: number | null
   /** Gives the signals back to Node. */
   release(): void
@@ -15,18 +17,21 @@ export interface StopSignals {
 
 /** The first signal is a request, the second one an order: it ends the process at once. */
 export function onStopSignal(stop: (name: StopSignal) => void): StopSignals {
-  let code: number | null = null
+  let first: StopSignal | null = null
   const hear = (name: NodeJS.Signals): void => {
     const signal = name as StopSignal
-    if (code !== null) return void exitAtOnce(codes[signal])
-    code = codes[signal]
+    if (first !== null) return void exitAtOnce(codes[signal])
+    first = signal
     stop(signal)
   }
   process.on('SIGINT', hear)
   process.on('SIGTERM', hear)
   return {
+    get first() {
+      return first
+    },
     get code() {
-      return code
+      return first === null ? null : codes[first]
     },
     release() {
       process.off('SIGINT', hear)

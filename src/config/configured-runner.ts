@@ -18,7 +18,8 @@ export function configuredRunner(entry: ConfiguredRunner, folder: string): Runne
 
 function moduleFrom(module: string, folder: string): string {
   const isUrl = /^(?:file|data|node):/.test(module)
-  const isPath = module.startsWith('.') || isAbsolute(module) || (!isUrl && existsSync(resolve(folder, module)))
+  const isPath =
+    module.startsWith('.') || isAbsolute(module) || (!isUrl && existsSync(resolve(folder, module)))
   return isPath ? resolve(folder, module) : module
 }
 

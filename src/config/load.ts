@@ -39,7 +39,11 @@ const timeoutFloorSeconds = 30
  * Looks for the file (`--config`, HERMES_DELEGATE_CONFIG, `./hermes-delegate.yaml`, the user's folder), and reads it.
  * @throws {DelegationError} CONFIG_UNREADABLE, CONFIG_INVALID with a line for each problem.
  */
-export async function loadConfig({ path, env = process.env, cwd = process.cwd() }: ConfigLookup = {}): Promise<Config> {
+export async function loadConfig({
+  path,
+  env = process.env,
+  cwd = process.cwd(),
+}: ConfigLookup = {}): Promise<Config> {
   const found = await findFile(path ?? (env['HERMES_DELEGATE_CONFIG'] || undefined), cwd)
   const file = found === null ? {} : checked(found.path, parsed(found.path, found.text))
   const warnings: string[] = []
@@ -66,7 +70,8 @@ async function findFile(named: string | undefined, cwd: string): Promise<Found |
   if (named !== undefined) {
     const path = resolve(cwd, named)
     const text = await textOf(path)
-    if (text === null) throw new DelegationError('CONFIG_UNREADABLE', { file: path, reason: 'there is no such file' })
+    if (text === null)
+      throw new DelegationError('CONFIG_UNREADABLE', { file: path, reason: 'there is no such file' })
     return { path, text }
   }
   const user = join(envPaths('hermes-delegate', { suffix: '' }).config, 'hermes-delegate.yaml')
@@ -94,19 +99,29 @@ function parsed(path: string, text: string): unknown {
   const [error] = document.errors
   if (error !== undefined) {
     const { line, col } = lineCounter.linePos(error.pos[0])
-    throw new DelegationError('CONFIG_UNREADABLE', { file: path, line, column: col, reason: error.message }, error)
+    throw new DelegationError(
+      'CONFIG_UNREADABLE',
+      { file: path, line, column: col, reason: error.message },
+      error,
+    )
   }
   try {
     return document.toJS() ?? {}
   } catch (cause) {
     // An alias without its anchor, or one that multiplies without end.
-    throw new DelegationError('CONFIG_UNREADABLE', { file: path, line: 1, column: 1, reason: String(cause) }, cause)
+    throw new DelegationError(
+      'CONFIG_UNREADABLE',
+      { file: path, line: 1, column: 1, reason: String(cause) },
+      cause,
+    )
   }
 }
 
 function checked(path: string, input: unknown): ConfigFile {
   const result = configFile.safeParse(input)
-  const lines = result.success ? runnerProblem(path, result.data) : problemLines(path, input, result.error.issues)
+  const lines = result.success
+    ? runnerProblem(path, result.data)
+    : problemLines(path, input, result.error.issues)
   if (result.success && lines.length === 0) return result.data
   throw new DelegationError('CONFIG_INVALID', { problems: `\n  ${lines.join('\n  ')}\n` })
 }
@@ -117,7 +132,9 @@ function runnerProblem(path: string, { delegation, runners }: ConfigFile): strin
   const known = [...Object.keys(runners ?? {}), ...builtinRunners]
   if (!isSet(name) || known.includes(name)) return []
   const hint = suggestion(name, known)
-  return [`${path}: delegation.runner: expected one of ${known.join(', ')}, got ${JSON.stringify(name.slice(0, 60))}${hint}`]
+  return [
+    `${path}: delegation.runner: expected one of ${known.join(', ')}, got ${JSON.stringify(name.slice(0, 60))}${hint}`,
+  ]
 }
 
 function optionsOf(
@@ -133,7 +150,10 @@ function optionsOf(
     maxSharedThreads: delegation?.max_shared_threads,
     capacityScope: delegation?.capacity_scope,
     interruptGraceMs: delegation?.interrupt_grace_ms,
-    childTimeoutSeconds: floored(delegation?.child_timeout_seconds ?? environment.childTimeoutSeconds, warnings),
+    childTimeoutSeconds: floored(
+      delegation?.child_timeout_seconds ?? environment.childTimeoutSeconds,
+      warnings,
+    ),
     childMemoryMb: delegation?.child_memory_mb,
     importTimeoutMs: delegation?.import_timeout_ms,
     spillFolder: isSet(spill) ? resolve(folder, spill) : undefined,
@@ -144,7 +164,9 @@ function optionsOf(
 
 function floored(seconds: number | undefined, warnings: string[]): number | undefined {
   if (seconds === undefined || seconds === 0 || seconds >= timeoutFloorSeconds) return seconds
-  warnings.push(`child_timeout_seconds is ${seconds}: the least that counts is ${timeoutFloorSeconds}, which is used`)
+  warnings.push(
+    `child_timeout_seconds is ${seconds}: the least that counts is ${timeoutFloorSeconds}, which is used`,
+  )
   return timeoutFloorSeconds
 }
 

@@ -12,7 +12,9 @@ const secretValue = /^(?:sk-|gh[a-z]_|xox|AKIA|eyJ|Bearer )|^[^\s/\\.]{20,}$/
 export function problemLines(file: string, input: unknown, issues: readonly z.core.$ZodIssue[]): string[] {
   return issues.flatMap((issue) =>
     issue.code === 'unrecognized_keys'
-      ? issue.keys.map((key) => `${file}: ${keyPath([...issue.path, key])}: unknown key${nearest(key, issue.path)}`)
+      ? issue.keys.map(
+          (key) => `${file}: ${keyPath([...issue.path, key])}: unknown key${nearest(key, issue.path)}`,
+        )
       : [`${file}: ${keyPath(issue.path)}: expected ${issue.message}, got ${shown(input, issue.path)}`],
   )
 }
@@ -35,15 +37,21 @@ function keyPath(path: readonly PropertyKey[]): string {
 function shown(input: unknown, path: readonly PropertyKey[]): string {
   let value = input
   for (const key of path) {
-    value = typeof value === 'object' && value !== null ? (value as Readonly<Record<PropertyKey, unknown>>)[key] : undefined
+    value =
+      typeof value === 'object' && value !== null
+        ? (value as Readonly<Record<PropertyKey, unknown>>)[key]
+        : undefined
   }
   if (value === undefined) return 'nothing'
   if (value === null) return 'null'
   if (Array.isArray(value)) return `a list of ${value.length}`
-  if (typeof value === 'object') return `a mapping of ${Object.keys(value).join(', ') || 'nothing'}`.slice(0, shownCharacters)
-  if (typeof value !== 'string') return String(value).slice(0, shownCharacters)
+  if (typeof value === 'object')
+    return `a mapping of ${Object.keys(value).join(', ') || 'nothing'}`.slice(0, shownCharacters)
+  if (typeof value !== 'string') return String(value as number | boolean)
   const isSecret = path.some((key) => secretKey.test(String(key))) || secretValue.test(value)
-  return isSecret ? `text of ${value.length} characters` : JSON.stringify(plain(value)).slice(0, shownCharacters)
+  return isSecret
+    ? `text of ${value.length} characters`
+    : JSON.stringify(plain(value)).slice(0, shownCharacters)
 }
 
 /** Keys and values come from a file: they are shown on a terminal, and must not steer it. */

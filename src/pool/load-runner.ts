@@ -44,8 +44,10 @@ function loadFailure(url: string, cause: unknown): ErrorDetail {
     return { ...failure, code: 'RUNNER_IS_TYPESCRIPT', message: hint }
   }
   const why = failure.cause?.message ?? ''
+  // "Cannot find module X imported from Y": only X is missing.
+  const [missing = ''] = why.split(' imported from ')
   const isMissing =
-    (code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND') && why.includes(tail(url))
+    (code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND') && missing.includes(tail(url))
   return isMissing
     ? { ...failure, code: 'RUNNER_NOT_FOUND', message: `there is no runner module at ${url}` }
     : { ...failure, message: `the runner module ${url} failed while it was imported: ${why}` }

@@ -43,7 +43,7 @@ const { port1: control, port2: remote } = new MessageChannel()
 const tell = (message: ThreadMessage): void => control.postMessage(message)
 
 const fresh = new Set<number>()
-let lastFlushMs = 0
+let lastFlushMs = -Infinity
 const flushTimer = setTimeout(flushActivity, activityIntervalMs).unref()
 const residue = createResidueWatch((resource) => resource === flushTimer)
 

@@ -19,6 +19,7 @@ import {
 import type { Admission as LedgerAdmission, Hold, Ledger, UnitDraft } from '../ledger/ledger.js'
 import type { Executor } from '../pool/executor.js'
 import type { EventHub } from './events.js'
+import { watchChanges, type LedgerChanges } from './ledger-changes.js'
 import { maxThreadsBound, type ResolvedOptions } from './options.js'
 import type { ProcessHold } from './process-hold.js'
 import type { Records } from './records.js'
@@ -247,30 +248,36 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
 
   async function admit(request: UnitRequest, call: CallOptions): Promise<Dispatched | Rejected> {
     const deadlineMs = clock.monotonicMs() + request.admitWithinMs
-    for (;;) {
-      const outcome = await admitOnce(request, call)
-      if (outcome.status === 'dispatched' || outcome.refusal === undefined) return outcome
-      const leftMs = deadlineMs - clock.monotonicMs()
-      if (leftMs <= 0 || outcome.refusal.code === 'KEY_REUSED') {
-        hub.emit('refused', outcome)
-        return outcome
+    const changes = watchChanges(ledger)
+    try {
+      for (;;) {
+        changes.reset()
+        const outcome = await admitOnce(request, call)
+        if (outcome.status === 'dispatched' || outcome.refusal === undefined) return outcome
+        const leftMs = deadlineMs - clock.monotonicMs()
+        if (leftMs <= 0 || outcome.refusal.code === 'KEY_REUSED') {
+          hub.emit('refused', outcome)
+          return outcome
+        }
+        await hold.during(nextChange(changes, leftMs))
       }
-      await hold.during(nextChange(leftMs))
+    } finally {
+      changes.stop()
     }
   }
 
   /** The caller waits, nothing piles up (P1). */
-  function nextChange(withinMs: number): Promise<void> {
+  function nextChange(changes: LedgerChanges, withinMs: number): Promise<void> {
     return new Promise((resolve) => {
       const wake = (): void => {
         stopTimer()
-        unsubscribe()
+        changes.forget()
         closing.removeEventListener('abort', wake)
         resolve()
       }
       const stopTimer = clock.after(withinMs, wake)
-      const unsubscribe = ledger.subscribe(wake)
       closing.addEventListener('abort', wake, { once: true })
+      changes.next(wake)
     })
   }
 

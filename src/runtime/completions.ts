@@ -4,6 +4,7 @@ import type { Clock } from '../core/clock.js'
 import type { AsyncDelegationEvent } from '../core/event.js'
 import { renderTurn } from '../core/render-turn.js'
 import type { Claim, Ledger, Select, Verdict } from '../ledger/ledger.js'
+import { watchChanges, type LedgerChanges } from './ledger-changes.js'
 import type { ProcessHold } from './process-hold.js'
 
 /**
@@ -145,7 +146,7 @@ export function createCompletions({
   /** Resolves at the next change, at `nextAt`, or when one of the signals aborts. */
   function untilNews(
     nextAt: number | null,
-    changes: Changes,
+    changes: LedgerChanges,
     signals: readonly AbortSignal[],
   ): Promise<void> {
     const seconds = Math.min(followIdleSeconds, Math.max(0, (nextAt ?? Infinity) - clock.now()))
@@ -194,32 +195,5 @@ export function createCompletions({
       judgeAll(completions, { kind: 'defer', forSeconds: seconds }),
     drop: (completions, reason = 'dropped') => judgeAll(completions, { kind: 'drop', reason }),
     follow,
-  }
-}
-
-interface Changes {
-  /** Calls `wake` at the next change, or at once when one came since `reset`. */
-  next(wake: () => void): void
-  forget(): void
-  /** What comes from now on counts. Called before reading, so that no change falls between reading and waiting. */
-  reset(): void
-  stop(): void
-}
-
-function watchChanges(ledger: Ledger): Changes {
-  let hasChanged = false
-  let waiter: (() => void) | null = null
-  const stop = ledger.subscribe(() => {
-    hasChanged = true
-    waiter?.()
-  })
-  return {
-    stop,
-    reset: () => (hasChanged = false),
-    forget: () => (waiter = null),
-    next(wake) {
-      waiter = wake
-      if (hasChanged) wake()
-    },
   }
 }

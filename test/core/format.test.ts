@@ -177,7 +177,7 @@ describe('an event of a foreign host', () => {
     summary['self'] = summary
     expect(formatCompletion({ ...single, summary } as JsonObject)).toContain('\n?')
     expect(formatCompletion({ ...single, summary: () => 1 } as unknown as JsonObject)).toContain(
-      '\nundefined',
+      '\n?',
     )
   })
 })

@@ -26,9 +26,7 @@ describe('admission: what is admitted', () => {
       sessionKey: 'agent:main:cli:dm:1',
     }
     const inThread = await delegator.dispatch({ ...call, runner: fixture('echo', { options: { depth: 1 } }) })
-    const [record] = (await delegator.list()).filter(
-      ({ delegation_id }) => delegation_id === idOf(inThread),
-    )
+    const [record] = (await delegator.list()).filter(({ delegation_id }) => delegation_id === idOf(inThread))
     const threadEvent = await delegator.wait(idOf(inThread))
     const whole = gate<unknown>()
     const inline = await delegator.dispatch({ ...call, runner: (task) => whole.open({ ...task }) })
@@ -85,7 +83,9 @@ describe('admission: what is admitted', () => {
     const first = await delegator.dispatch({ goal: 'g'.repeat(300), runner: polite })
     const second = await delegator.dispatch({ goal: 'b', sessionKey: 'agent:x', runner: polite })
     await delegator.dispatch({ goal: 'refused', runner: polite })
-    expect(lines.map(({ level, delegation_id, session, goal }) => ({ level, delegation_id, session, goal }))).toEqual([
+    expect(
+      lines.map(({ level, delegation_id, session, goal }) => ({ level, delegation_id, session, goal })),
+    ).toEqual([
       { level: 30, delegation_id: idOf(first), session: '<cli>', goal: 'g'.repeat(80) },
       { level: 30, delegation_id: idOf(second), session: 'agent:x', goal: 'b' },
     ])
@@ -96,7 +96,11 @@ describe('admission: whose it is (R20)', () => {
   const sessionOf = async (key: string | undefined, explicit?: string): Promise<string> => {
     const delegator = await open()
     const dispatch = () =>
-      delegator.dispatch({ goal: 'a', runner: polite, ...(explicit !== undefined && { sessionKey: explicit }) })
+      delegator.dispatch({
+        goal: 'a',
+        runner: polite,
+        ...(explicit !== undefined && { sessionKey: explicit }),
+      })
     const outcome = await (key === undefined ? dispatch() : withSession(key, dispatch))
     return (await delegator.get(idOf(outcome))).session_key
   }
@@ -132,7 +136,7 @@ describe('admission: what cannot be handed over (R18)', () => {
     close: () => Promise.resolve(),
   }
 
-  it('R18: the text is the seed\'s, nothing is left, and the slot is free again', async () => {
+  it("R18: the text is the seed's, nothing is left, and the slot is free again", async () => {
     const delegator = await open({ maxUnits: 1, executor: broken })
     const told = completionsOf(delegator)
     const children: unknown[] = []
@@ -222,7 +226,9 @@ describe('queries', () => {
     await running
     const list = await delegator.list()
     expect(JSON.parse(JSON.stringify(list))).toEqual(list)
-    expect(list.map(({ delegation_id, status, delivery_state }) => ({ delegation_id, status, delivery_state }))).toEqual([
+    expect(
+      list.map(({ delegation_id, status, delivery_state }) => ({ delegation_id, status, delivery_state })),
+    ).toEqual([
       { delegation_id: idOf(second), status: 'running', delivery_state: null },
       { delegation_id: idOf(first), status: 'completed', delivery_state: 'pending' },
     ])

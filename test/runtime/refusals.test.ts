@@ -42,7 +42,9 @@ describe('the cap (P1)', () => {
       retry_hint: expect.stringContaining('switched off') as string,
     })
     const some = await open()
-    expect(refused(await some.dispatch({ goal: 'a', maxUnits: 0, runner: quick })).error).toContain('(0 running)')
+    expect(refused(await some.dispatch({ goal: 'a', maxUnits: 0, runner: quick })).error).toContain(
+      '(0 running)',
+    )
   })
 
   it('R14: the cap is that of the call, smaller or larger, over all sessions together', async () => {
@@ -87,7 +89,7 @@ describe('the cap (P1)', () => {
     expect(await delegator.completions.claim({ all: true })).toHaveLength(1)
   })
 
-  it('R16, R34: the texts are the seed\'s, and the refusal says who holds the slots', async () => {
+  it("R16, R34: the texts are the seed's, and the refusal says who holds the slots", async () => {
     const delegator = await open({ maxUnits: 1 })
     const first = await delegator.dispatch({ goal: 'g'.repeat(500), runner: polite })
     const told: unknown[] = []
@@ -102,7 +104,11 @@ describe('the cap (P1)', () => {
         inUse: 1,
         scope: 'process',
         holders: [
-          { delegation_id: idOf(first), goal: 'g'.repeat(200), running_seconds: expect.any(Number) as number },
+          {
+            delegation_id: idOf(first),
+            goal: 'g'.repeat(200),
+            running_seconds: expect.any(Number) as number,
+          },
         ],
         config_key: 'delegation.max_async_children',
         retry_hint: expect.stringContaining('admitWithinMs') as string,
@@ -154,6 +160,35 @@ describe('the cap (P1)', () => {
   })
 })
 
+describe('threads and races (P1)', () => {
+  it('P1: a unit that is short of threads does not take them from one that fits, in the same tick', async () => {
+    const delegator = await open({ maxUnits: 9, maxConcurrentChildren: 3, maxThreads: 3 })
+    const runner = fixture('polite')
+    await delegator.dispatchBatch({ goals: ['a', 'b'], runner })
+    const [tooMuch, fits] = await Promise.all([
+      delegator.dispatchBatch({ goals: ['c', 'd'], runner }),
+      delegator.dispatch({ goal: 'e', runner }),
+    ])
+    expect(refused(tooMuch).refusal?.code).toBe('THREADS')
+    expect(idOf(fits)).toMatch(/^deleg_/)
+  })
+
+  it('P1: children that run inline or shared need no thread of their own', async () => {
+    const delegator = await open({ maxUnits: 9, maxThreads: 1 })
+    idOf(await delegator.dispatch({ goal: 'a', runner: fixture('polite') }))
+    idOf(await delegator.dispatchBatch({ goals: ['b', 'c'], runner: polite }))
+    idOf(
+      await delegator.dispatchBatch({
+        goals: ['d', 'e'],
+        runner: fixture('polite', { placement: 'shared' }),
+      }),
+    )
+    expect(refused(await delegator.dispatch({ goal: 'f', runner: fixture('polite') })).refusal?.code).toBe(
+      'THREADS',
+    )
+  })
+})
+
 describe('scopes of the cap', () => {
   it('P1: capacityScope session counts each session for itself', async () => {
     const delegator = await open({ maxUnits: 1, capacityScope: 'session' })
@@ -162,7 +197,11 @@ describe('scopes of the cap', () => {
     idOf(await inSession('one', 'a'))
     expect(refused(await inSession('one', 'b')).refusal).toMatchObject({ scope: 'session', inUse: 1 })
     idOf(await inSession('two', 'c'))
-    expect(await delegator.capacity({ sessionKey: 'one' })).toMatchObject({ inUse: 1, free: 0, scope: 'session' })
+    expect(await delegator.capacity({ sessionKey: 'one' })).toMatchObject({
+      inUse: 1,
+      free: 0,
+      scope: 'session',
+    })
     expect(await delegator.capacity({ sessionKey: 'three' })).toMatchObject({ inUse: 0, free: 1 })
   })
 

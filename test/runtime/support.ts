@@ -39,7 +39,11 @@ const fixtures = new URL('../fixtures/runtime/', import.meta.url)
 export const fixtureUrl = (name: string): URL => new URL(name, fixtures)
 
 /** A runner of test/fixtures/runtime, in a thread. */
-export function fixture(name: string, options: ModuleRunnerOptions = {}, file = 'runners.js'): RunnerReference {
+export function fixture(
+  name: string,
+  options: ModuleRunnerOptions = {},
+  file = 'runners.js',
+): RunnerReference {
   return moduleRunner(fixtureUrl(file), { export: name, ...options })
 }
 
