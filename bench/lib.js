@@ -74,7 +74,7 @@ export function gc() {
   for (let i = 0; i < 4; i += 1) globalThis.gc?.()
 }
 
-/** Runs `unitsTotal` delegations with `inFlight` of them live; every completion is claimed and acked, in batches. */
+/** Runs `total` delegations with `inFlight` of them live; every completion is claimed and acked, in batches. */
 export function deliverAll(delegator, { total, inFlight, call }) {
   let dispatched = 0
   let acked = 0
@@ -90,25 +90,23 @@ export function deliverAll(delegator, { total, inFlight, call }) {
     const drain = async () => {
       for (;;) {
         const claimed = await delegator.completions.claim({ limit: inFlight })
-        if (claimed.length === 0) return
+        if (claimed.length === 0) break
         const won = await delegator.completions.ack(claimed)
         if (!won.every(Boolean)) throw new Error('a claim was lost')
         acked += claimed.length
         fill()
       }
+      // In this very tick: a completion that is told from now on starts a new drain.
+      draining = false
+      if (acked < total) return
+      delegator.events.off('completion', onCompletion)
+      resolve()
     }
     const onCompletion = (event) => {
       if (event.status !== 'completed') reject(new Error(JSON.stringify(event)))
       if (draining) return
       draining = true
-      queueMicrotask(() =>
-        drain().then(() => {
-          draining = false
-          if (acked < total) return
-          delegator.events.off('completion', onCompletion)
-          resolve()
-        }, reject),
-      )
+      queueMicrotask(() => drain().catch(reject))
     }
     delegator.events.on('completion', onCompletion)
     fill()

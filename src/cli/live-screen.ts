@@ -47,7 +47,7 @@ export function createLiveScreen(
 
   function linesOf(unit: TreeUnit): string[] {
     // The last column stays free: some terminals wrap as soon as it is written.
-    return unitLines(unit, { columns: (stream.columns ?? 80) - 1, nowMs: clock.monotonicMs(), paint })
+    return unitLines(unit, { columns: sizeOr(stream.columns, 80) - 1, nowMs: clock.monotonicMs(), paint })
   }
 
   /** `last` stays for good; below it, the live units are drawn as far as the terminal is tall. */
@@ -58,7 +58,7 @@ export function createLiveScreen(
   }
 
   function liveLines(): string[] {
-    const most = Math.max(1, (stream.rows ?? 24) - 1)
+    const most = Math.max(1, sizeOr(stream.rows, 24) - 1)
     const lines = [...units.values()].flatMap(linesOf)
     if (lines.length <= most) return lines
     return [...lines.slice(0, most - 1), paint('dim', `  … ${lines.length - most + 1} more lines`)]
@@ -86,6 +86,11 @@ export function createLiveScreen(
       draw([...units.values()].flatMap(linesOf), [])
     },
   }
+}
+
+/** A terminal that has not been told its size says 0. */
+function sizeOr(size: number | undefined, otherwise: number): number {
+  return size === undefined || size === 0 ? otherwise : size
 }
 
 interface LineOptions {

@@ -1,6 +1,6 @@
 /** What `-r` may say: the name of a runner, or where its module is. */
-import { existsSync } from 'node:fs'
-import { dirname, isAbsolute, join, resolve } from 'node:path'
+import { existsSync, statSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { builtinRunners } from '../config/schema.js'
 import { suggestion } from '../config/problems.js'
@@ -47,7 +47,8 @@ export function runnerNamed(given: string | undefined, config: Config): RunnerRe
   }
   const named = known.find(({ name }) => name === wanted)
   if (named !== undefined) return named.reference
-  if (isModule(wanted)) return moduleRunner(wanted)
+  const module = moduleAt(wanted)
+  if (module !== null) return module
   const shown = JSON.stringify(wanted)
   throw new UsageError(`there is no runner ${shown}${suggestion(wanted, names)}; -r takes ${choices(names)}`)
 }
@@ -56,15 +57,21 @@ function choices(names: readonly string[]): string {
   return `${names.join(', ')}, or the path, URL or package of a module that exists`
 }
 
-function isModule(wanted: string): boolean {
-  if (/^(?:data|node):/.test(wanted)) return true
-  if (wanted.startsWith('file:')) return existsSync(fileURLToPath(wanted))
-  if (wanted.startsWith('.') || isAbsolute(wanted)) return existsSync(wanted)
-  return existsSync(wanted) || isInstalled(wanted)
+/** A module that is there, as its reference; else null. */
+function moduleAt(wanted: string): RunnerReference | null {
+  if (/^(?:data|node):/.test(wanted)) return moduleRunner(wanted)
+  if (wanted.startsWith('file:')) return isFile(fileURLToPath(wanted)) ? moduleRunner(wanted) : null
+  if (isFile(wanted)) return moduleRunner(resolve(wanted))
+  return isInstalled(wanted) ? moduleRunner(wanted) : null
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false
 }
 
 /** As Node looks for a package: in each `node_modules` from here up. */
 function isInstalled(specifier: string): boolean {
+  if (specifier === '' || /^[./]/.test(specifier)) return false
   const parts = specifier.split('/')
   const name = parts.slice(0, specifier.startsWith('@') ? 2 : 1).join('/')
   for (let folder = resolve('.'); ; folder = dirname(folder)) {

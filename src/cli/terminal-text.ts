@@ -1,18 +1,27 @@
 /** Text from elsewhere on a terminal: what it would act on goes, and what is too wide is cut. */
-import { stripVTControlCharacters } from 'node:util'
 
+// Not Node's `stripVTControlCharacters`: it takes words along with an escape when a bell follows them.
+const escapes = new RegExp(
+  [
+    String.raw`(?:\u001b[\]PX^_]|[\u0090\u0098\u009d-\u009f])[^\u0007\u0018\u001a\u001b\u0080-\u009f\r\n]*(?:\u0007|\u001b\\|\u009c)`,
+    String.raw`(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]`,
+    String.raw`\u001b[ -/]{0,2}[0-~]`,
+  ].join('|'),
+  'g',
+)
 const combining = /^[\p{Mark}\u200d]/u
 const wide =
   /^[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u
 
 /** Without escapes and control characters; lines and tabs stay. */
 export function withoutControls(text: string): string {
-  return stripVTControlCharacters(text).replace(/[^\P{Cc}\n\t]/gu, '')
+  return text.replace(escapes, '').replace(/[^\P{Cc}\n\t]/gu, '')
 }
 
 /** The same on one line, and without the invisible characters that turn or hide text. */
 export function onOneLine(text: string): string {
-  return stripVTControlCharacters(text)
+  return text
+    .replace(escapes, '')
     .replace(/[\p{Cc}\p{Zl}\p{Zp}\s]+/gu, ' ')
     .replace(/[\p{Cf}\p{Cs}]/gu, '')
     .trim()

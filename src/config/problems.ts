@@ -21,7 +21,9 @@ export function problemLines(file: string, input: unknown, issues: readonly z.co
 
 /** `; did you mean \`x\`?` for a name that is nearly one of those, else nothing. */
 export function suggestion(name: string, known: readonly string[]): string {
-  const match = closestMatch(name, known, { maxDistance: farthestTypo })
+  // Of a short name, three letters off is another name.
+  const maxDistance = Math.min(farthestTypo, Math.floor(name.length / 2))
+  const match = closestMatch(name, known, { maxDistance })
   return match === undefined || match === '' ? '' : `; did you mean \`${match}\`?`
 }
 
@@ -47,7 +49,8 @@ function shown(input: unknown, path: readonly PropertyKey[]): string {
   if (Array.isArray(value)) return `a list of ${value.length}`
   if (typeof value === 'object')
     return `a mapping of ${Object.keys(value).join(', ') || 'nothing'}`.slice(0, shownCharacters)
-  if (typeof value !== 'string') return String(value as number | boolean)
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
+  if (typeof value !== 'string') return typeof value
   const isSecret = path.some((key) => secretKey.test(String(key))) || secretValue.test(value)
   return isSecret
     ? `text of ${value.length} characters`

@@ -77,9 +77,12 @@ export function createMemoryLedger(options: MemoryLedgerOptions): Ledger {
           .filter((request) => request !== null)
       }),
     admit: (ownerId, draft, charges, key) =>
-      write(() => {
+      read(() => {
         requireOwner(ownerId)
-        return units.admit(ownerId, draft, charges, key)
+        const admission = units.admit(ownerId, draft, charges, key)
+        // A refusal is no change: those who wait for a slot would wake each other with it.
+        if (admission.status === 'admitted') changed()
+        return admission
       }),
     withdraw: (hold) => write(() => units.withdraw(hold)),
     record: (hold, patch) => write(() => units.record(hold, patch)),

@@ -64,6 +64,8 @@ export interface AdmissionDependencies {
 const keyKeepSeconds = 7 * 24 * 3600
 const collectLeaseSeconds = 300
 const loggedGoalCharacters = 80
+/** Who waits for a slot tries again this long after a change, ms. */
+const retryPauseMs = 5
 /** Not even an empty counter is under it. */
 const noLimitFits = -1
 
@@ -269,15 +271,20 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
   /** The caller waits, nothing piles up (P1). */
   function nextChange(changes: LedgerChanges, withinMs: number): Promise<void> {
     return new Promise((resolve) => {
-      const wake = (): void => {
+      let stopTimer = clock.after(withinMs, wake)
+      function wake(): void {
         stopTimer()
         changes.forget()
         closing.removeEventListener('abort', wake)
         resolve()
       }
-      const stopTimer = clock.after(withinMs, wake)
       closing.addEventListener('abort', wake, { once: true })
-      changes.next(wake)
+      // A hint may be empty, and an attempt may cause the next one: the pause keeps that from taking the loop.
+      changes.next(() => {
+        changes.forget()
+        stopTimer()
+        stopTimer = clock.after(Math.min(withinMs, retryPauseMs), wake)
+      })
     })
   }
 

@@ -323,7 +323,6 @@ export function ledgerContract(name: string, open: OpenLedger): void {
         await bench.ledger.prune()
         expect((await admitWithKey('u2')).status).toBe('existing')
         bench.clock.advance(1)
-        await bench.ledger.prune()
         expect((await admitWithKey('u3', { ...key, fingerprint: 'other' })).status).toBe('admitted')
       })
 

@@ -50,7 +50,9 @@ describe('a single completion', () => {
 
   it('has the age ? when it was never completed, and no Dispatched line when it was never dispatched', () => {
     expect(formatCompletion({ ...single, completed_at: null })).toContain('(? ago)')
-    expect(formatCompletion({ ...single, dispatched_at: '2025' })).not.toContain('Dispatched:')
+    for (const dispatched of ['2025', null, true, Number.NaN, 1e300]) {
+      expect(formatCompletion({ ...single, dispatched_at: dispatched })).not.toContain('Dispatched:')
+    }
   })
 
   it('shows its times in the zone asked for', () => {
@@ -176,8 +178,6 @@ describe('an event of a foreign host', () => {
     const summary: Record<string, unknown> = {}
     summary['self'] = summary
     expect(formatCompletion({ ...single, summary } as JsonObject)).toContain('\n?')
-    expect(formatCompletion({ ...single, summary: () => 1 } as unknown as JsonObject)).toContain(
-      '\n?',
-    )
+    expect(formatCompletion({ ...single, summary: () => 1 } as unknown as JsonObject)).toContain('\n?')
   })
 })

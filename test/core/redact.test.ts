@@ -137,7 +137,10 @@ describe('redact leaves alone', () => {
     'task-550e8400-e29b-41d4-a716-446655440000',
     'sk-some-long-kebab-case-identifier-2',
     `ghp_${'x'.repeat(36)}`,
-    `${'AKIA'}`,
+    `AKIA${'X'.repeat(16)}`,
+    'Authorization: Bearer process.env.TOKEN_2',
+    'Authorization: Bearer config.token2',
+    'token="a1b2c3[REDACTED:jwt]"',
     'deleg_0123456789abcdef0123',
     'sha512-z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg/SpIdNs6c5H0NE8XYXysP+DGNKHfuwvY7kxvUdBeoGlODJ6+SfaPg==',
     keyBorder('BEGIN') + ' is the first line of a key and ' + keyBorder('END') + ' its last',
@@ -211,6 +214,24 @@ describe('redact', () => {
       }),
       { numRuns: 5_000 },
     )
+  })
+
+  it.each([
+    'token=aB3dE5fG7hJ9Authorization: Bearer Authorization: Bearer aB3dE5fG7hJ9',
+    'Authorization: Bearer AAtoken=aB3dE5fG7hJ9',
+    `${keyBorder('BEGIN')} ${keyBorder('BEGIN')}${keyLine}${keyBorder('END')} ${keyLine}${keyBorder('END')}`,
+    [
+      keyBorder('BEGIN'),
+      keyLine,
+      keyBorder('BEGIN'),
+      secretOf('sk-', 44),
+      keyBorder('BEGIN'),
+      keyBorder('END'),
+    ].join(''),
+  ])('changes nothing the second time, though one secret stands in the way of another: %s', (input) => {
+    const once = redact(input)
+    expect(once).not.toBe(input)
+    expect(redact(once)).toBe(once)
   })
 
   it.each([

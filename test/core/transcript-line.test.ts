@@ -5,7 +5,7 @@ import { growth } from '../support/growth.js'
 
 const at = 1757439572.58
 const random = 'aB3dE5fG7hJ9kL1mN2pQ4rS6tU8vW0xY1zA2'
-const secret = `${'ghp'}_${random}`
+const secret = `ghp_${random}`
 const shown = (role: string, text: string): string =>
   transcriptLine({ at, role, text }).split(' | ').slice(1).join(' | ')
 

@@ -235,12 +235,10 @@ describe('a caller that would rather wait (admitWithinMs)', () => {
   })
 
   it('P1: a slot that is freed while the refusal is still on its way is not missed', async () => {
-    const clock = manualClock()
     const released = gate()
     let isSlow = false
     const delegator = await open({
       maxUnits: 1,
-      clock,
       ledger(given) {
         const inner = memoryLedger(given)
         return {
@@ -296,6 +294,30 @@ describe('a caller that would rather wait (admitWithinMs)', () => {
     await Promise.all(outcomes.map((outcome) => delegator.wait(idOf(outcome))))
     expect(told).toHaveLength(12)
     expect(most).toBe(2)
+  })
+
+  it('P1: an empty hint, even one that the attempt itself causes, does not take the event loop', async () => {
+    let attempts = 0
+    const delegator = await open({
+      maxUnits: 1,
+      ledger(given) {
+        const inner = memoryLedger(given)
+        let hint = (): void => undefined
+        return {
+          ...inner,
+          subscribe: (onChange) => inner.subscribe((hint = onChange)),
+          admit(...call) {
+            attempts += 1
+            queueMicrotask(hint)
+            return inner.admit(...call)
+          },
+        }
+      },
+    })
+    await delegator.dispatch({ goal: 'a', runner: polite })
+    attempts = 0
+    refused(await delegator.dispatch({ goal: 'b', admitWithinMs: 100, runner: quick }))
+    expect(attempts).toBeLessThan(40)
   })
 
   it('P1: close ends the waiting with CLOSED', async () => {

@@ -1,0 +1,73 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { parse } from 'yaml'
+import { describe, expect, it } from 'vitest'
+import { loadConfig } from '../../src/config/load.js'
+import { knownKeysAt } from '../../src/config/schema.js'
+import { createDelegator } from '../../src/index.js'
+
+const path = fileURLToPath(new URL('../../config.example.yaml', import.meta.url))
+const example = parse(readFileSync(path, 'utf8')) as Record<string, Record<string, unknown>>
+
+/** Written out: a key is public, and whoever adds or drops one says so here. */
+const keys = {
+  '': ['delegation', 'transcripts', 'spill_folder', 'runners', 'log'],
+  delegation: [
+    'max_async_children',
+    'max_concurrent_children',
+    'max_threads',
+    'max_shared_threads',
+    'capacity_scope',
+    'interrupt_grace_ms',
+    'child_timeout_seconds',
+    'child_memory_mb',
+    'import_timeout_ms',
+    'runner',
+  ],
+  transcripts: ['folder'],
+  'runners.here': ['builtin', 'module', 'export', 'options', 'placement'],
+  log: ['level', 'path'],
+}
+
+describe('config.example.yaml', () => {
+  it.each(Object.entries(keys))(
+    'shows every key of %j that the schema has, and no other',
+    (section, expected) => {
+      const at = section === '' ? [] : section.split('.')
+      const shown = at.reduce<unknown>((value, key) => (value as Record<string, unknown>)[key], example)
+      expect(Object.keys(shown as object)).toEqual(expected)
+      expect(knownKeysAt(at)).toEqual(expected)
+    },
+  )
+
+  it('loads, and its values are the defaults', async () => {
+    const { options, runner, log, warnings } = await loadConfig({ path, env: {} })
+    expect({ runner, log, warnings }).toEqual({
+      runner: null,
+      log: { level: 'silent', path: null },
+      warnings: [],
+    })
+    expect(options).toEqual({
+      maxUnits: 3,
+      maxConcurrentChildren: 3,
+      maxSharedThreads: 2,
+      capacityScope: 'process',
+      interruptGraceMs: 5000,
+      childTimeoutSeconds: 0,
+      childMemoryMb: 512,
+      importTimeoutMs: 30_000,
+    })
+    await (await createDelegator(options)).close()
+  })
+
+  it('names the default, the unit and the bounds of every number', () => {
+    const text = readFileSync(path, 'utf8')
+    for (const key of ['max_async_children', 'max_threads', 'interrupt_grace_ms', 'child_memory_mb']) {
+      const comment = text
+        .slice(0, text.indexOf(`${key}: `))
+        .split('\n\n')
+        .at(-1)
+      expect(comment).toMatch(/from \d/)
+    }
+  })
+})

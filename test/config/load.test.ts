@@ -1,0 +1,274 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { loadConfig, type Config } from '../../src/config/load.js'
+import { DelegationError } from '../../src/index.js'
+
+let folder: string
+let env: Record<string, string | undefined>
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'hermes-config-'))
+  env = {}
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+function write(text: string, name = 'hermes-delegate.yaml'): string {
+  const path = join(folder, name)
+  writeFileSync(path, text)
+  return path
+}
+
+const load = (path?: string): Promise<Config> => loadConfig({ path, env, cwd: folder })
+
+async function errorOf(loading: Promise<Config>): Promise<DelegationError> {
+  const error: unknown = await loading.then(
+    () => null,
+    (thrown: unknown) => thrown,
+  )
+  expect(error).toBeInstanceOf(DelegationError)
+  return error as DelegationError
+}
+
+/** The lines of a problem list, without the file's name in front. */
+async function problemsOf(text: string): Promise<string[]> {
+  const path = write(text)
+  const { code, message } = await errorOf(load())
+  expect(code).toBe('CONFIG_INVALID')
+  return message
+    .split('\n')
+    .slice(1, -1)
+    .map((line) => line.trim().replace(`${path}: `, ''))
+}
+
+describe('which file is read', () => {
+  it('--config comes before the variable, and that before the working folder', async () => {
+    write('delegation: { max_async_children: 1 }')
+    const other = write('delegation: { max_async_children: 2 }', 'other.yaml')
+    env['HERMES_DELEGATE_CONFIG'] = other
+    const third = write('delegation: { max_async_children: 5 }', 'third.yaml')
+    expect((await load(third)).options.maxUnits).toBe(5)
+    expect((await load()).options.maxUnits).toBe(2)
+    env['HERMES_DELEGATE_CONFIG'] = ''
+    expect((await load()).options.maxUnits).toBe(1)
+  })
+
+  it('the folder of the user comes last', async () => {
+    const before = process.env['XDG_CONFIG_HOME']
+    process.env['XDG_CONFIG_HOME'] = folder
+    try {
+      mkdirSync(join(folder, 'hermes-delegate'))
+      const path = write('delegation: { max_async_children: 7 }', 'hermes-delegate/hermes-delegate.yaml')
+      expect(await load()).toMatchObject({ path, options: { maxUnits: 7 } })
+    } finally {
+      if (before === undefined) delete process.env['XDG_CONFIG_HOME']
+      else process.env['XDG_CONFIG_HOME'] = before
+    }
+  })
+
+  it('one that was named must be there', async () => {
+    const missing = join(folder, 'missing.yaml')
+    expect(await errorOf(load('missing.yaml'))).toMatchObject({
+      code: 'CONFIG_UNREADABLE',
+      detail: { file: missing },
+    })
+    env['HERMES_DELEGATE_CONFIG'] = missing
+    expect(await errorOf(load())).toMatchObject({ code: 'CONFIG_UNREADABLE', detail: { file: missing } })
+  })
+
+  it('a folder is no file', async () => {
+    expect(await errorOf(load('.'))).toMatchObject({
+      code: 'CONFIG_UNREADABLE',
+      detail: { reason: 'EISDIR' },
+    })
+  })
+
+  it.each(['', '# nothing yet\n', 'delegation:\n', 'delegation: { max_threads: null }'])(
+    '%j says nothing, so the defaults hold',
+    async (text) => {
+      write(text)
+      expect(await load()).toMatchObject({ options: {}, runners: {}, runner: null, warnings: [] })
+    },
+  )
+})
+
+describe('the environment', () => {
+  it('says what the file does not', async () => {
+    env = {
+      DELEGATION_MAX_ASYNC_CHILDREN: '5',
+      DELEGATION_MAX_CONCURRENT_CHILDREN: '6',
+      DELEGATION_CHILD_TIMEOUT_SECONDS: '45.5',
+    }
+    expect((await load()).options).toEqual({
+      maxUnits: 5,
+      maxConcurrentChildren: 6,
+      childTimeoutSeconds: 45.5,
+    })
+    write('delegation: { max_async_children: 0, child_timeout_seconds: 0 }')
+    expect((await load()).options).toEqual({ maxUnits: 0, maxConcurrentChildren: 6, childTimeoutSeconds: 0 })
+  })
+
+  it.each(['many', '-1', '1.5', 'Infinity', '0x'])(
+    '%s is no number of children: ignored, and said so',
+    async (bad) => {
+      env = { DELEGATION_MAX_ASYNC_CHILDREN: bad }
+      const { options, warnings } = await load()
+      expect(options).toEqual({})
+      expect(warnings).toEqual([
+        'DELEGATION_MAX_ASYNC_CHILDREN is ignored: expected a whole number from 0 up',
+      ])
+    },
+  )
+
+  it('a limit under the floor of 30 seconds is raised to it, and said so', async () => {
+    env = { DELEGATION_CHILD_TIMEOUT_SECONDS: '10' }
+    const { options, warnings } = await load()
+    expect(options.childTimeoutSeconds).toBe(30)
+    expect(warnings).toHaveLength(1)
+  })
+})
+
+describe('what becomes of it', () => {
+  it('paths start at the folder of the file', async () => {
+    mkdirSync(join(folder, 'etc'))
+    const path = write(
+      [
+        'transcripts: { folder: logs }',
+        'spill_folder: ../spill',
+        'log: { path: run.log }',
+        'runners:',
+        '  mine: { module: ./mine.js, export: work, placement: shared, options: { depth: 2 } }',
+        '  there: { builtin: shell, options: { cwd: sub, env: { A: b } } }',
+      ].join('\n'),
+      'etc/config.yaml',
+    )
+    const { options, runners, log } = await load(path)
+    expect(options).toEqual({
+      transcripts: { folder: join(folder, 'etc/logs') },
+      spillFolder: join(folder, 'spill'),
+    })
+    expect(log).toEqual({ level: 'info', path: join(folder, 'etc/run.log') })
+    expect(runners['mine']).toEqual({
+      url: pathToFileURL(join(folder, 'etc/mine.js')).href,
+      export: 'work',
+      placement: 'shared',
+      options: { depth: 2 },
+    })
+    expect(runners['there']).toMatchObject({ options: { cwd: join(folder, 'etc/sub'), env: { A: 'b' } } })
+  })
+
+  it('the default runner is a configured or a built-in one', async () => {
+    write('delegation: { runner: mine }\nrunners: { mine: { module: ./mine.js } }')
+    expect((await load()).runner).toBe('mine')
+    write('delegation: { runner: shell }')
+    expect((await load()).runner).toBe('shell')
+  })
+})
+
+describe('what is wrong with it', () => {
+  it('is a line for each problem, with the key, what was expected and what was given', async () => {
+    const problems = await problemsOf(`
+delegation:
+  max_async_children: -1
+  max_concurrent_children: three
+  max_threads: 65
+  capacity_scope: galaxy
+  child_timeout_seconds: .inf
+log: []
+`)
+    expect(problems).toEqual([
+      'delegation.max_async_children: expected a whole number from 0 up, got -1',
+      'delegation.max_concurrent_children: expected a whole number from 1 up, got "three"',
+      'delegation.max_threads: expected a whole number from 1 to 64, got 65',
+      'delegation.capacity_scope: expected one of process, session, ledger, got "galaxy"',
+      'delegation.child_timeout_seconds: expected 0 or a number of seconds, got Infinity',
+      'log: expected a mapping of keys to values, got a list of 0',
+    ])
+  })
+
+  it.each([
+    [
+      'delegation: { max_async_childern: 1 }',
+      'delegation.max_async_childern: unknown key; did you mean `max_async_children`?',
+    ],
+    ['runner: {}', 'runner: unknown key; did you mean `runners`?'],
+    ['log: { pth: x }', 'log.pth: unknown key; did you mean `path`?'],
+    ['runners: { a: { modul: ./x.js } }', 'runners.a.modul: unknown key; did you mean `module`?'],
+    ['log: { colour: x }', 'log.colour: unknown key; known here: level, path'],
+  ])('%s: an unknown key names the nearest one', async (text, problem) => {
+    expect(await problemsOf(text)).toContain(problem)
+  })
+
+  it.each([
+    [
+      '{ builtin: shell, module: ./x.js }',
+      'runners.a: expected exactly one of `builtin` and `module`, got a mapping of builtin, module',
+    ],
+    ['{}', 'runners.a: expected exactly one of `builtin` and `module`, got a mapping of nothing'],
+    ['{ builtin: shell, export: x }', 'runners.a.export: expected nothing: it belongs to `module`, got "x"'],
+    ['{ builtin: bash }', 'runners.a.builtin: expected one of shell, got "bash"'],
+    ['{ builtin: shell, options: { cwd: 3 } }', 'runners.a.options.cwd: expected a path, got 3'],
+  ])('a runner that is %s', async (entry, problem) => {
+    expect(await problemsOf(`runners: { a: ${entry} }`)).toContain(problem)
+  })
+
+  it('a default runner that there is not', async () => {
+    expect(await problemsOf('delegation: { runner: shel }')).toEqual([
+      'delegation.runner: expected one of shell, got "shel"; did you mean `shell`?',
+    ])
+  })
+
+  it('shows no secret, no more than 60 characters, and nothing a terminal would act on', async () => {
+    const secret = 'sk-abcdefgh12345'
+    const [byValue, byKey, long, steering] = await problemsOf(
+      [
+        'delegation:',
+        `  max_threads: ${secret}`,
+        'runners:',
+        '  a: { builtin: shell, options: { env: { API_KEY: { hunter2: x } } } }',
+        `log: { level: "${'a word '.repeat(100)}" }`,
+        'transcripts: "\\e[31mred"',
+      ].join('\n'),
+    ).then((problems) => [
+      problems.find((line) => line.includes('max_threads')) ?? '',
+      problems.find((line) => line.includes('API_KEY')) ?? '',
+      problems.find((line) => line.includes('log.level')) ?? '',
+      problems.find((line) => line.startsWith('transcripts')) ?? '',
+    ])
+    expect(byValue).toContain('got text of 16 characters')
+    expect(byKey).toContain('expected text, got a mapping of hunter2')
+    expect(long?.split('got ')[1]).toHaveLength(60)
+    expect(steering).toContain('got "[31mred"')
+  })
+})
+
+describe('what is no YAML', () => {
+  it.each([
+    ['a: [1\nb: 2', 2],
+    ['a: 1\nb: 2\na: 3\n', 3],
+    ['a: *nowhere\n', 1],
+    ['\ta: 1\n', 1],
+  ])('%j is named by its line', async (text, line) => {
+    write(text)
+    const { code, detail } = await errorOf(load())
+    expect({ code, line: detail['line'] }).toEqual({ code: 'CONFIG_UNREADABLE', line })
+    expect(detail['column']).toBeGreaterThan(0)
+  })
+
+  it('no line of the file is quoted', async () => {
+    write('api_key: "sk-verysecret\nb: [')
+    expect((await errorOf(load())).message).not.toContain('verysecret')
+  })
+
+  it('aliases that multiply without end are refused', async () => {
+    const bomb = ['a: &a [x,x,x,x,x,x,x,x,x]']
+    for (let i = 0; i < 8; i++) {
+      const [name, last] = [String.fromCharCode(98 + i), String.fromCharCode(97 + i)]
+      bomb.push(`${name}: &${name} [${Array.from({ length: 9 }, () => `*${last}`).join(',')}]`)
+    }
+    write(bomb.join('\n'))
+    expect((await errorOf(load())).code).toBe('CONFIG_UNREADABLE')
+  })
+})
