@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import type { CommandOptions } from './open.js'
 import { exitCodes, printOut, printProblem } from './render.js'
 
+/** Options of `init`, as commander hands them over. */
 export interface InitOptions extends CommandOptions {
   readonly force?: boolean
 }

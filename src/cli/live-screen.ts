@@ -15,6 +15,7 @@ export interface TreeStream {
   write(text: string): unknown
 }
 
+/** What draws. Keeps no process alive, but for what its clock does. */
 export interface LiveScreen {
   /** Something is to be seen: it is drawn within a frame. */
   changed(this: void): void
@@ -36,6 +37,7 @@ const up = (lines: number): string => (lines === 0 ? '' : `\u001b[${lines}A`)
 type Style = 'dim' | 'red' | 'green' | 'cyan'
 type Paint = (style: Style, text: string) => string
 
+/** Draws `units` as they are at the time: whoever changes one says so by `changed`. */
 export function createLiveScreen(
   stream: TreeStream,
   clock: Pick<Clock, 'monotonicMs' | 'after'>,

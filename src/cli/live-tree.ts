@@ -8,6 +8,7 @@ import { createTreeState, type TreeUnit } from './tree-state.js'
 
 export type { TreeStream } from './live-screen.js'
 
+/** Where and by which time the tree is drawn. */
 export interface TreeOptions {
   /** Written to as long as the tree is attached. On a terminal nothing else should write there meanwhile. */
   readonly stream: TreeStream
@@ -15,6 +16,7 @@ export interface TreeOptions {
   readonly clock?: Pick<Clock, 'monotonicMs' | 'after'>
 }
 
+/** A tree that is listening to its delegator. */
 export interface AttachedTree {
   /** Lets go of the delegator, and leaves the last state where it is. Twice is once. */
   stop(): void

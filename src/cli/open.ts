@@ -12,6 +12,7 @@ export interface CommandOptions {
   readonly json?: boolean
 }
 
+/** A delegator with what it was made from. */
 export interface Opened {
   readonly delegator: Delegator
   readonly config: Config

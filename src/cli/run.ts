@@ -13,6 +13,7 @@ import { exitCodes, printJson, printProblem, printText } from './render.js'
 import { runnerNamed } from './runner-named.js'
 import { onStopSignal, type StopSignal } from './stop-signals.js'
 
+/** Options of `run`, as commander hands them over. */
 export interface RunOptions extends CommandOptions {
   readonly runner?: string
   readonly context?: string

@@ -8,6 +8,7 @@ import type { Config } from '../config/load.js'
 import { moduleRunner, shellRunner, type RunnerReference } from '../index.js'
 import { UsageError } from './usage-error.js'
 
+/** A runner that has a name. */
 export interface KnownRunner {
   readonly name: string
   readonly kind: 'built-in' | 'configured'

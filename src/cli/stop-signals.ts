@@ -6,6 +6,7 @@ const codes = { SIGINT: exitCodes.interrupted, SIGTERM: exitCodes.terminated } a
 /** The signals that ask a command to stop. */
 export type StopSignal = keyof typeof codes
 
+/** Whether the user has asked for an end. */
 export interface StopSignals {
   /** The signal that came first; null as long as none did. */
   readonly first: StopSignal | null

@@ -24,6 +24,7 @@ export interface TreeUnit {
   readonly children: TreeChild[]
 }
 
+/** Takes events in, and holds what is to be seen. Events of units it was never told of are nothing to it. */
 export interface TreeState {
   /** Live ones, oldest first. */
   readonly units: ReadonlyMap<string, TreeUnit>
@@ -36,6 +37,7 @@ export interface TreeState {
 
 const detailCharacters = 400
 
+/** `nowMs` is monotonic. */
 export function createTreeState(nowMs: () => number): TreeState {
   const units = new Map<string, TreeUnit>()
 

@@ -9,6 +9,7 @@ import { problemLines, suggestion } from './problems.js'
 import { configuredRunner } from './configured-runner.js'
 import { builtinRunners, configFile, isSet, type ConfigFile, type LogLevel } from './schema.js'
 
+/** Where a configuration is looked for. */
 export interface ConfigLookup {
   /** `--config`: must exist. */
   readonly path?: string | undefined

@@ -97,23 +97,19 @@ export interface UnitFacts {
 }
 
 /** Fields of ours that travel beside Hermes' own when the runner gave them. */
+const routeFields = ['parent_session_id', 'origin_ui_session_id', 'origin_session_id'] as const
 const additiveFields = ['usage', 'truncated', 'summary_truncated', 'summary_full_path'] as const
 
 /** Spec 1.7: exactly Hermes' sixteen fields, and our additive ones where they are not empty. */
 export function singleEvent(facts: UnitFacts, { status, fields, error, detail }: ChildOutcome): SingleEvent {
-  const additive = additiveFields.filter((name) => fields[name] !== undefined && fields[name] !== null)
-  return {
-    ...commonFields(facts),
-    model: text(fields['model']) || facts.model,
-    status,
+  const common = commonFields(facts, text(fields['model']) || facts.model, status, error)
+  const own = {
     summary: text(fields['summary']),
-    error,
     api_calls: numberOr(fields['api_calls'], 0),
     duration_seconds: numberOr(fields['duration_seconds'], facts.durationSeconds),
     exit_reason: text(fields['exit_reason']),
-    ...(detail !== null && { error_detail: detail }),
-    ...Object.fromEntries(additive.map((name) => [name, fields[name]])),
   }
+  return Object.assign(common, own, additive(facts, detail, fields))
 }
 
 /** R37: Hermes' sixteen fields of a batch. `status` is R35's, unless the whole unit ended by a cause of its own. */
@@ -129,35 +125,39 @@ export function batchEvent(
   },
 ): BatchEvent {
   const { results, error, totalDurationSeconds, detail } = joined
-  return {
-    ...commonFields(facts),
-    model: facts.model,
-    goals,
-    is_batch: true,
-    status: joined.status ?? joinStatus(results),
-    results,
-    error,
-    total_duration_seconds: totalDurationSeconds,
-    ...(detail && { error_detail: detail }),
-  }
+  const common = commonFields(facts, facts.model, joined.status ?? joinStatus(results), error)
+  const own = { goals, is_batch: true as const, results, total_duration_seconds: totalDurationSeconds }
+  return Object.assign(common, own, additive(facts, detail, {}))
 }
 
-function commonFields(facts: UnitFacts) {
-  const { delegationId, route, goal, context, toolsets, role, dispatchedAt, completedAt } = facts
+function commonFields(facts: UnitFacts, model: string | null, status: string, error: string | null) {
   return {
     type: 'async_delegation',
-    delegation_id: delegationId,
-    event_id: delegationId,
-    ...route,
-    goal,
-    context,
-    toolsets,
-    role,
-    dispatched_at: dispatchedAt,
-    completed_at: completedAt,
-    ...(facts.metadata !== null && { metadata: facts.metadata }),
-    ...(facts.liveTranscripts !== null && { live_transcripts: facts.liveTranscripts }),
+    delegation_id: facts.delegationId,
+    event_id: facts.delegationId,
+    session_key: facts.route.session_key,
+    goal: facts.goal,
+    context: facts.context,
+    toolsets: facts.toolsets,
+    role: facts.role,
+    model,
+    status,
+    error,
+    dispatched_at: facts.dispatchedAt,
+    completed_at: facts.completedAt,
   } as const
+}
+
+/** What is absent when empty. */
+function additive(facts: UnitFacts, detail: ErrorDetail | null | undefined, fields: JsonObject): JsonObject {
+  const added: Record<string, Json | undefined> = {}
+  for (const name of routeFields) if (facts.route[name] !== undefined) added[name] = facts.route[name]
+  if (facts.metadata !== null) added['metadata'] = facts.metadata
+  if (facts.liveTranscripts !== null) added['live_transcripts'] = facts.liveTranscripts
+  if (detail) added['error_detail'] = detail
+  for (const name of additiveFields)
+    if (fields[name] !== undefined && fields[name] !== null) added[name] = fields[name]
+  return added
 }
 
 /** Spec 4.6: a child's entry in `results`. What the runner added of its own stays. */

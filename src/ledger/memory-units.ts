@@ -1,9 +1,10 @@
-/** Units, their slots and their keys, of the memory ledger. Records are values: a change replaces one. */
+/** Units, their slots and their keys, of the memory ledger. */
 import type { Clock } from '../core/clock.js'
 import { DelegationError } from '../core/errors.js'
 import type {
   Admission,
   Charge,
+  ChildRecord,
   Hold,
   Ledger,
   Select,
@@ -48,13 +49,20 @@ interface UnitsOptions {
   readonly outbox: MemoryOutbox
 }
 
+/** What changes while a unit lives. */
+type Life = { -readonly [Field in Exclude<keyof UnitRecord, keyof UnitDraft>]: UnitRecord[Field] }
+
 export interface StoredUnit {
-  record: UnitRecord
+  readonly draft: UnitDraft
   readonly dispatchedBy: string
+  readonly life: Life
+  /** What readers were given, until the next change: a record is a value. */
+  snapshot: UnitRecord | null
 }
 
 /** What came after a unit's end is kept for a reader, not for ever. */
 const lateLimit = 20
+const unstarted: ChildRecord = { state: 'waiting', result: null, checkpoint: null }
 
 export function createMemoryUnits({ clock, retainedUnits, units, outbox }: UnitsOptions): MemoryUnits {
   /** Ended units that hold no slot, oldest first: what retention may take. */
@@ -65,31 +73,34 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
   >()
   const slots = createSlots()
 
-  function update(stored: StoredUnit, change: Partial<UnitRecord>): void {
-    stored.record = { ...stored.record, ...change }
+  function update(stored: StoredUnit, change: Partial<Life>): void {
+    Object.assign(stored.life, change)
+    stored.snapshot = null
   }
 
-  const isLive = (record: UnitRecord): boolean => record.endedAt === null
+  function recordOf(stored: StoredUnit): UnitRecord {
+    return (stored.snapshot ??= { ...stored.draft, ...stored.life })
+  }
+
+  const isLive = ({ life }: StoredUnit): boolean => life.endedAt === null
 
   /** The unit that `hold` may write, or undefined: gone, ended, or taken over since. */
   function writable(hold: Hold): StoredUnit | undefined {
     const stored = units.get(hold.id)
-    return stored !== undefined && isLive(stored.record) && stored.record.fence === hold.fence
-      ? stored
-      : undefined
+    return stored !== undefined && isLive(stored) && stored.life.fence === hold.fence ? stored : undefined
   }
 
   function keepLate(hold: Hold, patch: UnitPatch): void {
     const stored = units.get(hold.id)
-    if (stored === undefined || stored.record.late.length >= lateLimit) return
-    update(stored, { late: [...stored.record.late, patch] })
+    if (stored === undefined || stored.life.late.length >= lateLimit) return
+    update(stored, { late: [...stored.life.late, patch] })
   }
 
   function releaseSlot(stored: StoredUnit): void {
-    if (!stored.record.slotHeld) return
-    slots.release(stored.record.slotKey, stored.record.id)
+    if (!stored.life.slotHeld) return
+    slots.release(stored.draft.slotKey, stored.draft.id)
     update(stored, { slotHeld: false })
-    if (!isLive(stored.record)) prunable.set(stored.record.id, stored)
+    if (!isLive(stored)) prunable.set(stored.draft.id, stored)
   }
 
   function prune(): number {
@@ -107,19 +118,15 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
   function holdersOf(counter: string): UnitRecord[] {
     return slots
       .unitsOf(counter)
-      .map((id) => units.get(id)?.record)
+      .map((id) => units.get(id))
       .filter((unit) => unit !== undefined)
+      .map(recordOf)
   }
 
   function insert(ownerId: string, draft: UnitDraft, charges: readonly Charge[]): Hold {
     slots.occupy(draft.slotKey, draft.id, charges)
-    const children = Array.from({ length: draft.childCount }, () => ({
-      state: 'waiting',
-      result: null,
-      checkpoint: null,
-    }))
-    const record: UnitRecord = {
-      ...draft,
+    const children = new Array<ChildRecord>(draft.childCount).fill(unstarted)
+    const life: Life = {
       owner: ownerId,
       fence: 1,
       state: 'running',
@@ -131,7 +138,7 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
       interrupt: null,
       late: [],
     }
-    units.set(draft.id, { record, dispatchedBy: ownerId })
+    units.set(draft.id, { draft, life, dispatchedBy: ownerId, snapshot: null })
     return { id: draft.id, fence: 1 }
   }
 
@@ -162,19 +169,19 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     }
     const { phase, child } = patch
     if (phase !== undefined) update(stored, { state: phase })
-    const before = child === undefined ? undefined : stored.record.children[child.index]
+    const before = child === undefined ? undefined : stored.life.children[child.index]
     if (child !== undefined && before !== undefined) {
       const result = before.result ?? child.result ?? null
       const checkpoint = child.checkpoint ?? before.checkpoint
       const state = before.result === null ? child.state : before.state
-      update(stored, { children: stored.record.children.with(child.index, { state, result, checkpoint }) })
+      update(stored, { children: stored.life.children.with(child.index, { state, result, checkpoint }) })
     }
     return true
   }
 
   function settle(hold: Hold, end: Settlement): Settled {
     const stored = writable(hold)
-    if (stored === undefined) return { won: false, state: units.get(hold.id)?.record.state ?? 'unknown' }
+    if (stored === undefined) return { won: false, state: units.get(hold.id)?.life.state ?? 'unknown' }
     const event = outbox.add(end.event, stored.dispatchedBy)
     update(stored, { state: end.state, cause: end.cause, endedAt: clock.now() })
     if (end.slot === 'freed') releaseSlot(stored)
@@ -198,21 +205,21 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     outbox.freeClaimsOf(deadOwnerId)
     const taken = []
     for (const stored of units.values()) {
-      if (stored.record.owner !== deadOwnerId) continue
-      if (!isLive(stored.record)) {
+      if (stored.life.owner !== deadOwnerId) continue
+      if (!isLive(stored)) {
         releaseSlot(stored)
         continue
       }
-      update(stored, { owner: byOwnerId, fence: stored.record.fence + 1 })
-      taken.push({ hold: { id: stored.record.id, fence: stored.record.fence }, unit: stored.record })
+      update(stored, { owner: byOwnerId, fence: stored.life.fence + 1 })
+      taken.push({ hold: { id: stored.draft.id, fence: stored.life.fence }, unit: recordOf(stored) })
     }
     return taken
   }
 
   function* stored(select: Select, live: boolean | null): Generator<StoredUnit> {
     for (const stored of [...units.values()].reverse()) {
-      if (live !== null && isLive(stored.record) !== live) continue
-      if (matches(select, belongingOfUnit(stored.record, stored.dispatchedBy))) yield stored
+      if (live !== null && isLive(stored) !== live) continue
+      if (matches(select, belongingOfUnit(stored.draft, stored.dispatchedBy))) yield stored
     }
   }
 
@@ -226,24 +233,25 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     holdersOf,
     freeSlot(hold) {
       const held = units.get(hold.id)
-      if (held?.record.fence !== hold.fence) return
+      if (held?.life.fence !== hold.fence) return
       releaseSlot(held)
       prune()
     },
     askToStop(which, request) {
       const asked = [...stored(which, true)]
       for (const unit of asked)
-        update(unit, { interrupt: { ...request, unitId: unit.record.id, at: clock.now() } })
-      return asked.map((unit) => unit.record)
+        update(unit, { interrupt: { ...request, unitId: unit.draft.id, at: clock.now() } })
+      return asked.map(recordOf)
     },
-    get: (id) => units.get(id)?.record,
+    get(id) {
+      const unit = units.get(id)
+      return unit === undefined ? undefined : recordOf(unit)
+    },
     *select(which, live) {
-      for (const unit of stored(which, live)) yield unit.record
+      for (const unit of stored(which, live)) yield recordOf(unit)
     },
     liveOf: (ownerId) =>
-      [...units.values()]
-        .map(({ record: unit }) => unit)
-        .filter((unit) => unit.owner === ownerId && isLive(unit)),
+      [...units.values()].filter((unit) => unit.life.owner === ownerId && isLive(unit)).map(recordOf),
     inUse: (counter) => slots.inUse(counter),
     pruneKeys() {
       const now = clock.now()

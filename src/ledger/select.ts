@@ -1,6 +1,6 @@
 import type { AsyncDelegationEvent } from '../core/event.js'
 import { assertNever } from '../core/errors.js'
-import type { Select, UnitRecord } from './ledger.js'
+import type { Select, UnitDraft } from './ledger.js'
 
 /** What a selector is held against: a unit's or an event's proof of ownership. */
 export interface Belonging {
@@ -31,7 +31,7 @@ export function matches(select: Select, what: Belonging): boolean {
   return assertNever(select)
 }
 
-export function belongingOfUnit(unit: UnitRecord, dispatchedBy: string): Belonging {
+export function belongingOfUnit(unit: UnitDraft, dispatchedBy: string): Belonging {
   return {
     id: unit.id,
     dispatchedBy,

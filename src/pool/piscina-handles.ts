@@ -16,7 +16,7 @@ export type PoolTask = Parameters<TaskQueue['push']>[0]
 
 /** Puts `label` on a task, for the queue and the balancer to find; it does not travel to the thread. */
 export function labelled<T extends object>(message: T, label: object): T {
-  return { ...message, [Piscina.queueOptionsSymbol]: label }
+  return Object.assign(message, { [Piscina.queueOptionsSymbol]: label })
 }
 
 /** The label that the task was given. */
@@ -31,11 +31,19 @@ interface WorkerInfo {
 
 /** @throws {Error} when Piscina keeps its threads elsewhere than it did. */
 export function workerInfoOf(poolWorker: PoolWorker): WorkerInfo {
-  for (const symbol of Object.getOwnPropertySymbols(poolWorker)) {
-    const info = (poolWorker as unknown as Readonly<Record<symbol, WorkerInfo | undefined>>)[symbol]
-    if (info?.worker !== undefined) return info
-  }
+  infoSymbol ??= Object.getOwnPropertySymbols(poolWorker).find(
+    (symbol) => read(poolWorker, symbol)?.worker !== undefined,
+  )
+  const info = infoSymbol === undefined ? undefined : read(poolWorker, infoSymbol)
+  if (info !== undefined) return info
   throw new Error('this release of Piscina hides its threads elsewhere: see piscina-handles.ts')
+}
+
+/** Under which Piscina keeps a thread's own record. The symbol is not exported, so it is found once. */
+let infoSymbol: symbol | undefined
+
+function read(poolWorker: PoolWorker, symbol: symbol): WorkerInfo | undefined {
+  return (poolWorker as unknown as Readonly<Record<symbol, WorkerInfo | undefined>>)[symbol]
 }
 
 /** Call as a task is given to the thread: once Piscina has referenced its port, the reference is taken back. */

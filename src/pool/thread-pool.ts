@@ -103,17 +103,12 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
     taskQueue: waiting.queue,
     loadBalancer(task, workers) {
       const child = labelOf(task) as PooledChild
-      const candidates = workers.map(workerInfoOf)
-      const known = candidates
-        .map(({ worker }) => threads.get(worker))
-        .filter((thread) => thread !== undefined)
-      const thread = choose(child, known)
-      const at = candidates.findIndex(({ worker }) => worker === thread?.worker)
-      const info = candidates[at]
-      if (thread === null || info === undefined) return null
+      const thread = choose(child, threadsOf(workers))
+      const poolWorker = workers.find((candidate) => workerInfoOf(candidate).worker === thread?.worker)
+      if (thread === null || poolWorker === undefined) return null
       assign(child, thread)
-      letProcessExitDuringTask(info)
-      return workers[at] ?? null
+      letProcessExitDuringTask(workerInfoOf(poolWorker))
+      return poolWorker
     },
   })
   pool.on('message', greet)
@@ -129,6 +124,13 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
     const coming = pool.threads.filter((worker) => !threads.has(worker)).length
     for (const child of waiting.takeSurplus(coming)) finish(child, lost('crash', error))
   })
+
+  function* threadsOf(workers: readonly PoolWorker[]): Generator<Thread> {
+    for (const poolWorker of workers) {
+      const thread = threads.get(workerInfoOf(poolWorker).worker)
+      if (thread !== undefined) yield thread
+    }
+  }
 
   function choose(child: PooledChild, candidates: Iterable<Thread>): Thread | null {
     return shared
@@ -251,7 +253,15 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
       ended: false,
       stopImportTimer: nothing,
     }
-    const message: JobMessage = { ...job, run: child.run, shared, importTimeoutMs }
+    const message: JobMessage = {
+      run: child.run,
+      shared,
+      importTimeoutMs,
+      task: job.task,
+      runner: job.runner,
+      transcriptPath: job.transcriptPath,
+      spillDirectory: job.spillDirectory,
+    }
     pool.run(labelled(message, child)).then(
       (reply: Reply) => onReply(child, reply),
       (error: unknown) => {

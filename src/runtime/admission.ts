@@ -4,7 +4,7 @@
  * A1. Between counting and inserting nothing else runs: threads are reserved, and the ledger asked, in one tick (P1).
  * A2. What is refused, or cannot be handed over, leaves nothing behind (R15, R18).
  */
-import { randomBytes } from 'node:crypto'
+import { randomFillSync } from 'node:crypto'
 import type { Logger } from 'pino'
 import { batchLabel } from '../core/batch.js'
 import type { Clock } from '../core/clock.js'
@@ -134,7 +134,9 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
     assertOpen()
     const wanted = threadsFor(request)
     const isShort = wanted > 0 && threadsInUse + wanted > threadLimit(request)
-    threadsInUse += wanted
+    // Who is refused for threads takes none from who comes in the same tick.
+    const reserved = isShort ? 0 : wanted
+    threadsInUse += reserved
     let isStarted = false
     try {
       const draft = draftOf(request, call, newDelegationId())
@@ -146,14 +148,14 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
       if (admission.status === 'key_reused') return await keyReused(admission.id, call.idempotencyKey ?? '')
       if (admission.status === 'refused') {
         return isShort && admission.inUse < request.maxUnits
-          ? threadsShort(request, wanted, threadsInUse - wanted)
+          ? threadsShort(request, wanted)
           : full(request, admission)
       }
       const outcome = await launch(request, draft, admission.hold, wanted)
       isStarted = outcome.status === 'dispatched'
       return outcome
     } finally {
-      if (!isStarted) threadsInUse -= wanted
+      if (!isStarted) threadsInUse -= reserved
     }
   }
 
@@ -168,9 +170,9 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
     return capacityRefusal({ ...facts, kind: kindOf(request) })
   }
 
-  function threadsShort(request: UnitRequest, wanted: number, inUse: number): Rejected {
+  function threadsShort(request: UnitRequest, wanted: number): Rejected {
     const holders = [...units.values()].map((unit) => records.holderOfUnit(unit))
-    const facts = { limit: threadLimit(request), inUse, scope: 'process', holders } as const
+    const facts = { limit: threadLimit(request), inUse: threadsInUse, scope: 'process', holders } as const
     return threadsRefusal({ ...facts, kind: kindOf(request), wanted })
   }
 
@@ -228,14 +230,17 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
     const { id } = draft
     const folder = options.transcriptFolder
     const seconds = request.childTimeoutSeconds
-    return request.children.map(({ runner, ...child }, index) => ({
+    return request.children.map(({ runner, goal, context, role, model }, index) => ({
       index,
       executor: typeof runner === 'function' ? inline : threads,
       timeoutMs: seconds === 0 ? null : seconds * 1000,
       timeoutGraceMs: options.interruptGraceMs,
       job: {
         task: {
-          ...child,
+          goal,
+          context,
+          role,
+          model,
           toolsets: request.toolsets,
           delegationId: id,
           taskIndex: index,
@@ -249,6 +254,13 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
   }
 
   async function admit(request: UnitRequest, call: CallOptions): Promise<Dispatched | Rejected> {
+    if (request.admitWithinMs > 0) return admitWithin(request, call)
+    const outcome = await admitOnce(request, call)
+    if (outcome.status === 'rejected' && outcome.refusal !== undefined) hub.emit('refused', outcome)
+    return outcome
+  }
+
+  async function admitWithin(request: UnitRequest, call: CallOptions): Promise<Dispatched | Rejected> {
     const deadlineMs = clock.monotonicMs() + request.admitWithinMs
     const changes = watchChanges(ledger)
     try {
@@ -278,6 +290,7 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
         closing.removeEventListener('abort', wake)
         resolve()
       }
+      if (closing.aborted) return wake()
       closing.addEventListener('abort', wake, { once: true })
       // A hint may be empty, and an attempt may cause the next one: the pause keeps that from taking the loop.
       changes.next(() => {
@@ -298,7 +311,17 @@ function dispatched(
   return { status: 'dispatched', delegationId, ...(liveTranscripts !== null && { liveTranscripts }) }
 }
 
+const idBytes = 10
+/** Randomness is drawn for many ids at once. */
+const drawn = Buffer.alloc(idBytes * 400)
+let drawnAt = drawn.length
+
 /** `deleg_` and 20 hex digits (DESIGN 3): eight, as in the original (R7), collide within 100,000. */
 function newDelegationId(): string {
-  return `deleg_${randomBytes(10).toString('hex')}`
+  if (drawnAt + idBytes > drawn.length) {
+    randomFillSync(drawn)
+    drawnAt = 0
+  }
+  drawnAt += idBytes
+  return `deleg_${drawn.toString('hex', drawnAt - idBytes, drawnAt)}`
 }

@@ -42,6 +42,8 @@ export interface FollowOptions extends ClaimOptions {
 export interface Completion {
   /** `event.event_id` is what a host remembers to see each event once. */
   readonly event: AsyncDelegationEvent
+  /** The claim, for logs. */
+  readonly token: string
   /** The turn that hands it to a model: fenced, redacted, bounded (P10). */
   readonly text: string
   /** The host accepted the turn. */
@@ -106,14 +108,12 @@ export function createCompletions({
   closed,
   isWorking,
 }: CompletionsOptions): Completions {
-  const tokens = new WeakMap<Completion, string>()
-
   const judge = async (token: string, verdict: Verdict): Promise<boolean> =>
     (await ledger.resolve([token], verdict))[0] ?? false
 
   function judgeAll(completions: readonly Completion[], verdict: Verdict): Promise<readonly boolean[]> {
     return ledger.resolve(
-      completions.map((completion) => tokens.get(completion) ?? ''),
+      completions.map(({ token }) => token),
       verdict,
     )
   }
@@ -123,6 +123,7 @@ export function createCompletions({
     const { leaseSeconds, deferSeconds } = defaults
     let text: string | null = null
     const completion: Completion = {
+      token,
       event,
       get text() {
         return (text ??= turnText([event]))
@@ -133,7 +134,6 @@ export function createCompletions({
       defer: (seconds = deferSeconds) => judge(token, { kind: 'defer', forSeconds: seconds }),
       drop: (reason = 'dropped') => judge(token, { kind: 'drop', reason }),
     }
-    tokens.set(completion, token)
     return completion
   }
 

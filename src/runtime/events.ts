@@ -40,7 +40,10 @@ export interface DelegatorEventMap {
 type Names = keyof DelegatorEventMap
 type Listener<Name extends Names> = (...payload: DelegatorEventMap[Name]) => void
 
-/** What a host may listen to. A listener that throws is logged; it stops neither the work nor the other listeners. */
+/**
+ * What a host may listen to. A listener that throws, or whose promise is rejected, is logged; it stops neither the work
+ * nor the other listeners.
+ */
 export interface DelegatorEvents {
   on<Name extends Names>(name: Name, listener: Listener<Name>): void
   once<Name extends Names>(name: Name, listener: Listener<Name>): void
@@ -54,7 +57,7 @@ export interface EventHub {
 
 export function createEventHub(logger: Logger): EventHub {
   const emitter = new EventEmitter()
-  type AnyListener = (...payload: unknown[]) => void
+  type AnyListener = (...payload: unknown[]) => unknown
   const guards = new WeakMap<AnyListener, AnyListener>()
 
   /** eventemitter3 stops at the first listener that throws; a guarded one does not. */
@@ -62,11 +65,13 @@ export function createEventHub(logger: Logger): EventHub {
     const listener = given as unknown as AnyListener
     const known = guards.get(listener)
     if (known !== undefined) return known
+    const fault = (error: unknown): void => logger.error({ err: error, event: name }, 'a listener threw')
     const guard: AnyListener = (...payload) => {
       try {
-        listener(...payload)
+        const returned = listener(...payload)
+        if (returned instanceof Promise) returned.catch(fault)
       } catch (error) {
-        logger.error({ err: error, event: name }, 'a listener threw')
+        fault(error)
       }
     }
     guards.set(listener, guard)

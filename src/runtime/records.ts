@@ -111,19 +111,22 @@ function recordOf(
   }
 }
 
-/** The single child of an ended unit ended as its unit did. */
+/** What is recorded with its unit only, a single child or those of one function (R31), ended as the unit did. */
 function recordedChildren({ goal, goals, children, state, endedAt }: UnitRecord): ChildView[] {
   return children.map((child, index) => ({
     task_index: index,
     goal: goals?.[index] ?? goal,
-    state: endedAt !== null && goals === null ? state : child.state,
+    state: endedAt !== null && (goals === null || child.state === 'waiting') ? state : child.state,
   }))
 }
 
-function liveChildren(unit: Unit): ChildView[] {
-  return unit.children.map(({ index, goal, word, isLive, outcome, activity, secondsSinceActivity }) => ({
+/** Where one function runs all of a batch (R31), what is known of it is what is known of each. */
+function liveChildren({ draft: { goals }, children }: Unit): ChildView[] {
+  const [whole] = children
+  const shown = goals === null || whole === undefined || whole.goal !== '' ? children : goals.map(() => whole)
+  return shown.map(({ goal, word, isLive, outcome, activity, secondsSinceActivity }, index) => ({
     task_index: index,
-    goal,
+    goal: goals?.[index] ?? goal,
     state: word,
     ...(activity?.progress && { progress: activity.progress }),
     ...(isLive && secondsSinceActivity !== null && { seconds_since_activity: secondsSinceActivity }),

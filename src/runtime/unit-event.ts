@@ -25,7 +25,20 @@ export function unitEvent({
   results,
   ...measured
 }: UnitEventFacts): AsyncDelegationEvent {
-  const facts: UnitFacts = { ...measured, ...draft, delegationId: draft.id, route: routeOf(draft) }
+  const facts: UnitFacts = {
+    delegationId: draft.id,
+    route: routeOf(draft),
+    goal: draft.goal,
+    context: draft.context,
+    toolsets: draft.toolsets,
+    role: draft.role,
+    model: draft.model,
+    metadata: draft.metadata,
+    dispatchedAt: measured.dispatchedAt,
+    completedAt: measured.completedAt,
+    durationSeconds: measured.durationSeconds,
+    liveTranscripts: measured.liveTranscripts,
+  }
   if (form === 'single' && first !== null) return singleEvent(facts, first)
   const goals = draft.goals ?? []
   const totalDurationSeconds = facts.durationSeconds

@@ -29,22 +29,31 @@ interface UnitWaitOptions {
 
 const everyState = ['pending', 'claimed', 'delivered', 'dead', 'dropped', 'dismissed'] as const
 
-export function createUnitWait({ ledger, units, collectors, clock, hold }: UnitWaitOptions): UnitWait {
+export function createUnitWait(given: UnitWaitOptions): UnitWait {
+  const { ledger, units, collectors, clock, hold, closed } = given
+
   async function wait(
     id: string,
     { collect = false, timeoutMs }: WaitOptions = {},
   ): Promise<AsyncDelegationEvent> {
     const unit = units.get(id)
-    if (unit === undefined || !unit.isLive) return recorded(id, collect)
+    if (unit === undefined || !unit.isLive) return recorded(id, collect).catch(asClosed)
     if (collect) collectors.add(id)
     try {
       const end = await within(unit.ended, id, timeoutMs)
+      // Without a claim it ended just before this call, or another waiter that collects gave up meanwhile.
+      if (collect && end.claim === null) await ledger.collect(id)
       if (collect && end.claim !== null) await ledger.resolve([end.claim.token], { kind: 'ack' })
       return end.event
     } catch (error) {
       collectors.delete(id)
       throw error
     }
+  }
+
+  function asClosed(error: unknown): never {
+    const isClosed = closed.aborted && error instanceof DelegationError && error.code === 'LEDGER_CLOSED'
+    throw isClosed ? new DelegationError('CLOSED', {}, error) : error
   }
 
   async function recorded(id: string, collect: boolean): Promise<AsyncDelegationEvent> {

@@ -1,19 +1,9 @@
-import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
-import {
-  bin,
-  processesOf,
-  start,
-  startProcess,
-  uniqueSleep,
-  until,
-  untilFile,
-  type Ended,
-} from './cli-process.js'
+import { bin, start, startProcess, uniqueSleep, untilFile, type Ended } from './cli-process.js'
 
 let cwd: string
 
@@ -241,138 +231,16 @@ describe('the other commands', () => {
   })
 })
 
-describe('Ctrl-C', () => {
-  it.each([
-    ['SIGINT', 130],
-    ['SIGTERM', 143],
-  ] as const)('%s stops the children, prints what was finished and exits %d', async (signal, code) => {
-    write('hermes-delegate.yaml', 'delegation: { max_concurrent_children: 1 }')
-    const sleep = uniqueSleep(600)
-    const running = start(
-      ['run', '-r', 'shell', 'echo finished', `touch started; ${sleep}; true`, 'touch third'],
-      { cwd },
-    )
-    // One at a time: when the second has started, the first has ended.
-    await untilFile(path('started'))
-    await until(() => processesOf(sleep).length === 1)
-    running.process.kill(signal)
-    const ended = await running.ended
-    expect(ended.code).toBe(code)
-    expect(ended.stdout).toMatch(/✓ TASK 1\/3: echo finished .*\nfinished\n/)
-    expect(ended.stdout).toMatch(/✗ TASK 2\/3: .*status=interrupted/)
-    expect(ended.stdout).toMatch(/✗ TASK 3\/3: .*status=interrupted/)
-    expect(processesOf(sleep)).toEqual([])
-    expect(() => readFileSync(path('third'))).toThrow()
-  })
-
-  it('a second one ends it at once, and its children with it', async () => {
-    write('hermes-delegate.yaml', 'delegation: { interrupt_grace_ms: 600000 }')
-    const sleep = uniqueSleep(600)
-    const goal = `trap 'touch asked' TERM; touch started; while :; do ${sleep} & wait; done`
-    const running = start(['run', '-r', 'shell', goal], { cwd })
-    await untilFile(path('started'))
-    running.process.kill('SIGINT')
-    await untilFile(path('asked'))
-    running.process.kill('SIGINT')
-    expect(await running.ended).toMatchObject({ code: 130, stdout: '' })
-    await until(() => processesOf(sleep).length === 0)
-  })
-
-  it('a busy loop does not keep it from ending', async () => {
-    write('hermes-delegate.yaml', 'delegation: { interrupt_grace_ms: 200 }')
-    write(
-      'busy.mjs',
-      `import { writeFileSync } from 'node:fs'\nexport default () => { writeFileSync('started', ''); for (;;); }`,
-    )
-    const running = start(['run', '-r', './busy.mjs', 'spin'], { cwd })
-    await untilFile(path('started'))
-    running.process.kill('SIGINT')
-    expect(await running.ended).toMatchObject({
-      code: 130,
-      stdout: containing('did not stop within 0.2 s'),
-    })
-  })
-
-  describe('a child inside a native call, which nobody can stop', () => {
-    const sleep = uniqueSleep(600)
-
-    beforeEach(() => {
-      write('hermes-delegate.yaml', 'delegation: { interrupt_grace_ms: 200 }')
-      write(
-        'native.mjs',
-        `import { execSync } from 'node:child_process'\nexport default () => { execSync('exec ${sleep}') }`,
-      )
-    })
-    afterEach(() => {
-      for (const pid of processesOf(sleep)) process.kill(pid, 'SIGKILL')
-    })
-
-    it('does not hold up the exit: the call goes on, and the command is gone', async () => {
-      const running = start(['run', '-r', './native.mjs', 'hang'], { cwd })
-      await until(() => processesOf(sleep).length === 1)
-      running.process.kill('SIGINT')
-      const { code, stdout, stderr } = await running.ended
-      expect({ code, stderr }).toEqual({ code: 130, stderr: '' })
-      expect(stdout).toContain('did not stop within 0.2 s')
-      expect(processesOf(sleep)).toHaveLength(1)
-    })
-
-    it('nor after a timeout', async () => {
-      const { code, stdout } = await run('run', '-r', './native.mjs', '--timeout', '1', 'hang')
-      expect(code).toBe(1)
-      expect(stdout).toContain('timed out after 1 s')
-      expect(processesOf(sleep)).toHaveLength(1)
-    })
-  })
-})
-
-function hasScript(): boolean {
-  try {
-    return execFileSync('script', ['--version'], { encoding: 'utf8' }).includes('util-linux')
-  } catch {
-    return false
-  }
-}
-
-describe.skipIf(!hasScript())('on a terminal', () => {
-  const onTerminal = (command: string) =>
-    startProcess(
-      'script',
-      ['-qec', `stty cols 90 rows 20; ${process.execPath} ${bin} ${command}`, '/dev/null'],
-      { cwd },
-    )
-
-  it('a tree of the children is drawn, and its last state stays above the block', async () => {
-    const { code, stdout } = await onTerminal(`run -r shell 'sleep 1; echo one' 'echo two; exit 3'`).ended
+describe('the demo', () => {
+  it('runs when nothing is a terminal: a refusal, an interrupt and one block for the batch', async () => {
+    const demo = join(bin, '../../examples/demo/demo.js')
+    const { code, stdout, stderr } = await startProcess(process.execPath, [demo], { cwd }).ended
     expect(code).toBe(0)
-    const [drawn = '', block = ''] = stdout.split('[ASYNC DELEGATION BATCH COMPLETE')
-    expect(drawn).toMatch(/[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏]/)
-    expect(drawn).toContain('\u001b[2K')
-    const last = drawn.slice(drawn.lastIndexOf('deleg_'))
-    expect(last).toMatch(/2 of 2 subagents ended · .*completed/)
-    expect(last).toMatch(/✓.* sleep 1; echo one/)
-    expect(last).toMatch(/✗.* echo two; exit 3.*exit code 3/)
-    expect(block).toContain('✗ TASK 2/2')
-  })
-
-  it('--json draws none', async () => {
-    const { stdout } = await onTerminal(`run --json -r shell 'echo one'`).ended
-    expect(stdout.trim()).toMatch(/^\{.*\}$/)
-  })
-
-  it('what a child prints does not steer it', async () => {
-    const { stdout } = await onTerminal(`run -r shell 'printf "\\033[31mred\\033]0;owned\\007"'`).ended
-    expect(stdout).not.toContain('\u001b[31mred')
-    expect(stdout).not.toContain('\u001b]0;')
-  })
-
-  it('Ctrl-C from the keyboard reaches it, and not its children', async () => {
-    const running = onTerminal(`run -r shell 'touch started; trap "touch asked" INT; ${uniqueSleep(600)}'`)
-    await untilFile(path('started'))
-    running.process.stdin?.write('\u0003')
-    const { code, stdout } = await running.ended
-    expect(code).toBe(130)
-    expect(stdout).toContain('Status: interrupted')
-    expect(() => readFileSync(path('asked'))).toThrow()
+    expect(stdout).toContain('code CAPACITY')
+    expect(stdout).toContain('interrupted: the demo is over')
+    expect(stdout.match(/^\[ASYNC DELEGATION BATCH COMPLETE/gm)).toHaveLength(1)
+    expect(stdout).toMatch(/✓ TASK 2\/\d: count the words of src .*\n\d+ words in \d+ files/)
+    expect(stdout).toMatch(/✗ TASK \d\/\d: echo "this one fails"/)
+    expect(stderr).toMatch(/^deleg_[0-9a-f]{20} dispatched: \d subagents\n/)
   })
 })

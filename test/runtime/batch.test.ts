@@ -1,6 +1,18 @@
 import { describe, expect, it } from 'vitest'
 import type { BatchEvent, Runner } from '../../src/index.js'
-import { completionsOf, faulty, fixture, gate, idOf, next, open, polite, quick } from './support.js'
+import {
+  childRuns,
+  completionsOf,
+  faulty,
+  fileGate,
+  fixture,
+  gate,
+  idOf,
+  next,
+  open,
+  polite,
+  quick,
+} from './support.js'
 
 describe('batches', () => {
   it('R32, P2: a batch of any width takes one slot, one id, and yields one event', async () => {
@@ -56,21 +68,19 @@ describe('batches', () => {
 
   it('P2: children in threads are bounded likewise, and the next starts when one ends', async () => {
     const delegator = await open({ maxConcurrentChildren: 2 })
-    let running = 0
-    let most = 0
-    delegator.events.on('child', ({ state }) => {
-      running += state === 'running' ? 1 : -1
-      most = Math.max(most, running)
+    const [first, second, third] = [0, 1, 2].map((index) => childRuns(delegator, index))
+    const file = fileGate()
+    const released = fixture('untilFile', { options: { path: file.path } })
+    const batch = await delegator.dispatchBatch({
+      tasks: [{ goal: 'a' }, { goal: 'b', runner: released }, { goal: 'c' }, { goal: 'd' }],
+      runner: fixture('polite'),
     })
-    const goals = Array.from({ length: 6 }, (_, n) => `goal ${n}`)
-    const event = await delegator.wait(
-      idOf(await delegator.dispatchBatch({ goals, runner: fixture('default') })),
-    )
-    expect(event).toMatchObject({
-      status: 'completed',
-      results: goals.map((goal) => ({ summary: `did ${goal}` })),
-    })
-    expect(most).toBe(2)
+    const states = async () => (await delegator.get(idOf(batch))).children.map(({ state }) => state)
+    await Promise.all([first, second])
+    expect(await states()).toEqual(['running', 'running', 'waiting', 'waiting'])
+    file.open()
+    await third
+    expect(await states()).toEqual(['running', 'completed', 'running', 'waiting'])
   })
 
   it('P2: each task may have its own runner, context, role and model', async () => {

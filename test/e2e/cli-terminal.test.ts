@@ -1,0 +1,66 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { bin, startProcess, uniqueSleep, untilFile } from './cli-process.js'
+
+let cwd: string
+
+beforeEach(() => {
+  cwd = mkdtempSync(join(tmpdir(), 'hermes-cli-'))
+})
+afterEach(() => rmSync(cwd, { recursive: true, force: true }))
+
+const path = (name: string): string => join(cwd, name)
+
+function hasScript(): boolean {
+  try {
+    return execFileSync('script', ['--version'], { encoding: 'utf8' }).includes('util-linux')
+  } catch {
+    return false
+  }
+}
+
+describe.skipIf(!hasScript())('on a terminal', () => {
+  const onTerminal = (command: string) =>
+    startProcess(
+      'script',
+      ['-qec', `stty cols 90 rows 20; ${process.execPath} ${bin} ${command}`, '/dev/null'],
+      { cwd },
+    )
+
+  it('a tree of the children is drawn, and its last state stays above the block', async () => {
+    const { code, stdout } = await onTerminal(`run -r shell 'sleep 1; echo one' 'echo two; exit 3'`).ended
+    expect(code).toBe(0)
+    const [drawn = '', block = ''] = stdout.split('[ASYNC DELEGATION BATCH COMPLETE')
+    expect(drawn).toMatch(/[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏]/)
+    expect(drawn).toContain('\u001b[2K')
+    const last = drawn.slice(drawn.lastIndexOf('deleg_'))
+    expect(last).toMatch(/2 of 2 subagents ended · .*completed/)
+    expect(last).toMatch(/✓.* sleep 1; echo one/)
+    expect(last).toMatch(/✗.* echo two; exit 3.*exit code 3/)
+    expect(block).toContain('✗ TASK 2/2')
+  })
+
+  it('--json draws none', async () => {
+    const { stdout } = await onTerminal(`run --json -r shell 'echo one'`).ended
+    expect(stdout.trim()).toMatch(/^\{.*\}$/)
+  })
+
+  it('what a child prints does not steer it', async () => {
+    const { stdout } = await onTerminal(`run -r shell 'printf "\\033[31mred\\033]0;owned\\007"'`).ended
+    expect(stdout).not.toContain('\u001b[31mred')
+    expect(stdout).not.toContain('\u001b]0;')
+  })
+
+  it('Ctrl-C from the keyboard reaches it, and not its children', async () => {
+    const running = onTerminal(`run -r shell 'touch started; trap "touch asked" INT; ${uniqueSleep(600)}'`)
+    await untilFile(path('started'))
+    running.process.stdin?.write('\u0003')
+    const { code, stdout } = await running.ended
+    expect(code).toBe(130)
+    expect(stdout).toContain('Status: interrupted')
+    expect(() => readFileSync(path('asked'))).toThrow()
+  })
+})

@@ -1,0 +1,87 @@
+import { describe, expect, it } from 'vitest'
+import { memoryLedger } from '../../src/index.js'
+import {
+  childRuns,
+  completionsOf,
+  fileGate,
+  fixture,
+  gate,
+  idOf,
+  open,
+  openWithLedger,
+  polite,
+  refused,
+  until,
+} from './support.js'
+
+describe('a child that cannot be stopped (P6)', () => {
+  it('P6: a plain function that ignores the interrupt keeps its slot until it returns', async () => {
+    const { delegator, ledger } = await openWithLedger({ maxUnits: 1 })
+    const told = completionsOf(delegator)
+    const held = gate<{ summary: string }>()
+    const id = idOf(await delegator.dispatch({ goal: 'a', runner: () => held.promise }))
+    const report = await delegator.interrupt(id, { reason: 'enough', graceMs: 20 })
+    expect(report).toEqual({ signalled: 1, stopped: 0, escalated: 0, unreachable: 1, units: 1 })
+    const event = await delegator.wait(id)
+    expect(event).toMatchObject({ status: 'interrupted', summary: null })
+    expect(delegator.activeCount()).toBe(0)
+    expect(await delegator.capacity()).toMatchObject({
+      inUse: 1,
+      free: 0,
+      holders: [{ delegation_id: id, goal: 'a' }],
+    })
+    expect((await delegator.get(id)).children).toMatchObject([{ state: 'interrupted', still_running: true }])
+    expect(refused(await delegator.dispatch({ goal: 'b', runner: polite })).refusal?.holders).toMatchObject([
+      { delegation_id: id },
+    ])
+
+    held.open({ summary: 'better late' })
+    await until(ledger, async () => (await delegator.capacity()).inUse === 0)
+    expect(idOf(await delegator.dispatch({ goal: 'b', runner: polite }))).toMatch(/^deleg_/)
+    const late = (await ledger.get(id))?.late
+    expect(late).toMatchObject([
+      { child: { index: 0, state: 'completed', result: { summary: 'better late' } } },
+    ])
+    expect(told).toEqual([event])
+    expect(await delegator.wait(id)).toEqual(event)
+  })
+
+  it('P6: a shared child that ignores it likewise, and its neighbours in the thread go on', async () => {
+    const { delegator, ledger } = await openWithLedger({ maxUnits: 2, maxSharedThreads: 1 })
+    const told = completionsOf(delegator)
+    const file = fileGate()
+    const stubborn = fixture('untilFile', { placement: 'shared', options: { path: file.path } })
+    const neighbour = fileGate()
+    const beside = fixture('untilFile', { placement: 'shared', options: { path: neighbour.path } })
+    const first = childRuns(delegator)
+    const id = idOf(await delegator.dispatch({ goal: 'a', runner: stubborn }))
+    const other = idOf(await delegator.dispatch({ goal: 'b', runner: beside }))
+    await first
+    expect(await delegator.interrupt(id, { graceMs: 20 })).toMatchObject({ unreachable: 1, escalated: 0 })
+    expect((await delegator.capacity()).holders.map((holder) => holder.delegation_id).sort()).toEqual(
+      [id, other].sort(),
+    )
+    neighbour.open()
+    expect(await delegator.wait(other)).toMatchObject({ status: 'completed', summary: 'late b' })
+    file.open()
+    await until(ledger, async () => (await delegator.capacity()).inUse === 0)
+    expect((await ledger.get(id))?.late).toMatchObject([{ child: { result: { summary: 'late a' } } }])
+    expect(told.map(({ delegation_id }) => delegation_id)).toEqual([id, other])
+  })
+
+  it('P6: an interrupt after its event finds nothing to stop', async () => {
+    const delegator = await open()
+    const held = gate()
+    const id = idOf(await delegator.dispatch({ goal: 'a', runner: async () => held.promise }))
+    await delegator.interrupt(id, { graceMs: 10 })
+    expect(await delegator.interrupt(id)).toMatchObject({ signalled: 0, units: 0 })
+    held.open()
+  })
+
+  it('P6: close does not wait for it', async () => {
+    const delegator = await open({ ledger: memoryLedger })
+    const never = gate()
+    await delegator.dispatch({ goal: 'a', runner: async () => never.promise })
+    await delegator.close({ graceMs: 20 })
+  })
+})
