@@ -18,7 +18,8 @@ import {
   type UnitState,
 } from '../core/delegation.js'
 import type { AsyncDelegationEvent, ChildResult } from '../core/event.js'
-import type { Claim, Hold, Ledger, UnitDraft } from '../ledger/ledger.js'
+import type { Claim, Hold, Ledger, Settlement, UnitDraft, UnitPatch } from '../ledger/ledger.js'
+import type { ChildActivity } from '../pool/executor.js'
 import { createChild, type Child, type ChildPlan, type ChildWatcher, type StopResult } from './child.js'
 import type { EventHub } from './events.js'
 import { unitEvent, type UnitForm } from './unit-event.js'
@@ -73,188 +74,93 @@ export interface Unit {
 }
 
 export function createUnit(plan: UnitPlan, dependencies: UnitDependencies): Unit {
-  const { clock, ledger, hub } = dependencies
-  const { draft, hold, form } = plan
-  const dispatchedAt = clock.now()
-  const dispatchedMs = clock.monotonicMs()
-  let state: UnitState = initialUnitState
-  let isRecorded = false
-  let slotIsKept = false
-  let isGone = false
-  let limit: LimitFunction | null = null
-  let resolveEnded: (end: UnitEnd) => void = () => undefined
-  let rejectEnded: (error: Error) => void = () => undefined
-  const ended = new Promise<UnitEnd>((resolve, reject) => {
-    resolveEnded = resolve
-    rejectEnded = reject
-  })
-  ended.catch(() => undefined) // told as a fault; whoever waits is told again
+  return new RunningUnit(plan, dependencies)
+}
 
-  const liveTranscripts = transcriptsOf(plan)
-  const entries = new Map<number, ChildResult>()
+/** A class, because a unit is made for every dispatch: what it can do is shared, what it knows is its own. */
+class RunningUnit implements Unit, ChildWatcher {
+  readonly children: readonly Child[]
+  readonly liveTranscripts: Readonly<Record<string, string>> | null
+  readonly ended: Promise<UnitEnd>
+  readonly #plan: UnitPlan
+  readonly #dependencies: UnitDependencies
+  readonly #dispatchedAt: number
+  readonly #dispatchedMs: number
+  readonly #entries: ChildResult[] = []
   /** What a queued child's place in line waits for: its outcome. */
-  const outcomeWaiters = new Map<Child, () => void>()
+  #outcomeWaiters: Map<Child, () => void> | null = null
+  #state: UnitState = initialUnitState
+  #isRecorded = false
+  #slotIsKept = false
+  #isGone = false
+  #limit: LimitFunction | null = null
+  #resolveEnded: (end: UnitEnd) => void = nothing
+  #rejectEnded: (error: Error) => void = nothing
 
-  const watcher: ChildWatcher = {
-    onStarted: (child) => tellChild(child, 'running'),
-    onActivity(child, { progress, lines, checkpoint }) {
-      if (checkpoint !== undefined && isActive(state)) {
-        attempt(ledger.record(hold, { child: { index: child.index, state: child.word, checkpoint } }))
-      }
-      hub.emit('progress', { delegation_id: draft.id, task_index: child.index, progress, lines })
-    },
-    onOutcome: settleChild,
-    onEnd(child, late) {
-      if (late !== null) {
-        const patch = { index: child.index, state: late.status, result: entryOf(child, late) }
-        attempt(ledger.record(hold, { child: patch }))
-      }
-      leaveIfGone()
-    },
-  }
-  const children = plan.children.map((childPlan) => createChild(childPlan, clock, watcher))
-
-  /** The ledger's own troubles never reach a child or its watcher. */
-  function attempt(step: Promise<unknown>): void {
-    step.catch((error: unknown) => hub.emit('fault', error as Error))
-  }
-
-  function tellChild(child: Child, word: string, result?: ChildResult): void {
-    hub.emit('child', {
-      delegation_id: draft.id,
-      task_index: child.index,
-      goal: child.goal,
-      state: word,
-      ...(result !== undefined && { result }),
+  constructor(plan: UnitPlan, dependencies: UnitDependencies) {
+    const { clock } = dependencies
+    this.#plan = plan
+    this.#dependencies = dependencies
+    this.#dispatchedAt = clock.now()
+    this.#dispatchedMs = clock.monotonicMs()
+    this.liveTranscripts = transcriptsOf(plan)
+    this.children = plan.children.map((childPlan) => createChild(childPlan, clock, this))
+    this.ended = new Promise<UnitEnd>((resolve, reject) => {
+      this.#resolveEnded = resolve
+      this.#rejectEnded = reject
     })
+    this.ended.catch(nothing) // told as a fault; whoever waits is told again
   }
 
-  function entryOf(child: Child, outcome: ChildOutcome): ChildResult {
-    const { job } = plan.children[child.index] ?? {}
-    const known = {
-      model: job?.task.model ?? null,
-      durationSeconds: child.seconds,
-      transcript: job?.transcriptPath ?? null,
-    }
-    return childEntry(child.index, outcome, known)
+  get id(): string {
+    return this.#plan.draft.id
   }
 
-  /** U2. The single child of a unit is recorded with the unit's own end, in the same tick. */
-  function settleChild(child: Child, outcome: ChildOutcome): void {
-    const entry = entryOf(child, outcome)
-    entries.set(child.index, entry)
-    if (form === 'children' && isActive(state)) {
-      attempt(ledger.record(hold, { child: { index: child.index, state: outcome.status, result: entry } }))
-    }
-    tellChild(child, outcome.status, entry)
-    outcomeWaiters.get(child)?.()
-    outcomeWaiters.delete(child)
-    finishIfDone()
+  get draft(): UnitDraft {
+    return this.#plan.draft
   }
 
-  function finishIfDone(): void {
-    if (entries.size === children.length) finish()
+  get state(): UnitState {
+    return this.#state
   }
 
-  function finish(): void {
-    if (!isActive(state)) return
-    const event = buildEvent()
-    const cause = causeOf(event.status)
-    state = transition(state, { type: 'finish', status: event.status, cause })
-    // A child's end follows its outcome in the same tick unless it was forced: let it, so that its slot goes with it.
-    queueMicrotask(() => void record(event, cause))
+  get isLive(): boolean {
+    return this.#state.phase !== 'ended'
   }
 
-  function causeOf(status: string): EndCause {
-    if (state.phase === 'interrupting' && !isSuccess(status)) return state.cause
-    return children[0]?.outcome?.cause ?? 'returned'
+  get runningSeconds(): number {
+    return roundedSeconds(this.#dispatchedMs, this.#dependencies.clock.monotonicMs())
   }
 
-  async function record(event: AsyncDelegationEvent, cause: EndCause): Promise<void> {
-    const claimedBy = dependencies.collector()
-    slotIsKept = hasLiveChild()
-    const slot = slotIsKept ? 'kept' : 'freed'
-    const end = { state: event.status, cause, event, slot, ...(claimedBy !== null && { claimedBy }) } as const
-    try {
-      const settled = await ledger.settle(hold, end)
-      state = transition(state, { type: 'recorded' })
-      if (settled.won) hub.emit('completion', settled.event)
-      // Not won: taken over while this process slept. The new owner's end counts, and is not ours to tell (P4).
-      resolveEnded(settled.won ? settled : { event, claim: null })
-    } catch (error) {
-      state = transition(state, { type: 'recorded' })
-      hub.emit('fault', error as Error)
-      rejectEnded(error as Error)
-    }
-    isRecorded = true
-    leaveIfGone()
-  }
-
-  const hasLiveChild = (): boolean => children.some((child) => child.isLive)
-
-  /** U3. */
-  function leaveIfGone(): void {
-    if (!isRecorded || isGone || hasLiveChild()) return
-    isGone = true
-    if (slotIsKept) attempt(ledger.freeSlot(hold))
-    dependencies.onGone(unit)
-  }
-
-  function buildEvent(): AsyncDelegationEvent {
-    return unitEvent({
-      form,
-      draft,
-      first: children[0]?.outcome ?? null,
-      results: [...entries.values()].sort((a, b) => a.task_index - b.task_index),
-      dispatchedAt,
-      completedAt: clock.now(),
-      durationSeconds: roundedSeconds(dispatchedMs, clock.monotonicMs()),
-      liveTranscripts,
-    })
-  }
-
-  function start(): void {
-    const [first, ...rest] = children
+  start(): void {
+    const [first, ...rest] = this.children
     first?.start()
     if (rest.length === 0) return
-    limit = pLimit({ concurrency: plan.maxConcurrentChildren, rejectOnClear: true })
-    if (first) void limit(() => outcomeOf(first))
+    const limit = pLimit({ concurrency: this.#plan.maxConcurrentChildren, rejectOnClear: true })
+    this.#limit = limit
+    // A line that is cleared was cleared by a stop, which settles the children itself.
+    if (first) limit(() => this.#outcomeOf(first)).catch(nothing)
     for (const child of rest) {
       limit(() => {
         if (child.word !== 'waiting') return
         startOrFail(child)
-        return outcomeOf(child)
-      }).catch(() => undefined) // the line was cleared by a stop, which has settled the child
+        return this.#outcomeOf(child)
+      }).catch(nothing)
     }
   }
 
-  function outcomeOf(child: Child): Promise<void> {
-    if (child.outcome !== null) return Promise.resolve()
-    return new Promise((resolve) => outcomeWaiters.set(child, resolve))
-  }
-
-  /** A later child that cannot be handed over fails alone: its siblings already run. */
-  function startOrFail(child: Child): void {
-    try {
-      child.start()
-    } catch (error) {
-      child.failToStart(error)
-    }
-  }
-
-  async function stop(request: StopRequest, graceMs: number): Promise<StopReport> {
-    const at = clock.monotonicMs()
-    const before = state
-    state = transition(state, { type: 'interrupt', at, ...request })
-    if (state !== before) attempt(ledger.record(hold, { phase: 'interrupting' }))
-    limit?.clearQueue()
+  async stop(request: StopRequest, graceMs: number): Promise<StopReport> {
+    const before = this.#state
+    const at = this.#dependencies.clock.monotonicMs()
+    this.#state = transition(before, { type: 'interrupt', at, ...request })
+    if (this.#state !== before) this.#record({ phase: 'interrupting' })
+    this.#limit?.clearQueue()
     const stops: Promise<StopResult>[] = []
-    for (const child of children) {
+    for (const child of this.children) {
       const stopping = child.stop(request, graceMs)
-      if (stopping !== null) {
-        tellChild(child, child.word)
-        stops.push(stopping)
-      }
+      if (stopping === null) continue
+      this.#tellChild(child, child.word)
+      stops.push(stopping)
     }
     const results = await Promise.all(stops)
     const count = (wanted: StopResult): number => results.filter((result) => result === wanted).length
@@ -266,30 +172,147 @@ export function createUnit(plan: UnitPlan, dependencies: UnitDependencies): Unit
     }
   }
 
-  const unit: Unit = {
-    id: draft.id,
-    draft,
-    children,
-    liveTranscripts,
-    ended,
-    start,
-    stop,
-    get state() {
-      return state
-    },
-    get isLive() {
-      return state.phase !== 'ended'
-    },
-    get runningSeconds() {
-      return roundedSeconds(dispatchedMs, clock.monotonicMs())
-    },
+  onStarted(child: Child): void {
+    this.#tellChild(child, 'running')
   }
-  return unit
+
+  onActivity(child: Child, { progress, lines, checkpoint }: ChildActivity): void {
+    const { index } = child
+    if (checkpoint !== undefined && isActive(this.#state)) {
+      this.#record({ child: { index, state: child.word, checkpoint } })
+    }
+    const { hub } = this.#dependencies
+    hub.emit('progress', { delegation_id: this.id, task_index: index, progress, lines })
+  }
+
+  /** U2. The single child of a unit is recorded with the unit's own end, in the same tick. */
+  onOutcome(child: Child, outcome: ChildOutcome): void {
+    const entry = this.#entryOf(child, outcome)
+    this.#entries.push(entry)
+    if (this.#plan.form === 'children' && isActive(this.#state)) {
+      this.#record({ child: { index: child.index, state: outcome.status, result: entry } })
+    }
+    this.#tellChild(child, outcome.status, entry)
+    this.#outcomeWaiters?.get(child)?.()
+    this.#outcomeWaiters?.delete(child)
+    if (this.#entries.length === this.children.length) this.#finish()
+  }
+
+  onEnd(child: Child, late: ChildOutcome | null): void {
+    if (late !== null) {
+      this.#record({ child: { index: child.index, state: late.status, result: this.#entryOf(child, late) } })
+    }
+    this.#leaveIfGone()
+  }
+
+  /** The ledger's own troubles never reach a child or its watcher. */
+  #attempt(step: Promise<unknown>): void {
+    step.catch((error: unknown) => this.#dependencies.hub.emit('fault', error as Error))
+  }
+
+  #record(patch: UnitPatch): void {
+    this.#attempt(this.#dependencies.ledger.record(this.#plan.hold, patch))
+  }
+
+  #tellChild({ index, goal }: Child, state: string, result?: ChildResult): void {
+    const told = { delegation_id: this.id, task_index: index, goal, state }
+    this.#dependencies.hub.emit('child', result === undefined ? told : { ...told, result })
+  }
+
+  #entryOf(child: Child, outcome: ChildOutcome): ChildResult {
+    const { job } = this.#plan.children[child.index] ?? {}
+    return childEntry(child.index, outcome, {
+      model: job?.task.model ?? null,
+      durationSeconds: child.seconds,
+      transcript: job?.transcriptPath ?? null,
+    })
+  }
+
+  #finish(): void {
+    if (!isActive(this.#state)) return
+    const event = this.#buildEvent()
+    const cause = this.#causeOf(event.status)
+    this.#state = transition(this.#state, { type: 'finish', status: event.status, cause })
+    // A child's end follows its outcome in the same tick unless it was forced: let it, so that its slot goes with it.
+    queueMicrotask(() => void this.#settle(event, cause))
+  }
+
+  #causeOf(status: string): EndCause {
+    if (this.#state.phase === 'interrupting' && !isSuccess(status)) return this.#state.cause
+    return this.children[0]?.outcome?.cause ?? 'returned'
+  }
+
+  async #settle(event: AsyncDelegationEvent, cause: EndCause): Promise<void> {
+    const { ledger, hub, collector } = this.#dependencies
+    const claimedBy = collector()
+    this.#slotIsKept = this.#hasLiveChild()
+    const slot = this.#slotIsKept ? 'kept' : 'freed'
+    const end: Settlement = { state: event.status, cause, event, slot }
+    try {
+      const settled = await ledger.settle(this.#plan.hold, claimedBy === null ? end : { ...end, claimedBy })
+      this.#state = transition(this.#state, { type: 'recorded' })
+      if (settled.won) hub.emit('completion', settled.event)
+      // Not won: taken over while this process slept. The new owner's end counts, and is not ours to tell (P4).
+      this.#resolveEnded(settled.won ? settled : { event, claim: null })
+    } catch (error) {
+      this.#state = transition(this.#state, { type: 'recorded' })
+      hub.emit('fault', error as Error)
+      this.#rejectEnded(error as Error)
+    }
+    this.#isRecorded = true
+    this.#leaveIfGone()
+  }
+
+  #hasLiveChild(): boolean {
+    return this.children.some((child) => child.isLive)
+  }
+
+  /** U3. */
+  #leaveIfGone(): void {
+    if (!this.#isRecorded || this.#isGone || this.#hasLiveChild()) return
+    this.#isGone = true
+    if (this.#slotIsKept) this.#attempt(this.#dependencies.ledger.freeSlot(this.#plan.hold))
+    this.#dependencies.onGone(this)
+  }
+
+  #buildEvent(): AsyncDelegationEvent {
+    const { form, draft } = this.#plan
+    return unitEvent({
+      form,
+      draft,
+      first: this.children[0]?.outcome ?? null,
+      results: this.#entries.sort((a, b) => a.task_index - b.task_index),
+      dispatchedAt: this.#dispatchedAt,
+      completedAt: this.#dependencies.clock.now(),
+      durationSeconds: this.runningSeconds,
+      liveTranscripts: this.liveTranscripts,
+    })
+  }
+
+  #outcomeOf(child: Child): Promise<void> {
+    if (child.outcome !== null) return Promise.resolve()
+    this.#outcomeWaiters ??= new Map()
+    const waiters = this.#outcomeWaiters
+    return new Promise((resolve) => waiters.set(child, resolve))
+  }
+}
+
+/** A later child that cannot be handed over fails alone: its siblings already run. */
+function startOrFail(child: Child): void {
+  try {
+    child.start()
+  } catch (error) {
+    child.failToStart(error)
+  }
+}
+
+function nothing(): void {
+  // for what is answered elsewhere
 }
 
 function transcriptsOf({ children }: UnitPlan): Readonly<Record<string, string>> | null {
-  const paths = children.flatMap(({ index, job }) =>
-    job.transcriptPath === null ? [] : [[String(index), job.transcriptPath] as const],
-  )
-  return paths.length === 0 ? null : Object.fromEntries(paths)
+  const kept = children.filter(({ job }) => job.transcriptPath !== null)
+  return kept.length === 0
+    ? null
+    : Object.fromEntries(kept.map(({ index, job }) => [String(index), job.transcriptPath ?? '']))
 }
