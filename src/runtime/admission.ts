@@ -218,11 +218,14 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
     units.set(draft.id, unit)
     const { id, goal, goals } = draft
     const session_key = request.sessionKey
-    logger.info(
-      { delegation_id: id, session: session_key || '<cli>', goal: goal.slice(0, loggedGoalCharacters) },
-      'dispatched',
-    )
-    hub.emit('dispatched', { delegation_id: id, goals: goals ?? [goal], session_key })
+    if (logger.isLevelEnabled('info'))
+      logger.info(
+        { delegation_id: id, session: session_key || '<cli>', goal: goal.slice(0, loggedGoalCharacters) },
+        'dispatched',
+      )
+    if (hub.isHeard('dispatched')) {
+      hub.emit('dispatched', { delegation_id: id, goals: goals ?? [goal], session_key })
+    }
     return dispatched(id, unit.liveTranscripts)
   }
 

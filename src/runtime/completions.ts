@@ -100,6 +100,48 @@ export function turnText(events: readonly AsyncDelegationEvent[]): string {
   return renderTurn(events, { nonce: randomBytes(8).toString('hex') })
 }
 
+/** A class, because one is made for every event: see `Completion` for what it promises. */
+class ClaimedCompletion implements Completion {
+  readonly token: string
+  readonly event: AsyncDelegationEvent
+  readonly #ledger: Ledger
+  #text: string | null = null
+
+  constructor({ token, delivery }: Claim, ledger: Ledger) {
+    this.token = token
+    this.event = delivery.event
+    this.#ledger = ledger
+  }
+
+  get text(): string {
+    return (this.#text ??= turnText([this.event]))
+  }
+
+  ack(): Promise<boolean> {
+    return this.#judge({ kind: 'ack' })
+  }
+
+  renew(leaseSeconds: number = defaults.leaseSeconds): Promise<boolean> {
+    return this.#judge({ kind: 'renew', leaseSeconds })
+  }
+
+  release(error = 'released'): Promise<boolean> {
+    return this.#judge({ kind: 'release', error })
+  }
+
+  defer(seconds: number = defaults.deferSeconds): Promise<boolean> {
+    return this.#judge({ kind: 'defer', forSeconds: seconds })
+  }
+
+  drop(reason = 'dropped'): Promise<boolean> {
+    return this.#judge({ kind: 'drop', reason })
+  }
+
+  async #judge(verdict: Verdict): Promise<boolean> {
+    return (await this.#ledger.resolve([this.token], verdict))[0] ?? false
+  }
+}
+
 export function createCompletions({
   ledger,
   ownerId,
@@ -108,9 +150,6 @@ export function createCompletions({
   closed,
   isWorking,
 }: CompletionsOptions): Completions {
-  const judge = async (token: string, verdict: Verdict): Promise<boolean> =>
-    (await ledger.resolve([token], verdict))[0] ?? false
-
   function judgeAll(completions: readonly Completion[], verdict: Verdict): Promise<readonly boolean[]> {
     return ledger.resolve(
       completions.map(({ token }) => token),
@@ -118,29 +157,10 @@ export function createCompletions({
     )
   }
 
-  function completionOf({ token, delivery }: Claim): Completion {
-    const { event } = delivery
-    const { leaseSeconds, deferSeconds } = defaults
-    let text: string | null = null
-    const completion: Completion = {
-      token,
-      event,
-      get text() {
-        return (text ??= turnText([event]))
-      },
-      ack: () => judge(token, { kind: 'ack' }),
-      renew: (seconds = leaseSeconds) => judge(token, { kind: 'renew', leaseSeconds: seconds }),
-      release: (error = 'released') => judge(token, { kind: 'release', error }),
-      defer: (seconds = deferSeconds) => judge(token, { kind: 'defer', forSeconds: seconds }),
-      drop: (reason = 'dropped') => judge(token, { kind: 'drop', reason }),
-    }
-    return completion
-  }
-
   async function claimPage(options: ClaimOptions) {
     const { limit = defaults.limit, leaseSeconds = defaults.leaseSeconds } = options
     const { claims, nextAt } = await ledger.claim(ownerId, selectOf(options, ownerId), limit, leaseSeconds)
-    return { completions: claims.map(completionOf), nextAt }
+    return { completions: claims.map((claim) => new ClaimedCompletion(claim, ledger)), nextAt }
   }
 
   /** Resolves at the next change, at `nextAt`, or when one of the signals aborts. */

@@ -108,6 +108,8 @@ export function createDelegatorFrom(dependencies: DelegatorDependencies): Delega
 
   async function shutDown(graceMs: number): Promise<void> {
     closing.abort()
+    // What follows is told to listeners: they must find the delegator closed.
+    await Promise.resolve()
     const live = [...units.values()]
     await interrupts.stopUnits(live, { cause: 'interrupted', reason: 'the delegator was closed' }, graceMs)
     await Promise.allSettled(live.map((unit) => unit.ended))

@@ -53,6 +53,8 @@ export interface DelegatorEvents {
 export interface EventHub {
   readonly events: DelegatorEvents
   emit<Name extends Names>(name: Name, ...payload: DelegatorEventMap[Name]): void
+  /** False: building a payload would be for nobody. */
+  isHeard(name: Names): boolean
 }
 
 export function createEventHub(logger: Logger): EventHub {
@@ -85,5 +87,6 @@ export function createEventHub(logger: Logger): EventHub {
       off: (name, listener) => void emitter.off(name, guarded(name, listener)),
     },
     emit: (name, ...payload) => void emitter.emit(name, ...payload),
+    isHeard: (name) => emitter.listenerCount(name) > 0,
   }
 }

@@ -97,7 +97,11 @@ const contextCharacters = 1_048_576
 /** @throws {DelegationError} with the code of the first thing that is wrong. */
 export function singleRequest(call: DispatchOptions, options: ResolvedOptions, session: string): UnitRequest {
   const child = childRequest(call, call, options, '')
-  return { ...common(call, options, session), form: 'single', goals: null, children: [child] }
+  return Object.assign(common(call, options, session), {
+    form: 'single' as const,
+    goals: null,
+    children: [child],
+  })
 }
 
 /** @throws {DelegationError} with the code of the first thing that is wrong. */

@@ -87,6 +87,7 @@ class RunningUnit implements Unit, ChildWatcher {
   readonly #dispatchedAt: number
   readonly #dispatchedMs: number
   readonly #entries: ChildResult[] = []
+  #outcomes = 0
   /** What a queued child's place in line waits for: its outcome. */
   #outcomeWaiters: Map<Child, () => void> | null = null
   #state: UnitState = initialUnitState
@@ -187,15 +188,20 @@ class RunningUnit implements Unit, ChildWatcher {
 
   /** U2. The single child of a unit is recorded with the unit's own end, in the same tick. */
   onOutcome(child: Child, outcome: ChildOutcome): void {
-    const entry = this.#entryOf(child, outcome)
-    this.#entries.push(entry)
-    if (this.#plan.form === 'children' && isActive(this.#state)) {
-      this.#record({ child: { index: child.index, state: outcome.status, result: entry } })
+    const { form } = this.#plan
+    const { hub } = this.#dependencies
+    this.#outcomes += 1
+    if (form === 'children' || hub.isHeard('child')) {
+      const entry = this.#entryOf(child, outcome)
+      this.#entries.push(entry)
+      if (form === 'children' && isActive(this.#state)) {
+        this.#record({ child: { index: child.index, state: outcome.status, result: entry } })
+      }
+      this.#tellChild(child, outcome.status, entry)
     }
-    this.#tellChild(child, outcome.status, entry)
     this.#outcomeWaiters?.get(child)?.()
     this.#outcomeWaiters?.delete(child)
-    if (this.#entries.length === this.children.length) this.#finish()
+    if (this.#outcomes === this.children.length) this.#finish()
   }
 
   onEnd(child: Child, late: ChildOutcome | null): void {
@@ -215,6 +221,7 @@ class RunningUnit implements Unit, ChildWatcher {
   }
 
   #tellChild({ index, goal }: Child, state: string, result?: ChildResult): void {
+    if (!this.#dependencies.hub.isHeard('child')) return
     const told = { delegation_id: this.id, task_index: index, goal, state }
     this.#dependencies.hub.emit('child', result === undefined ? told : { ...told, result })
   }

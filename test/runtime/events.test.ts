@@ -1,7 +1,7 @@
 import pino from 'pino'
 import { describe, expect, it } from 'vitest'
 import type { AsyncDelegationEvent, Completion } from '../../src/index.js'
-import { fixture, gate, idOf, next, open, quick } from './support.js'
+import { fileGate, fixture, gate, idOf, next, open, quick } from './support.js'
 
 describe('what a delegator tells', () => {
   it('P2: a unit is told in this order: dispatched, child running, child ended, completion', async () => {
@@ -105,11 +105,14 @@ describe('what a delegator tells', () => {
     delegator.events.on('progress', (activity) => void lines.push(...activity.lines))
     const first = next(delegator, 'progress', ({ progress }) => progress?.['step'] === 1)
     const last = next(delegator, 'progress', ({ progress }) => progress?.['step'] === 2)
-    const id = idOf(await delegator.dispatch({ goal: 'a', runner: fixture('reports') }))
+    const file = fileGate()
+    const runner = fixture('reports', { options: { path: file.path } })
+    const id = idOf(await delegator.dispatch({ goal: 'a', runner }))
     expect(await first).toMatchObject({ delegation_id: id, task_index: 0 })
     const { children } = await delegator.get(id)
-    expect(children[0]?.progress).toEqual({ step: 1 })
-    expect((await last).progress).toEqual({ step: 2 })
+    expect(children[0]?.progress).toEqual({ step: 1, kept: true })
+    file.open()
+    expect((await last).progress).toEqual({ step: 2, kept: true })
     expect(lines).toEqual([expect.stringMatching(/^\d\d:\d\d:\d\d log \| one line$/)])
   })
 })

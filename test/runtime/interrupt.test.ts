@@ -1,5 +1,16 @@
 import { describe, expect, it } from 'vitest'
-import { childRuns, completionsOf, fixture, gate, idOf, open, polite, quick } from './support.js'
+import {
+  childRuns,
+  completionsOf,
+  fixture,
+  gate,
+  idOf,
+  open,
+  openWithLedger,
+  polite,
+  quick,
+  until,
+} from './support.js'
 
 const zeros = { signalled: 0, stopped: 0, escalated: 0, unreachable: 0, units: 0 }
 
@@ -161,7 +172,7 @@ describe('interrupt (P6)', () => {
 
 describe('a wall clock limit', () => {
   it('P9: childTimeoutSeconds ends a child as timeout, and keeps what its siblings have', async () => {
-    const delegator = await open({ childTimeoutSeconds: 60, interruptGraceMs: 100 })
+    const { delegator, ledger } = await openWithLedger({ childTimeoutSeconds: 60, interruptGraceMs: 100 })
     const batch = await delegator.dispatchBatch({
       childTimeoutSeconds: 0.5,
       tasks: [
@@ -182,7 +193,7 @@ describe('a wall clock limit', () => {
         { status: 'timeout', summary: 'half of c' },
       ],
     })
-    expect(await delegator.capacity()).toMatchObject({ inUse: 0 })
+    await until(ledger, async () => (await delegator.capacity()).inUse === 0)
   })
 
   it('P9: of a single delegation the unit ends as timeout; one that ends in time does not', async () => {
