@@ -1,5 +1,17 @@
 /** 5. One batch of 100 no-op children versus `Promise.all` of 100 bare runs. */
-import { bareTask, context, goal, interleave, median, open, openBare, ratioOf, report, row, runnerOf } from './lib.js'
+import {
+  bareTask,
+  context,
+  goal,
+  interleave,
+  median,
+  open,
+  openBare,
+  ratioOf,
+  report,
+  row,
+  runnerOf,
+} from './lib.js'
 
 const size = 100
 const count = 20

@@ -18,7 +18,17 @@ if (existsSync(bin)) {
   await interleave(2, ours, bare)
   const figures = await interleave(20, ours, bare)
   const bound = { ratio: { atMost: 1.7 } }
-  report(row({ id: '9', what, unit: 'ms', ours: median(figures.ours), bare: median(figures.bare), ...ratioOf(figures), bound }))
+  report(
+    row({
+      id: '9',
+      what,
+      unit: 'ms',
+      ours: median(figures.ours),
+      bare: median(figures.bare),
+      ...ratioOf(figures),
+      bound,
+    }),
+  )
 } else {
   report(row({ id: '9', what, unit: 'ms', ours: null, note: 'bin/hermes-delegate.js is not there' }))
 }

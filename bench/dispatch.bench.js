@@ -1,5 +1,20 @@
 /** 3. How long the host's loop is busy with one dispatch: the call itself and the microtasks until it resolves. */
-import { bareTask, context, goal, interleave, median, open, openBare, percentile, ratioOf, report, row, runnerOf, sleep, turn } from './lib.js'
+import {
+  bareTask,
+  context,
+  goal,
+  interleave,
+  median,
+  open,
+  openBare,
+  percentile,
+  ratioOf,
+  report,
+  row,
+  runnerOf,
+  sleep,
+  turn,
+} from './lib.js'
 
 const count = Number(process.env.BENCH_TOTAL ?? 1_500)
 const rounds = 7
@@ -90,7 +105,9 @@ const line = (id, what, ours, p, bound) =>
 report(
   line('3a', 'host blocked per dispatch, shared, p50', 'shared', 'p50', null),
   line('3b', 'host blocked per dispatch, shared, p99', 'shared', 'p99', { ours: { atMost: 100 } }),
-  line('3c', 'host blocked per dispatch, idle isolated thread, p99', 'isolated', 'p99', { ours: { atMost: 100 } }),
+  line('3c', 'host blocked per dispatch, idle isolated thread, p99', 'isolated', 'p99', {
+    ours: { atMost: 100 },
+  }),
   row({
     id: '3d',
     what: 'host blocked per dispatch that starts a thread, p50',

@@ -15,7 +15,10 @@ export const runnerOf = (name, options) => moduleRunner(fixture(name), options)
 export const open = (options) => createDelegator(options)
 
 /** Bare Piscina with the settings that our own pools have, so that the difference is what we add. */
-export async function openBare(name, { threads, tasksPerThread = 1, memoryMb = 512, warm = threads, handler = 'default' }) {
+export async function openBare(
+  name,
+  { threads, tasksPerThread = 1, memoryMb = 512, warm = threads, handler = 'default' },
+) {
   const pool = new Piscina({
     filename: fixture(name).href,
     name: handler,
@@ -134,14 +137,19 @@ export async function startAll(delegator, count, call) {
       if (result !== undefined && running < count) reject(new Error(JSON.stringify(result)))
     })
     for (let i = 0; i < count; i += 1) {
-      delegator.dispatch(call(i)).then((outcome) => outcome.status === 'dispatched' || reject(new Error(outcome.error)), reject)
+      delegator
+        .dispatch(call(i))
+        .then((outcome) => outcome.status === 'dispatched' || reject(new Error(outcome.error)), reject)
     }
   })
 }
 
 /** Runs one measurement in a process of its own: what one leaves in memory must not be another one's start. */
 export async function inOwnProcess(url, args) {
-  const child = fork(fileURLToPath(url), args, { execArgv: ['--expose-gc'], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const child = fork(fileURLToPath(url), args, {
+    execArgv: ['--expose-gc'],
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  })
   const exited = once(child, 'exit')
   let answer
   child.on('message', (message) => (answer = message))
@@ -154,16 +162,31 @@ export async function inOwnProcess(url, args) {
  * One row of the table. `bound` says which figure the target is about: `{ ratio: { atLeast: 0.6 } }`,
  * `{ ours: { atMost: 100 } }`; several must all hold. None: the row only informs.
  */
-export function row({ id, what, unit, ours, bare = null, ratio = null, spread = null, bound = null, note = null }) {
+export function row({
+  id,
+  what,
+  unit,
+  ours,
+  bare = null,
+  ratio = null,
+  spread = null,
+  bound = null,
+  note = null,
+}) {
   const figures = { ours, ratio }
   const limits = Object.entries(bound ?? {}).flatMap(([of, limit]) =>
     Object.entries(limit).map(([kind, value]) => ({ of, kind, value })),
   )
-  const text = limits.map(({ of, kind, value }) => `${of === 'ours' ? `${value} ${unit}` : `${value} ×`} ${kind === 'atMost' ? 'at most' : 'at least'}`)
+  const text = limits.map(
+    ({ of, kind, value }) =>
+      `${of === 'ours' ? `${value} ${unit}` : `${value} ×`} ${kind === 'atMost' ? 'at most' : 'at least'}`,
+  )
   const met =
     limits.length === 0
       ? null
-      : limits.every(({ of, kind, value }) => (kind === 'atMost' ? figures[of] <= value : figures[of] >= value))
+      : limits.every(({ of, kind, value }) =>
+          kind === 'atMost' ? figures[of] <= value : figures[of] >= value,
+        )
   return { id, what, unit, ours, bare, ratio, spread, target: text.join(', ') || null, met, note }
 }
 

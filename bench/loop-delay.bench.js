@@ -1,6 +1,19 @@
 /** 7. How late the host's own timers are while 16 isolated children burn CPU. */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { context, inOwnProcess, interleave, median, open, openBare, ratioOf, report, row, runnerOf, sleep, startAll } from './lib.js'
+import {
+  context,
+  inOwnProcess,
+  interleave,
+  median,
+  open,
+  openBare,
+  ratioOf,
+  report,
+  row,
+  runnerOf,
+  sleep,
+  startAll,
+} from './lib.js'
 
 const children = 16
 const seconds = Number(process.env.BENCH_SECONDS ?? 5)
@@ -34,7 +47,10 @@ async function main() {
   const rounds = Number(process.env.BENCH_ROUNDS ?? 3)
   const figures = await interleave(rounds, measure('ours'), measure('bare'))
   const line = (id, p, bound) => {
-    const of = { ours: figures.ours.map((figure) => figure[p]), bare: figures.bare.map((figure) => figure[p]) }
+    const of = {
+      ours: figures.ours.map((figure) => figure[p]),
+      bare: figures.bare.map((figure) => figure[p]),
+    }
     const what = `delay of the host's loop, 16 children burning CPU, ${p}`
     return row({ id, what, unit: 'ms', ours: median(of.ours), bare: median(of.bare), ...ratioOf(of), bound })
   }

@@ -9,7 +9,17 @@ import { fileURLToPath } from 'node:url'
 
 const folder = new URL('./', import.meta.url)
 const latest = new URL('./results/latest.json', folder)
-const order = ['throughput', 'round-trip', 'dispatch', 'refusal', 'batch', 'memory', 'loop-delay', 'retention', 'cli-start']
+const order = [
+  'throughput',
+  'round-trip',
+  'dispatch',
+  'refusal',
+  'batch',
+  'memory',
+  'loop-delay',
+  'retention',
+  'cli-start',
+]
 const heads = ['', 'what', 'ours', 'baseline', 'ratio (middle half)', 'target', 'met']
 
 const wanted = process.argv.slice(2)
@@ -90,13 +100,20 @@ function printTable({ facts, rows }) {
   const lines = [heads, ...rows.map(cells)]
   const widths = heads.map((_, column) => Math.max(...lines.map((line) => line[column].length)))
   for (const line of lines) {
-    process.stdout.write(`${line.map((cell, column) => cell.padEnd(widths[column])).join('  ').trimEnd()}\n`)
+    process.stdout.write(
+      `${line
+        .map((cell, column) => cell.padEnd(widths[column]))
+        .join('  ')
+        .trimEnd()}\n`,
+    )
   }
   process.stdout.write(`\n${machine(facts)}\n`)
 }
 
 function printMarkdown({ facts, rows }) {
   const line = (values) => `| ${values.join(' | ')} |\n`
-  process.stdout.write(line(heads) + line(heads.map(() => '---')) + rows.map((row) => line(cells(row))).join(''))
+  process.stdout.write(
+    line(heads) + line(heads.map(() => '---')) + rows.map((row) => line(cells(row))).join(''),
+  )
   process.stdout.write(`\n${machine(facts)}\n`)
 }

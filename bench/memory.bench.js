@@ -1,5 +1,20 @@
 /** 6. Resident memory of a child that waits: isolated, and shared. Every figure comes from a fresh process. */
-import { bareTask, context, gc, goal, interleave, median, open, openBare, ratioOf, report, row, runnerOf, sleep, startAll } from './lib.js'
+import {
+  bareTask,
+  context,
+  gc,
+  goal,
+  interleave,
+  median,
+  open,
+  openBare,
+  ratioOf,
+  report,
+  row,
+  runnerOf,
+  sleep,
+  startAll,
+} from './lib.js'
 
 const isolatedChildren = 32
 const sharedChildren = 1_000
@@ -36,7 +51,12 @@ const measurements = {
     return ((await rss()) - before) / sharedChildren / 1e3
   },
   async bareShared() {
-    const pool = await openBare('wait', { threads: 2, tasksPerThread: 100_000, memoryMb: 2_048, handler: 'bare' })
+    const pool = await openBare('wait', {
+      threads: 2,
+      tasksPerThread: 100_000,
+      memoryMb: 2_048,
+      handler: 'bare',
+    })
     for (let i = 0; i < 4; i += 1) void pool.run(bareTask)
     await sleep(200)
     const before = await rss()

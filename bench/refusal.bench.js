@@ -26,8 +26,19 @@ for (let i = 0; i < 9; i += 1) {
 }
 const of = (name, p) => median(figures[name].map((figure) => figure[p]))
 report(
-  row({ id: '4a', what: 'refusal by a full delegator, p50', unit: 'µs', ours: of('isolated', 'p50'), bound: { ours: { atMost: 5 } } }),
+  row({
+    id: '4a',
+    what: 'refusal by a full delegator, p50',
+    unit: 'µs',
+    ours: of('isolated', 'p50'),
+    bound: { ours: { atMost: 5 } },
+  }),
   row({ id: '4b', what: 'refusal by a full delegator, p99', unit: 'µs', ours: of('isolated', 'p99') }),
-  row({ id: '4c', what: 'the same, runner with shared placement, p50', unit: 'µs', ours: of('shared', 'p50') }),
+  row({
+    id: '4c',
+    what: 'the same, runner with shared placement, p50',
+    unit: 'µs',
+    ours: of('shared', 'p50'),
+  }),
 )
 process.exit()

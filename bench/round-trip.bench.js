@@ -1,5 +1,18 @@
 /** 2. One delegation after the other in an isolated thread, dispatch to ack, versus `run` of a bare pool. */
-import { bareTask, context, goal, interleave, median, open, openBare, percentile, ratioOf, report, row, runnerOf } from './lib.js'
+import {
+  bareTask,
+  context,
+  goal,
+  interleave,
+  median,
+  open,
+  openBare,
+  percentile,
+  ratioOf,
+  report,
+  row,
+  runnerOf,
+} from './lib.js'
 
 const count = Number(process.env.BENCH_TOTAL ?? 1_500)
 const rounds = Number(process.env.BENCH_ROUNDS ?? 9)

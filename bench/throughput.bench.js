@@ -1,5 +1,18 @@
 /** 1. How many no-op delegations a second, end to end, versus bare Piscina. */
-import { deliverAll, goal, context, interleave, median, open, openBare, ratioOf, report, row, runAll, runnerOf } from './lib.js'
+import {
+  deliverAll,
+  goal,
+  context,
+  interleave,
+  median,
+  open,
+  openBare,
+  ratioOf,
+  report,
+  row,
+  runAll,
+  runnerOf,
+} from './lib.js'
 
 const inFlight = 64
 const total = Number(process.env.BENCH_TOTAL ?? 6_000)

@@ -8,7 +8,7 @@ export interface SlotHolder {
 }
 
 /** Which limit was met. */
-export type RefusalCode = 'CAPACITY' | 'THREADS' | 'BUDGET' | 'KEY_REUSED'
+type RefusalCode = 'CAPACITY' | 'THREADS' | 'BUDGET' | 'KEY_REUSED'
 
 /** Over what a cap counts: one delegator, one session, or all that share the ledger. */
 export type CapacityScope = 'process' | 'session' | 'ledger'

@@ -54,7 +54,7 @@ export function afterVerdict(
 }
 
 /** Pure: one attempt is spent; the last one makes it `dead`, for an operator to see. */
-export function afterFailure(
+function afterFailure(
   standing: DeliveryStanding,
   error: string,
   now: Instant,

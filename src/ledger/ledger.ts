@@ -118,7 +118,7 @@ export type Settled =
   | { readonly won: true; readonly event: AsyncDelegationEvent; readonly claim: Claim | null }
   | { readonly won: false; readonly state: string }
 
-export interface InterruptRequest {
+interface InterruptRequest {
   readonly requestId: string
   readonly unitId: string
   readonly reason: string

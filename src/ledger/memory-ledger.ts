@@ -93,7 +93,7 @@ export function createMemoryLedger(options: MemoryLedgerOptions): Ledger {
     takeOver: (deadOwnerId, byOwnerId) =>
       write(() => {
         requireOwner(byOwnerId)
-        if (!owners.delete(deadOwnerId)) return []
+        if (deadOwnerId === byOwnerId || !owners.delete(deadOwnerId)) return []
         outbox.freeClaimsOf(deadOwnerId)
         return units.takeOver(deadOwnerId, byOwnerId)
       }),

@@ -9,7 +9,7 @@ const progressCharacters = 16_384
 const checkpointCharacters = 1_048_576
 
 /** Takes a line into the child's transcript and gives back the line as written. */
-export type WriteLine = (role: string, text: string) => string
+type WriteLine = (role: string, text: string) => string
 
 export interface ChildChannel {
   readonly context: RunnerContext

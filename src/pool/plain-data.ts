@@ -3,7 +3,7 @@ import type { Json } from '../core/json.js'
 const maxDepth = 64
 
 /** What was returned cannot leave the thread. `code` says why, the message where. */
-export class NotPlainError extends Error {
+class NotPlainError extends Error {
   override readonly name = 'RunnerError'
   readonly code: 'RESULT_NOT_PLAIN' | 'RESULT_TOO_LARGE'
 

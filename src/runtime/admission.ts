@@ -4,9 +4,7 @@
  * A1. Between counting and inserting nothing else runs: threads are reserved, and the ledger asked, in one tick (P1).
  * A2. What is refused, or cannot be handed over, leaves nothing behind (R15, R18).
  */
-import { randomFillSync } from 'node:crypto'
 import type { Logger } from 'pino'
-import { batchLabel } from '../core/batch.js'
 import type { Clock } from '../core/clock.js'
 import { DelegationError } from '../core/errors.js'
 import {
@@ -21,6 +19,7 @@ import type { Executor } from '../pool/executor.js'
 import type { EventHub } from './events.js'
 import { watchChanges, type LedgerChanges } from './ledger-changes.js'
 import { maxThreadsBound, type ResolvedOptions } from './options.js'
+import { draftOf, newDelegationId, planChildren } from './plan-unit.js'
 import type { ProcessHold } from './process-hold.js'
 import type { Records } from './records.js'
 import { fingerprintOf, type CallOptions, type UnitRequest } from './request.js'
@@ -70,7 +69,7 @@ const retryPauseMs = 5
 const noLimitFits = -1
 
 export function createAdmission(dependencies: AdmissionDependencies): Admission {
-  const { options, ledger, ownerId, clock, logger, threads, inline } = dependencies
+  const { options, ledger, ownerId, clock, logger } = dependencies
   const { hub, hold, records, units, collectors, closing } = dependencies
   let threadsInUse = 0
 
@@ -81,32 +80,6 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
   function counterFor(sessionKey: string): string {
     if (options.capacityScope === 'process') return `units:${ownerId}`
     return options.capacityScope === 'session' ? `units:session:${sessionKey}` : 'units'
-  }
-
-  function draftOf(request: UnitRequest, call: CallOptions, id: string): UnitDraft {
-    const { goals, children, sessionKey } = request
-    const [first] = children
-    const runner = first === undefined || typeof first.runner === 'function' ? null : { ...first.runner }
-    return {
-      id,
-      slotKey: id,
-      parentId: null,
-      route: {
-        sessionKey,
-        parentSessionId: call.parentSessionId ?? null,
-        originUiSessionId: call.originUiSessionId ?? '',
-        originSessionId: call.originSessionId ?? '',
-      },
-      goal: goals === null ? (first?.goal ?? '') : batchLabel(goals),
-      goals,
-      context: request.context,
-      toolsets: request.toolsets,
-      role: request.role,
-      model: request.model,
-      runner,
-      childCount: goals?.length ?? 1,
-      metadata: call.metadata ?? null,
-    }
   }
 
   /** Threads that the unit may have in use at once. */
@@ -194,7 +167,7 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
         form: request.form,
         draft,
         hold: held,
-        children: planChildren(request, draft),
+        children: planChildren(request, draft, options, dependencies),
         maxConcurrentChildren: options.maxConcurrentChildren,
       },
       {
@@ -227,33 +200,6 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
       hub.emit('dispatched', { delegation_id: id, goals: goals ?? [goal], session_key })
     }
     return dispatched(id, unit.liveTranscripts)
-  }
-
-  function planChildren(request: UnitRequest, draft: UnitDraft) {
-    const { id } = draft
-    const folder = options.transcriptFolder
-    const seconds = request.childTimeoutSeconds
-    return request.children.map(({ runner, goal, context, role, model }, index) => ({
-      index,
-      executor: typeof runner === 'function' ? inline : threads,
-      timeoutMs: seconds === 0 ? null : seconds * 1000,
-      timeoutGraceMs: options.interruptGraceMs,
-      job: {
-        task: {
-          goal,
-          context,
-          role,
-          model,
-          toolsets: request.toolsets,
-          delegationId: id,
-          taskIndex: index,
-          sessionKey: request.sessionKey,
-        },
-        runner,
-        transcriptPath: folder === null ? null : `${folder}/${id}/task-${index}.log`,
-        spillDirectory: options.spillFolder,
-      },
-    }))
   }
 
   async function admit(request: UnitRequest, call: CallOptions): Promise<Dispatched | Rejected> {
@@ -312,19 +258,4 @@ function dispatched(
   liveTranscripts: Readonly<Record<string, string>> | null = null,
 ): Dispatched {
   return { status: 'dispatched', delegationId, ...(liveTranscripts !== null && { liveTranscripts }) }
-}
-
-const idBytes = 10
-/** Randomness is drawn for many ids at once. */
-const drawn = Buffer.alloc(idBytes * 400)
-let drawnAt = drawn.length
-
-/** `deleg_` and 20 hex digits (DESIGN 3): eight, as in the original (R7), collide within 100,000. */
-function newDelegationId(): string {
-  if (drawnAt + idBytes > drawn.length) {
-    randomFillSync(drawn)
-    drawnAt = 0
-  }
-  drawnAt += idBytes
-  return `deleg_${drawn.toString('hex', drawnAt - idBytes, drawnAt)}`
 }

@@ -84,7 +84,7 @@ interface CompletionsOptions {
 }
 
 /** Turns the caller's selector into the ledger's. */
-export function selectOf(select: CompletionSelect, ownerId: string): Select {
+function selectOf(select: CompletionSelect, ownerId: string): Select {
   if (select.ids !== undefined) return { ids: select.ids }
   if (select.sessionKey !== undefined) {
     const { sessionKey } = select

@@ -67,7 +67,7 @@ export interface DispatchBatchOptions extends CallOptions {
 }
 
 /** One child, with every default filled in. */
-export interface ChildRequest {
+interface ChildRequest {
   readonly goal: string
   readonly context: string | null
   readonly role: string
@@ -155,6 +155,7 @@ function childRequest(
   options: ResolvedOptions,
   where: string,
 ): ChildRequest {
+  checkTexts(task, ['context', 'role', 'model'], where)
   return {
     goal: checkedGoal(task.goal, where),
     context: checkedContext(task.context ?? call.context ?? null, where),
@@ -166,15 +167,42 @@ function childRequest(
 
 function common(call: CallOptions, options: ResolvedOptions, session: string) {
   const { toolsets, admitWithinMs = 0, childTimeoutSeconds = options.childTimeoutSeconds } = call
+  checkTexts(call, callTexts, '')
+  if (toolsets !== undefined && toolsets !== null && !Array.isArray(toolsets)) {
+    throw new DelegationError('OPTION_INVALID', { toolsets: typeof toolsets, expected: 'a list of names' })
+  }
   return {
     context: checkedContext(call.context ?? null, ''),
-    toolsets: toolsets === undefined || toolsets === null || toolsets.length === 0 ? null : [...toolsets],
+    toolsets: toolsets === undefined || toolsets === null || toolsets.length === 0 ? null : Array.from<string>(toolsets),
     role: call.role ?? 'leaf',
     model: call.model ?? null,
     sessionKey: call.sessionKey ?? session,
     maxUnits: call.maxUnits === undefined ? options.maxUnits : checkedCount('maxUnits', call.maxUnits),
     admitWithinMs: checkedNumber('admitWithinMs', admitWithinMs),
     childTimeoutSeconds: checkedNumber('childTimeoutSeconds', childTimeoutSeconds),
+  }
+}
+
+const callTexts = [
+  'context',
+  'role',
+  'model',
+  'sessionKey',
+  'parentSessionId',
+  'originUiSessionId',
+  'originSessionId',
+  'idempotencyKey',
+] as const
+
+function checkTexts<Name extends string>(
+  given: Readonly<Partial<Record<Name, unknown>>>,
+  names: readonly Name[],
+  where: string,
+): void {
+  for (const name of names) {
+    const value = given[name]
+    if (value === undefined || value === null || typeof value === 'string') continue
+    throw new DelegationError('OPTION_INVALID', { [name]: `a ${typeof value}${where}`, expected: 'a string' })
   }
 }
 

@@ -60,3 +60,9 @@ function routeOf({ route }: UnitDraft): EventRoute {
     ...(originSessionId !== '' && { origin_session_id: originSessionId }),
   }
 }
+
+/** Transcript paths by child index; null where none are kept. */
+export function transcriptsOf(paths: readonly (string | null)[]): Readonly<Record<string, string>> | null {
+  if (paths.every((path) => path === null)) return null
+  return Object.fromEntries(paths.map((path, index) => [String(index), path ?? '']))
+}

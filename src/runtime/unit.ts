@@ -22,7 +22,7 @@ import type { Claim, Hold, Ledger, Settlement, UnitDraft, UnitPatch } from '../l
 import type { ChildActivity } from '../pool/executor.js'
 import { createChild, type Child, type ChildPlan, type ChildWatcher, type StopResult } from './child.js'
 import type { EventHub } from './events.js'
-import { unitEvent, type UnitForm } from './unit-event.js'
+import { transcriptsOf, unitEvent, type UnitForm } from './unit-event.js'
 
 export interface UnitPlan {
   readonly form: UnitForm
@@ -51,7 +51,7 @@ export interface StopReport {
 }
 
 /** The end of a unit, as the ledger has it. `claim` is there for who asked to collect it. */
-export interface UnitEnd {
+interface UnitEnd {
   readonly event: AsyncDelegationEvent
   readonly claim: Claim | null
 }
@@ -104,7 +104,7 @@ class RunningUnit implements Unit, ChildWatcher {
     this.#dependencies = dependencies
     this.#dispatchedAt = clock.now()
     this.#dispatchedMs = clock.monotonicMs()
-    this.liveTranscripts = transcriptsOf(plan)
+    this.liveTranscripts = transcriptsOf(plan.children.map(({ job }) => job.transcriptPath))
     this.children = plan.children.map((childPlan) => createChild(childPlan, clock, this))
     this.ended = new Promise<UnitEnd>((resolve, reject) => {
       this.#resolveEnded = resolve
@@ -315,11 +315,4 @@ function startOrFail(child: Child): void {
 
 function nothing(): void {
   // for what is answered elsewhere
-}
-
-function transcriptsOf({ children }: UnitPlan): Readonly<Record<string, string>> | null {
-  const kept = children.filter(({ job }) => job.transcriptPath !== null)
-  return kept.length === 0
-    ? null
-    : Object.fromEntries(kept.map(({ index, job }) => [String(index), job.transcriptPath ?? '']))
 }

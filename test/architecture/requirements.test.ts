@@ -25,11 +25,10 @@ describe('the requirements manifest', () => {
     const exclusion = exclusions[id]
     if (exclusion === undefined) expect([...cited], `no test title cites ${id}`).toContain(id)
     else if ('later' in exclusion) expect(exclusion.later).not.toBe('')
-    else
-      expect(exclusion).toEqual({
-        superseded: expect.stringMatching(/^\d{4}-\d\d-\d\d$/),
-        because: expect.stringMatching(/\w/),
-      })
+    else {
+      expect(exclusion.superseded).toMatch(/^\d{4}-\d\d-\d\d$/)
+      expect(exclusion.because).toMatch(/\w/)
+    }
   })
 
   it('names no rule that does not exist', () => {

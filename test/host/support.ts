@@ -1,0 +1,55 @@
+import { onTestFinished } from 'vitest'
+import { attachHost, type AttachedHost, type AttachHostOptions, type Delegator } from '../../src/index.js'
+import { idOf, quick } from '../runtime/support.js'
+
+export interface Turn {
+  readonly text: string
+  readonly goals: readonly string[]
+}
+
+export interface TestHost {
+  readonly host: AttachedHost
+  readonly turns: Turn[]
+  isBusy: boolean
+  /** Resolves once there have been that many turns. */
+  until(count: number): Promise<void>
+}
+
+/** A host that is idle unless told otherwise, and takes every turn unless `take` says otherwise. */
+export function attach(
+  delegator: Delegator,
+  options: Partial<AttachHostOptions> & {
+    readonly take?: (turn: Turn, count: number) => 'started' | 'busy' | Promise<'started' | 'busy'>
+    readonly isBusy?: boolean
+  } = {},
+): TestHost {
+  const { take = () => 'started' as const, isBusy = false, ...rest } = options
+  const turns: Turn[] = []
+  const waiting: { readonly count: number; readonly resolve: () => void }[] = []
+  const test: TestHost = {
+    turns,
+    isBusy,
+    until: (count) =>
+      new Promise((resolve) => (turns.length >= count ? resolve() : void waiting.push({ count, resolve }))),
+    host: attachHost(delegator, {
+      isIdle: () => !test.isBusy,
+      async startTurn(text, events) {
+        const turn = { text, goals: events.map(({ goal }) => goal) }
+        turns.push(turn)
+        const outcome = await take(turn, turns.length)
+        for (const { count, resolve } of waiting) if (turns.length >= count) resolve()
+        return outcome
+      },
+      ...rest,
+    }),
+  }
+  onTestFinished(() => test.host.detach())
+  return test
+}
+
+/** Runs one child to its end and returns the id. */
+export async function finished(delegator: Delegator, goal: string, route: object = {}): Promise<string> {
+  const id = idOf(await delegator.dispatch({ goal, runner: quick, ...route }))
+  await delegator.wait(id)
+  return id
+}
