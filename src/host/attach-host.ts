@@ -36,11 +36,14 @@ export interface AttachedHost {
 }
 
 const busyPollSeconds = 0.25
+/** While the host is busy a claim is renewed this often, long before its lease could end, ms. */
+const renewAfterMs = 60_000
 
 /** Hands completions to a host as new turns. Keeps the process alive only while there is something to wait for. */
 export function attachHost(delegator: Delegator, options: AttachHostOptions): AttachedHost {
   const { sessionKey, coalesce = true } = options
   const detached = new AbortController()
+  const { signal } = detached
   const select = sessionKey === undefined ? {} : { sessionKey }
   let wake = (): void => undefined
 
@@ -94,29 +97,44 @@ export function attachHost(delegator: Delegator, options: AttachHostOptions): At
     })
   }
 
+  /** False when there is no turn to be started: it stopped delivering, or somebody else has the completion now. */
+  async function hostIsFree(claimed: Completion): Promise<boolean> {
+    let renewedMs = performance.now()
+    while (!isIdle() && !signal.aborted) {
+      await untilIdle()
+      if (performance.now() - renewedMs < renewAfterMs) continue
+      if (!(await claimed.renew())) return false
+      renewedMs = performance.now()
+    }
+    if (signal.aborted) await claimed.defer(0)
+    return !signal.aborted
+  }
+
   async function deliver(): Promise<void> {
-    const { signal } = detached
-    for await (const first of delegator.completions.follow({
-      ...select,
-      signal,
-      keepAlive: 'while-working',
-    })) {
+    const following = delegator.completions.follow({ ...select, signal, keepAlive: 'while-working' })
+    for await (const first of following) {
+      if (!(await hostIsFree(first))) continue
       const claimed = [first, ...(coalesce ? await delegator.completions.claim(select) : [])]
-      for (const turn of turns(claimed)) {
-        // H1: it is looked at again before each turn, and the claim goes back whenever the answer is no.
-        while (!isIdle() && !signal.aborted) await untilIdle()
-        if (signal.aborted) await delegator.completions.defer(turn, 0)
-        else await startTurn(turn)
-      }
+      const [turn = [], ...rest] = turns(claimed)
+      // H1: only one turn fits now. What is for other sessions comes again when the host is idle again.
+      await delegator.completions.defer(rest.flat(), 0)
+      if (isIdle()) await startTurn(turn)
+      else await delegator.completions.defer(turn, 0)
     }
   }
 
+  function stop(): void {
+    detached.abort()
+    wake()
+  }
+
+  delegator.events.once('closing', stop)
   const delivering = deliver().catch(() => undefined) // the ledger closed under it: what was not accepted stays there
   return {
     idle: () => wake(),
     detach() {
-      detached.abort()
-      wake()
+      delegator.events.off('closing', stop)
+      stop()
       return delivering
     },
   }

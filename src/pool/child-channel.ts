@@ -13,7 +13,8 @@ type WriteLine = (role: string, text: string) => string
 
 export interface ChildChannel {
   readonly context: RunnerContext
-  readonly abort: AbortController
+  /** Aborts the child's signal. Repeating it does nothing. */
+  interrupt(reason: unknown): void
   /** Adds text that the child wrote to a stream, line by line. */
   output(role: 'stdout' | 'stderr', text: string): void
   /** What became visible since the last call, or null when nothing did. */
@@ -32,7 +33,9 @@ interface ChannelOptions {
 
 /** Joins a runner to whoever watches it. Progress is merged here, so a flood of it costs nobody else anything (P7). */
 export function createChildChannel({ options, writeLine, spawn, onActivity }: ChannelOptions): ChildChannel {
-  const abort = new AbortController()
+  /** Made when the runner first looks: most never do, and it is the dearest part of a context. */
+  let abort: AbortController | null = null
+  let interrupted: { readonly reason: unknown } | null = null
   const progress: Record<string, unknown> = {}
   const partial = { stdout: '', stderr: '' }
   let lines: string[] = []
@@ -63,8 +66,18 @@ export function createChildChannel({ options, writeLine, spawn, onActivity }: Ch
     }
   }
 
+  function signal(): AbortSignal {
+    if (abort === null) {
+      abort = new AbortController()
+      if (interrupted !== null) abort.abort(interrupted.reason)
+    }
+    return abort.signal
+  }
+
   const context: RunnerContext = {
-    signal: abort.signal,
+    get signal() {
+      return signal()
+    },
     options,
     progress(fields) {
       if (isEnded) return
@@ -89,7 +102,11 @@ export function createChildChannel({ options, writeLine, spawn, onActivity }: Ch
 
   return {
     context,
-    abort,
+    interrupt(reason) {
+      if (interrupted !== null) return
+      interrupted = { reason }
+      abort?.abort(reason)
+    },
     output(role, text) {
       if (isEnded) return
       const parts = (partial[role] + text).split('\n')

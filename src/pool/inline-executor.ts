@@ -54,7 +54,7 @@ export function createInlineExecutor({ clock }: { readonly clock: Clock }): Exec
       .catch((error: unknown): ChildEnd => ({ kind: 'threw', error: errorDetail(error) }))
       .then(finish)
     return {
-      interrupt: (reason) => channel.abort.abort(reason),
+      interrupt: (reason) => channel.interrupt(reason),
       terminate() {
         // Its processes can be killed; the function itself cannot.
         lifeline.cut()

@@ -20,9 +20,12 @@ export interface ResidueWatch {
 /** `isOurs` names handles of the thread itself, which are no residue. */
 export function createResidueWatch(isOurs: (resource: object) => boolean): ResidueWatch {
   const alive = new Set<number>()
+  /** The hook is put on once and stays: putting it on and off costs more than it does. */
+  let isOn = false
+  let isWatching = false
   const hook = createHook({
     init(id, type, _trigger, resource: object) {
-      if (!weightless.has(type) && !isOurs(resource)) alive.add(id)
+      if (isWatching && !weightless.has(type) && !isOurs(resource)) alive.add(id)
     },
     destroy(id) {
       alive.delete(id)
@@ -37,18 +40,20 @@ export function createResidueWatch(isOurs: (resource: object) => boolean): Resid
       await turnOfTheLoop()
       for (const id of before) if (!alive.has(id)) before.delete(id)
     }
-    hook.disable()
+    isWatching = false
     return before.size === 0
   }
 
   return {
     start() {
       alive.clear()
-      hook.enable()
+      isWatching = true
+      if (!isOn) hook.enable()
+      isOn = true
     },
     isClean() {
       if (alive.size > 0) return settle()
-      hook.disable()
+      isWatching = false
       return true
     },
   }

@@ -77,7 +77,7 @@ control.on('message', (message: ControlMessage) => {
     return
   }
   const child = children.get(message.run)
-  if (child !== undefined) child.channel.abort.abort(message.reason)
+  if (child !== undefined) child.channel.interrupt(message.reason)
   else if (early.size < maxEarly) early.set(message.run, message.reason)
 })
 control.unref()
@@ -174,7 +174,7 @@ function execute(
     const child: Child = { run: job.run, channel, transcript, fail }
     children.set(job.run, child)
     const reason = early.get(job.run)
-    if (early.delete(job.run)) channel.abort.abort(reason)
+    if (early.delete(job.run)) channel.interrupt(reason)
     const spill = fileSpill(job.spillDirectory, `${job.task.delegationId}-${job.task.taskIndex}.txt`)
     const call = async (): Promise<ChildEnd> => endOf(await runner(job.task, channel.context), spill)
     const start = (): void =>

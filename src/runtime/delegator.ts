@@ -110,6 +110,7 @@ export function createDelegatorFrom(dependencies: DelegatorDependencies): Delega
     closing.abort()
     // What follows is told to listeners: they must find the delegator closed.
     await Promise.resolve()
+    hub.emit('closing')
     const live = [...units.values()]
     await interrupts.stopUnits(live, { cause: 'interrupted', reason: 'the delegator was closed' }, graceMs)
     await Promise.allSettled(live.map((unit) => unit.ended))

@@ -33,6 +33,8 @@ export interface DelegatorEventMap {
   ]
   /** The final event of a unit, once the ledger has it (P3). Telling is not delivering: claim it to take it. */
   completion: [AsyncDelegationEvent]
+  /** `close` was called: nothing more is admitted. */
+  closing: []
   /** A fault of ours or of the ledger that no caller was there to be told of. */
   fault: [Error]
 }

@@ -168,12 +168,21 @@ function childRequest(
 function common(call: CallOptions, options: ResolvedOptions, session: string) {
   const { toolsets, admitWithinMs = 0, childTimeoutSeconds = options.childTimeoutSeconds } = call
   checkTexts(call, callTexts, '')
+  if (!isPlain(call.metadata)) {
+    throw new DelegationError('OPTION_INVALID', {
+      metadata: 'holds what is not plain data',
+      expected: 'JSON',
+    })
+  }
   if (toolsets !== undefined && toolsets !== null && !Array.isArray(toolsets)) {
     throw new DelegationError('OPTION_INVALID', { toolsets: typeof toolsets, expected: 'a list of names' })
   }
   return {
     context: checkedContext(call.context ?? null, ''),
-    toolsets: toolsets === undefined || toolsets === null || toolsets.length === 0 ? null : Array.from<string>(toolsets),
+    toolsets:
+      toolsets === undefined || toolsets === null || toolsets.length === 0
+        ? null
+        : Array.from<string>(toolsets),
     role: call.role ?? 'leaf',
     model: call.model ?? null,
     sessionKey: call.sessionKey ?? session,
@@ -240,7 +249,27 @@ function checkedNumber(name: string, value: unknown): number {
   throw new DelegationError('OPTION_INVALID', { [name]: value, expected: 'a number from 0 up' })
 }
 
-function resolveRunner(runner: unknown, { runners }: ResolvedOptions): RunnerReference | Runner {
+function resolveRunner(given: unknown, options: ResolvedOptions): RunnerReference | Runner {
+  const runner = runnerOf(given, options)
+  if (typeof runner === 'object' && !isPlain(runner.options)) {
+    throw new DelegationError('RUNNER_INVALID', { given: 'options that are not plain data' })
+  }
+  return runner
+}
+
+/** Plain data travels to a thread and fits a ledger. */
+function isPlain(value: unknown): boolean {
+  try {
+    structuredClone(value)
+    JSON.stringify(value)
+    return true
+  } catch {
+    // It holds a function, a symbol, a BigInt or a cycle.
+    return false
+  }
+}
+
+function runnerOf(runner: unknown, { runners }: ResolvedOptions): RunnerReference | Runner {
   if (runner === undefined || runner === null) throw new DelegationError('RUNNER_MISSING')
   if (typeof runner === 'function') return runner as Runner
   if (typeof runner === 'string') {

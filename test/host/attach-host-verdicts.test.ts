@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { Ledger } from '../../src/index.js'
 import { gate, manualClock, open, openWithLedger, until } from '../runtime/support.js'
 import { attach, finished } from './support.js'
@@ -63,6 +63,8 @@ describe('attachHost: verdicts (P3, H2)', () => {
   it('P3: a host that is busy for hours loses nothing, and gets it once', async () => {
     const clock = manualClock()
     const { delegator, ledger } = await openWithLedger({ clock })
+    const spy = vi.spyOn(performance, 'now').mockImplementation(() => clock.monotonicMs())
+    onTestFinished(() => void spy.mockRestore())
     const polled = { count: 0, wanted: 0, reached: (): void => undefined }
     const test = attach(delegator, {
       isIdle: () => {
@@ -79,9 +81,9 @@ describe('attachHost: verdicts (P3, H2)', () => {
         test.host.idle()
       })
     const id = await finished(delegator, 'a')
-    for (let minutes = 0; minutes < 60; minutes += 4) {
+    for (let minutes = 0; minutes < 60; minutes += 2) {
       const looked = polls(1)
-      clock.advance(4 * 60_000)
+      clock.advance(2 * 60_000)
       await looked
     }
     test.isBusy = false

@@ -92,7 +92,7 @@ describe('attachHost: when (R4, P8)', () => {
     })
     await finished(delegator, 'a')
     await test.until(1)
-    expect(asked).toBe(3)
+    expect(asked).toBeGreaterThanOrEqual(3)
   })
 })
 

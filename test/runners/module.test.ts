@@ -45,7 +45,7 @@ describe('moduleRunner', () => {
     const before = process.cwd()
     for (const [name, main] of [
       ['with-require', { main: 'index.js' }],
-      ['only-import', { exports: { '.': { import: './index.js' } } }],
+      ['with-exports', { exports: { '.': { types: './index.d.ts', default: './index.js' } } }],
     ] as const) {
       const home = join(folder, 'node_modules', name)
       mkdirSync(home, { recursive: true })
@@ -55,7 +55,7 @@ describe('moduleRunner', () => {
     process.chdir(folder)
     try {
       expect(await summaryOf(moduleRunner('with-require', { export: 'it' }))).toBe('with-require')
-      expect(await summaryOf(moduleRunner('only-import', { export: 'it' }))).toBe('only-import')
+      expect(await summaryOf(moduleRunner('with-exports', { export: 'it' }))).toBe('with-exports')
     } finally {
       process.chdir(before)
     }

@@ -30,6 +30,15 @@ const badSingles: Record<string, [object, string]> = {
   'a runner that is a number': [{ goal: 'a', runner: 7 }, 'RUNNER_INVALID'],
   'a runner that is an object without a URL': [{ goal: 'a', runner: {} }, 'RUNNER_INVALID'],
   'a runner with an empty URL': [{ goal: 'a', runner: { url: '' } }, 'RUNNER_INVALID'],
+  'a runner whose options hold a function': [
+    { goal: 'a', runner: { url: 'file:///x.js', options: { fn: quick } } },
+    'RUNNER_INVALID',
+  ],
+  'a runner whose options hold a BigInt': [
+    { goal: 'a', runner: { url: 'file:///x.js', options: 1n } },
+    'RUNNER_INVALID',
+  ],
+  'metadata that hold a function': [{ goal: 'a', metadata: { quick }, runner }, 'OPTION_INVALID'],
   'a cap below 0': [{ goal: 'a', maxUnits: -1, runner }, 'OPTION_INVALID'],
   'a cap that is NaN': [{ goal: 'a', maxUnits: NaN, runner }, 'OPTION_INVALID'],
   'a cap that is a fraction': [{ goal: 'a', maxUnits: 1.5, runner }, 'OPTION_INVALID'],

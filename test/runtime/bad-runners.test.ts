@@ -149,16 +149,6 @@ describe('what a runner may do to its thread (P7)', () => {
   })
 })
 
-describe('references that cannot travel', () => {
-  it('P7: options that cannot be cloned end as one event', async () => {
-    const options = { callback: () => undefined } as never
-    expect(await endOf(fixture('echo', { options }))).toMatchObject({
-      status: 'error',
-      error: expect.stringMatching(/DataCloneError.*could not be cloned/) as string,
-    })
-  })
-})
-
 describe('runner modules that cannot be loaded', () => {
   const source = (text: string) => moduleRunner(`data:text/javascript,${encodeURIComponent(text)}`)
 

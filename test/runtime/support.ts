@@ -113,13 +113,14 @@ export function completionsOf(delegator: Delegator): AsyncDelegationEvent[] {
 
 /** Resolves when `holds` does; looks again after each change of the ledger. */
 export async function until(ledger: Ledger, holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) {
-    await new Promise<void>((resolve) => {
-      const stop = ledger.subscribe(() => {
-        stop()
-        resolve()
-      })
-    })
+  for (;;) {
+    let stop = (): void => undefined
+    // Subscribed before it is looked, so that no change falls between the two.
+    const changed = new Promise<void>((resolve) => (stop = ledger.subscribe(resolve)))
+    const isTrue = await holds()
+    if (!isTrue) await changed
+    stop()
+    if (isTrue) return
   }
 }
 
