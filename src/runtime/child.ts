@@ -16,7 +16,14 @@ import {
 } from '../core/completion.js'
 import { assertNever } from '../core/errors.js'
 import { errorDetail } from '../pool/error-detail.js'
-import type { ChildActivity, ChildEnd, ChildJob, ChildRun, Executor } from '../pool/executor.js'
+import type {
+  ChildActivity,
+  ChildEnd,
+  ChildJob,
+  ChildObserver,
+  ChildRun,
+  Executor,
+} from '../pool/executor.js'
 
 type ChildState =
   | { readonly phase: 'waiting' }
@@ -69,38 +76,113 @@ export interface ChildPlan {
 
 /** How long the proof of a forced end is waited for before a child counts as unreachable, ms. */
 const proofMs = 1_000
+const waiting: ChildState = { phase: 'waiting' }
 
 export function createChild(plan: ChildPlan, clock: Clock, watcher: ChildWatcher): Child {
-  let state: ChildState = { phase: 'waiting' }
-  let startedMs: number | null = null
-  let endedMs: number | null = null
-  let activity: ChildActivity | null = null
-  let activityMs = 0
-  let stopping: { result: Promise<StopResult>; ended: () => void } | null = null
-  let stopTimeout = (): void => undefined
+  return new RunningChild(plan, clock, watcher)
+}
 
-  const isLive = (): boolean => state.phase === 'running' || state.phase === 'abandoned'
-  const outcome = (): ChildOutcome | null => ('outcome' in state ? state.outcome : null)
+/** A class, because there may be very many: what it can do is shared, what it knows is its own. */
+class RunningChild implements Child, ChildObserver {
+  activity: ChildActivity | null = null
+  readonly #plan: ChildPlan
+  readonly #clock: Clock
+  readonly #watcher: ChildWatcher
+  #state: ChildState = waiting
+  #startedMs: number | null = null
+  #endedMs: number | null = null
+  #activityMs = 0
+  #stopping: { result: Promise<StopResult>; ended: () => void } | null = null
+  #stopTimeout: (() => void) | null = null
 
-  function decide(decided: ChildOutcome): void {
-    endedMs = clock.monotonicMs()
-    stopTimeout()
-    watcher.onOutcome(child, decided)
+  constructor(plan: ChildPlan, clock: Clock, watcher: ChildWatcher) {
+    this.#plan = plan
+    this.#clock = clock
+    this.#watcher = watcher
   }
 
-  function onEnd(end: ChildEnd): void {
+  get index(): number {
+    return this.#plan.index
+  }
+
+  get goal(): string {
+    return this.#plan.job.task.goal
+  }
+
+  get word(): string {
+    const state = this.#state
+    if (state.phase === 'waiting') return 'waiting'
+    if (state.phase === 'running') return state.stop === null ? 'running' : 'interrupting'
+    return state.outcome.status
+  }
+
+  get isLive(): boolean {
+    return this.#state.phase === 'running' || this.#state.phase === 'abandoned'
+  }
+
+  get outcome(): ChildOutcome | null {
+    return 'outcome' in this.#state ? this.#state.outcome : null
+  }
+
+  get seconds(): number {
+    if (this.#startedMs === null) return 0
+    return roundedSeconds(this.#startedMs, this.#endedMs ?? this.#clock.monotonicMs())
+  }
+
+  get secondsSinceActivity(): number | null {
+    return this.#startedMs === null ? null : roundedSeconds(this.#activityMs, this.#clock.monotonicMs())
+  }
+
+  start(): void {
+    if (this.#state.phase !== 'waiting') return
+    const { executor, job, timeoutMs, timeoutGraceMs } = this.#plan
+    const run = executor.run(job, this)
+    this.#state = { phase: 'running', run, stop: null }
+    this.#startedMs = this.#activityMs = this.#clock.monotonicMs()
+    if (timeoutMs === null) return
+    const request = { cause: 'timeout', reason: `timed out after ${timeoutMs / 1000} s` } as const
+    this.#stopTimeout = this.#clock.after(timeoutMs, () => void this.stop(request, timeoutGraceMs))
+  }
+
+  failToStart(error: unknown): void {
+    if (this.#state.phase === 'waiting') this.#endUnstarted(outcomeOfError(errorDetail(error), 'lost', null))
+  }
+
+  stop(request: StopRequest, graceMs: number): Promise<StopResult> | null {
+    const state = this.#state
+    if (state.phase === 'waiting') {
+      this.#endUnstarted(stoppedOutcome({ ...request, reason: `${request.reason} (it had not started)` }))
+      return null
+    }
+    if (state.phase === 'ended') return null
+    if (this.#stopping !== null) return this.#stopping.result
+    return state.phase === 'running' ? this.#beginStop(state.run, request, graceMs) : null
+  }
+
+  onStarted(): void {
+    this.#watcher.onStarted(this)
+  }
+
+  onActivity(seen: ChildActivity): void {
+    this.activity = { ...seen, progress: seen.progress ?? this.activity?.progress ?? null }
+    this.#activityMs = this.#clock.monotonicMs()
+    if (this.isLive) this.#watcher.onActivity(this, seen)
+  }
+
+  onEnd(end: ChildEnd): void {
+    const state = this.#state
     switch (state.phase) {
       case 'running': {
         const decided = outcomeOfEnd(end, state.stop)
-        state = { phase: 'ended', outcome: decided }
-        decide(decided)
-        stopping?.ended()
-        return watcher.onEnd(child, null)
+        this.#state = { phase: 'ended', outcome: decided }
+        this.#decide(decided)
+        this.#stopping?.ended()
+        return this.#watcher.onEnd(this, null)
       }
       case 'abandoned':
-        state = { phase: 'ended', outcome: state.outcome }
-        stopping?.ended()
-        return watcher.onEnd(child, end.kind === 'lost' ? null : outcomeOfEnd(end, null))
+        this.#state = { phase: 'ended', outcome: state.outcome }
+        this.#stopping?.ended()
+        return this.#watcher.onEnd(this, end.kind === 'lost' ? null : outcomeOfEnd(end, null))
       case 'waiting':
       case 'ended':
         return
@@ -109,97 +191,47 @@ export function createChild(plan: ChildPlan, clock: Clock, watcher: ChildWatcher
     }
   }
 
-  function endUnstarted(decided: ChildOutcome): void {
-    state = { phase: 'ended', outcome: decided }
-    decide(decided)
-    watcher.onEnd(child, null)
+  #decide(decided: ChildOutcome): void {
+    this.#endedMs = this.#clock.monotonicMs()
+    this.#stopTimeout?.()
+    this.#watcher.onOutcome(this, decided)
+  }
+
+  #endUnstarted(decided: ChildOutcome): void {
+    this.#state = { phase: 'ended', outcome: decided }
+    this.#decide(decided)
+    this.#watcher.onEnd(this, null)
   }
 
   /** The grace is over: the outcome is decided now, the end comes with its proof (C2). */
-  function force(run: ChildRun, request: StopRequest, graceMs: number): boolean {
+  #force(run: ChildRun, request: StopRequest, graceMs: number): boolean {
     const reason = `${request.reason} (it did not stop within ${graceMs / 1000} s)`
     const decided = stoppedOutcome({ ...request, reason })
-    state = { phase: 'abandoned', run, outcome: decided }
-    decide(decided)
+    this.#state = { phase: 'abandoned', run, outcome: decided }
+    this.#decide(decided)
     return run.terminate()
   }
 
-  function beginStop(run: ChildRun, request: StopRequest, graceMs: number): Promise<StopResult> {
-    state = { phase: 'running', run, stop: request }
+  #beginStop(run: ChildRun, request: StopRequest, graceMs: number): Promise<StopResult> {
+    this.#state = { phase: 'running', run, stop: request }
     let resolve: (result: StopResult) => void = () => undefined
     const result = new Promise<StopResult>((settle) => (resolve = settle))
     let ifEnded: StopResult = 'stopped'
-    let cancel = clock.after(graceMs, () => {
-      if (state.phase !== 'running') return
+    let cancel = this.#clock.after(graceMs, () => {
+      if (this.#state.phase !== 'running') return
       ifEnded = 'escalated'
-      if (force(run, request, graceMs)) cancel = clock.after(proofMs, () => resolve('unreachable'))
+      if (this.#force(run, request, graceMs))
+        cancel = this.#clock.after(proofMs, () => resolve('unreachable'))
       else resolve('unreachable')
     })
     const ended = (): void => {
       cancel()
       resolve(ifEnded)
     }
-    stopping = { result, ended }
+    this.#stopping = { result, ended }
     run.interrupt(request.reason)
     return result
   }
-
-  const child: Child = {
-    index: plan.index,
-    goal: plan.job.task.goal,
-    get word() {
-      if (state.phase === 'waiting') return 'waiting'
-      if (state.phase === 'running') return state.stop === null ? 'running' : 'interrupting'
-      return state.outcome.status
-    },
-    get isLive() {
-      return isLive()
-    },
-    get outcome() {
-      return outcome()
-    },
-    get seconds() {
-      return startedMs === null ? 0 : roundedSeconds(startedMs, endedMs ?? clock.monotonicMs())
-    },
-    get activity() {
-      return activity
-    },
-    get secondsSinceActivity() {
-      return startedMs === null ? null : roundedSeconds(activityMs, clock.monotonicMs())
-    },
-    start() {
-      if (state.phase !== 'waiting') return
-      const run = plan.executor.run(plan.job, {
-        onStarted: () => watcher.onStarted(child),
-        onActivity(seen) {
-          activity = { ...seen, progress: seen.progress ?? activity?.progress ?? null }
-          activityMs = clock.monotonicMs()
-          if (isLive()) watcher.onActivity(child, seen)
-        },
-        onEnd,
-      })
-      state = { phase: 'running', run, stop: null }
-      startedMs = activityMs = clock.monotonicMs()
-      if (plan.timeoutMs === null) return
-      const seconds = plan.timeoutMs / 1000
-      stopTimeout = clock.after(plan.timeoutMs, () => {
-        void child.stop({ cause: 'timeout', reason: `timed out after ${seconds} s` }, plan.timeoutGraceMs)
-      })
-    },
-    failToStart(error) {
-      if (state.phase === 'waiting') endUnstarted(outcomeOfError(errorDetail(error), 'lost', null))
-    },
-    stop(request, graceMs) {
-      if (state.phase === 'waiting') {
-        endUnstarted(stoppedOutcome({ ...request, reason: `${request.reason} (it had not started)` }))
-        return null
-      }
-      if (state.phase === 'ended') return null
-      if (stopping !== null) return stopping.result
-      return state.phase === 'running' ? beginStop(state.run, request, graceMs) : null
-    },
-  }
-  return child
 }
 
 function outcomeOfEnd(end: ChildEnd, stop: StopRequest | null): ChildOutcome {

@@ -64,7 +64,9 @@ describe('attachHost: verdicts (P3, H2)', () => {
     const clock = manualClock()
     const { delegator, ledger } = await openWithLedger({ clock })
     const spy = vi.spyOn(performance, 'now').mockImplementation(() => clock.monotonicMs())
-    onTestFinished(() => void spy.mockRestore())
+    onTestFinished(() => {
+      spy.mockRestore()
+    })
     const polled = { count: 0, wanted: 0, reached: (): void => undefined }
     const test = attach(delegator, {
       isIdle: () => {

@@ -143,7 +143,7 @@ describe('attachHost: what (P8)', () => {
     const delegator = await open({ maxUnits: 9 })
     const followUps: Promise<string>[] = []
     const test = attach(delegator, {
-      take: async ({ goals }) => {
+      take: async ({ goals }): Promise<'started'> => {
         if (!goals[0]?.startsWith('follow up')) {
           followUps.push(delegator.dispatch({ goal: `follow up ${goals[0]}`, runner: polite }).then(idOf))
         }
@@ -160,7 +160,7 @@ describe('attachHost: what (P8)', () => {
   it('P8: a turn that dispatches is followed by the turn of what it dispatched', async () => {
     const delegator = await open()
     const test = attach(delegator, {
-      take: async (_turn, count) => {
+      take: async (_turn, count): Promise<'started'> => {
         if (count < 3) await delegator.dispatch({ goal: `turn ${count}`, runner: quick })
         return 'started'
       },

@@ -7,6 +7,8 @@ export interface Turn {
   readonly goals: readonly string[]
 }
 
+type Taken = 'started' | 'busy'
+
 export interface TestHost {
   readonly host: AttachedHost
   readonly turns: Turn[]
@@ -19,11 +21,11 @@ export interface TestHost {
 export function attach(
   delegator: Delegator,
   options: Partial<AttachHostOptions> & {
-    readonly take?: (turn: Turn, count: number) => 'started' | 'busy' | Promise<'started' | 'busy'>
+    readonly take?: (turn: Turn, count: number) => Taken | Promise<Taken>
     readonly isBusy?: boolean
   } = {},
 ): TestHost {
-  const { take = () => 'started' as const, isBusy = false, ...rest } = options
+  const { take = (): Taken => 'started', isBusy = false, ...rest } = options
   const turns: Turn[] = []
   const waiting: { readonly count: number; readonly resolve: () => void }[] = []
   const test: TestHost = {

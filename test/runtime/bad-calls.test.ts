@@ -9,8 +9,8 @@ import {
 import { fixture, idOf, open, quick } from './support.js'
 
 /** What a caller in plain JavaScript may pass. */
-const single = (call: object): DispatchOptions => call as DispatchOptions
-const batch = (call: object): DispatchBatchOptions => call as DispatchBatchOptions
+const single = (call: unknown): DispatchOptions => call as DispatchOptions
+const batch = (call: unknown): DispatchBatchOptions => call as DispatchBatchOptions
 const runner = quick
 
 const badSingles: Record<string, [object, string]> = {
