@@ -11,7 +11,12 @@ function step(name, command, args, env = {}) {
   const startedMs = performance.now()
   process.stdout.write(`${name} ... `)
   try {
-    const output = execFileSync(command, args, { cwd: root, env: { ...process.env, ...env }, encoding: 'utf8', stdio: 'pipe' })
+    const output = execFileSync(command, args, {
+      cwd: root,
+      env: { ...process.env, ...env },
+      encoding: 'utf8',
+      stdio: 'pipe',
+    })
     process.stdout.write(`ok (${((performance.now() - startedMs) / 1000).toFixed(1)} s)\n`)
     if (name === 'tests') process.stdout.write(output)
   } catch (error) {

@@ -491,7 +491,9 @@ export function ledgerContract(name: string, open: OpenLedger): void {
         expect((await bench.ledger.get('u1'))?.slotHeld).toBe(true)
         const admission = await bench.ledger.admit('a', draftOf('u2'), units(1))
         expect(admission.status).toBe('refused')
-        expect((admission as unknown as { holders: { id: string }[] }).holders.map(({ id }) => id)).toEqual(['u1'])
+        expect((admission as unknown as { holders: { id: string }[] }).holders.map(({ id }) => id)).toEqual([
+          'u1',
+        ])
         await bench.ledger.freeSlot(hold)
         await bench.ledger.freeSlot(hold)
         expect((await bench.ledger.get('u1'))?.slotHeld).toBe(false)
