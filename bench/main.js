@@ -69,6 +69,7 @@ function previous() {
 }
 
 function rowsOf(name) {
+  const at = new Date().toISOString()
   const file = fileURLToPath(new URL(`./${name}.bench.js`, folder))
   const { status, stdout } = spawnSync(process.execPath, ['--expose-gc', file], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -76,7 +77,8 @@ function rowsOf(name) {
     timeout: 300_000,
   })
   const line = stdout.trim().split('\n').at(-1) ?? ''
-  if (status === 0 && line.startsWith('{')) return JSON.parse(line).rows
+  if (status === 0 && line.startsWith('{'))
+    return JSON.parse(line).rows.map((row) => ({ ...row, at, load: loadavg()[0] }))
   return [{ id: `? ${name}`, what: `${name} failed (exit code ${status})`, unit: '', ours: null, met: false }]
 }
 
@@ -115,5 +117,11 @@ function printMarkdown({ facts, rows }) {
   process.stdout.write(
     line(heads) + line(heads.map(() => '---')) + rows.map((row) => line(cells(row))).join(''),
   )
+  const times = rows.map(({ at }) => at ?? facts.at).sort()
+  const loads = rows.map(({ load }) => load ?? facts.loadBefore).sort((a, b) => a - b)
+  // Rows that were renewed alone are of another time, and of another load, than the rest.
   process.stdout.write(`\n${machine(facts)}\n`)
+  process.stdout.write(
+    `\nRows from ${times[0]} to ${times.at(-1)}; load ${figure(loads[0])} to ${figure(loads.at(-1))}.\n`,
+  )
 }

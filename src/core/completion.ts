@@ -20,6 +20,9 @@ export interface ChildOutcome {
   readonly detail: ErrorDetail | null
 }
 
+/** A word, not a text. */
+const statusCharacters = 200
+
 /** The stop that was asked of a child before it ended, if any. */
 export interface StopRequest {
   readonly cause: StopCause
@@ -41,6 +44,13 @@ export function outcomeOfResult(fields: JsonObject, stop: StopRequest | null): C
       ...base,
       status: 'error',
       error: error ?? `the runner returned the live status ${JSON.stringify(word)}`,
+    }
+  }
+  if (said.length > statusCharacters) {
+    return {
+      ...base,
+      status: 'error',
+      error: error ?? `the runner's status is ${said.length} characters long`,
     }
   }
   return { ...base, status: said === 'interrupted' && stop !== null ? stop.cause : said, error }

@@ -7,6 +7,7 @@
  */
 import type { AsyncDelegationEvent } from '../core/event.js'
 import { isSuccess } from '../core/delegation.js'
+import { DelegationError } from '../core/errors.js'
 import { turnText, type Completion } from '../runtime/completions.js'
 import type { Delegator } from '../runtime/delegator.js'
 import { withSession } from '../runtime/session-context.js'
@@ -36,6 +37,7 @@ export interface AttachedHost {
 }
 
 const busyPollSeconds = 0.25
+const retrySeconds = 1
 /** While the host is busy a claim is renewed this often, long before its lease could end, ms. */
 const renewAfterMs = 60_000
 
@@ -110,6 +112,19 @@ export function attachHost(delegator: Delegator, options: AttachHostOptions): At
     return !signal.aborted
   }
 
+  /** A ledger in trouble is tried again; a closed one has nothing more to deliver. */
+  async function deliverUntilDetached(): Promise<void> {
+    while (!detached.signal.aborted) {
+      try {
+        await deliver()
+        return
+      } catch (error) {
+        if (error instanceof DelegationError && error.code === 'LEDGER_CLOSED') return
+        await new Promise((resolve) => setTimeout(resolve, retrySeconds * 1000))
+      }
+    }
+  }
+
   async function deliver(): Promise<void> {
     const following = delegator.completions.follow({ ...select, signal, keepAlive: 'while-working' })
     for await (const first of following) {
@@ -129,7 +144,7 @@ export function attachHost(delegator: Delegator, options: AttachHostOptions): At
   }
 
   delegator.events.once('closing', stop)
-  const delivering = deliver().catch(() => undefined) // the ledger closed under it: what was not accepted stays there
+  const delivering = deliverUntilDetached()
   return {
     idle: () => wake(),
     detach() {

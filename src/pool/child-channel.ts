@@ -1,5 +1,6 @@
 /** What a runner is handed, in a thread and on the host's own loop alike. */
 import type { Json, JsonObject } from '../core/json.js'
+import { transcriptLine } from '../core/transcript-line.js'
 import type { RunnerContext, SpawnOptions, SpawnedProcess } from '../runner.js'
 import type { ChildActivity } from './executor.js'
 import { toPlain } from './plain-data.js'
@@ -8,8 +9,14 @@ const keptLines = 20
 const progressCharacters = 16_384
 const checkpointCharacters = 1_048_576
 
-/** Takes a line into the child's transcript and gives back the line as written. */
-type WriteLine = (role: string, text: string) => string
+interface Line {
+  readonly at: number
+  readonly role: string
+  readonly text: string
+}
+
+/** Takes a line into the child's transcript. */
+type WriteLine = (line: Line) => void
 
 export interface ChildChannel {
   readonly context: RunnerContext
@@ -38,7 +45,7 @@ export function createChildChannel({ options, writeLine, spawn, onActivity }: Ch
   let interrupted: { readonly reason: unknown } | null = null
   const progress: Record<string, unknown> = {}
   const partial = { stdout: '', stderr: '' }
-  let lines: string[] = []
+  let lines: Line[] = []
   let hasProgress = false
   let checkpoint: { readonly state: Json } | null = null
   let isNew = false
@@ -50,7 +57,9 @@ export function createChildChannel({ options, writeLine, spawn, onActivity }: Ch
   }
 
   function addLine(role: string, text: string): void {
-    lines.push(writeLine(role, text))
+    const line = { at: Date.now() / 1000, role, text }
+    writeLine(line)
+    lines.push(line)
     if (lines.length > keptLines) lines.shift()
     mark()
   }
@@ -118,7 +127,8 @@ export function createChildChannel({ options, writeLine, spawn, onActivity }: Ch
       isNew = false
       const activity = {
         progress: hasProgress ? plainProgress(progress) : null,
-        lines,
+        // Written out here: of a flood of lines, most are never shown to anyone.
+        lines: lines.map((line) => transcriptLine(line)),
         ...(checkpoint !== null && { checkpoint: checkpoint.state }),
       }
       lines = []

@@ -23,7 +23,7 @@ export function createInlineExecutor({ clock }: { readonly clock: Clock }): Exec
     let isOver = false
     const channel = createChildChannel({
       options: null,
-      writeLine: (role, text) => transcript.write(role, text),
+      writeLine: (line) => transcript.write(line),
       spawn: (argv, options) => lifeline.spawn(argv, options),
       onActivity: () => (stopTimer ??= clock.after(activityIntervalMs, flush)),
     })

@@ -19,6 +19,9 @@ export const processMarker = 'HERMES_DELEGATE_CHILD'
 const leaderScript = `( trap '' TERM INT HUP; read -r _ <&3; kill -KILL 0 ) </dev/null >/dev/null 2>&1 &
 exec "$@" 3<&-`
 
+/** How long output is read on after the process ended, where something else holds it open, ms. */
+const leftoverOutputMs = 500
+
 /** All processes of one child. */
 export interface Lifeline {
   spawn(argv: readonly string[], options?: SpawnOptions): SpawnedProcess
@@ -70,6 +73,13 @@ function start(
       end = { code: code ?? 128 + (signalName === null ? 0 : constants.signals[signalName]) }
       // The command is done: what it left in its group would hold its output open and outlive its child.
       cut()
+      // What left the group (setsid) may still hold the output open: it is not waited for.
+      const letGo = setTimeout(() => {
+        child.stdout?.destroy()
+        child.stderr?.destroy()
+        resolve(end)
+      }, leftoverOutputMs)
+      child.on('close', () => clearTimeout(letGo))
     })
     child.on('close', () => resolve(end))
   })

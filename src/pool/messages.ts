@@ -1,5 +1,5 @@
 /** What host and thread say to each other. One control channel per thread; a child is named by its run number. */
-import type { MessagePort } from 'node:worker_threads'
+import { MessagePort } from 'node:worker_threads'
 import type { RunnerReference } from '../runner.js'
 import type { ChildActivity, ChildEnd, ChildJob } from './executor.js'
 
@@ -7,6 +7,13 @@ import type { ChildActivity, ChildEnd, ChildJob } from './executor.js'
 export interface Hello {
   readonly helloFrom: number
   readonly control: MessagePort
+}
+
+/** True for a greeting: anything else on that channel is a runner's own. */
+export function isHello(message: unknown): message is Hello {
+  if (typeof message !== 'object' || message === null) return false
+  const { helloFrom, control } = message as Partial<Hello>
+  return typeof helloFrom === 'number' && control instanceof MessagePort
 }
 
 /** Handed to a thread with each child. */

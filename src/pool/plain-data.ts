@@ -37,6 +37,7 @@ export function toPlain(value: unknown, what: string, maxCharacters: number): Js
 
   function copyObject(source: object, path: string, depth: number): Json {
     if (above.has(source)) refuse(path, 'refers back to itself')
+    if (ArrayBuffer.isView(source) || source instanceof ArrayBuffer) refuse(path, 'is binary')
     if (depth > maxDepth) refuse(path, `is nested more than ${maxDepth} deep`)
     above.add(source)
     let copied: Json

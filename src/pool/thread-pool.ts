@@ -13,7 +13,7 @@ import type { Clock } from '../core/clock.js'
 import { assertNever } from '../core/errors.js'
 import type { RunnerReference } from '../runner.js'
 import type { ChildEnd, ChildJob, ChildObserver, ChildRun } from './executor.js'
-import type { ControlMessage, Hello, JobMessage, Reply, ThreadMessage } from './messages.js'
+import { isHello, type ControlMessage, type JobMessage, type Reply, type ThreadMessage } from './messages.js'
 import {
   labelled,
   labelOf,
@@ -23,6 +23,7 @@ import {
   type PoolWorker,
 } from './piscina-handles.js'
 import { leastBusy, ownThread } from './choose-thread.js'
+import { createPings, type Pings } from './pings.js'
 import { endByExit, lost } from './thread-end.js'
 import { createWaitingLine } from './waiting-line.js'
 
@@ -53,7 +54,7 @@ interface Thread {
   affinity: string | null
   readonly loaded: Set<string>
   readonly children: Map<number, PooledChild>
-  readonly pings: Map<number, () => void>
+  readonly pings: Pings
   /** Set once it takes no more children. */
   leaving: 'retired' | 'terminated' | 'import' | null
   failure: Error | null
@@ -87,7 +88,6 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
   const threads = new Map<Worker, Thread>()
   const waiting = createWaitingLine<PooledChild>((child) => choose(child, threads.values()) !== null)
   let nextRun = 1
-  let nextPing = 1
 
   const pool = new Piscina({
     filename: new URL('./worker.js', import.meta.url).href,
@@ -177,16 +177,19 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
     thread.control.postMessage(message)
   }
 
-  function greet({ helloFrom, control }: Hello): void {
+  /** A runner can write to the channel that greetings come by: what is no first greeting of a thread is ignored. */
+  function greet(message: unknown): void {
+    if (!isHello(message)) return
+    const { helloFrom, control } = message
     const worker = pool.threads.find((candidate) => candidate.threadId === helloFrom)
-    if (worker === undefined) return control.close()
+    if (worker === undefined || threads.has(worker)) return control.close()
     const thread: Thread = {
       worker,
       control,
       affinity: null,
       loaded: new Set(),
       children: new Map(),
-      pings: new Map(),
+      pings: createPings(clock),
       leaving: null,
       failure: null,
     }
@@ -209,7 +212,7 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
           thread.children.get(run)?.observer.onActivity(activity)
         return
       case 'pong':
-        return thread.pings.get(message.ping)?.()
+        return thread.pings.answer(message.ping)
       default:
         return assertNever(message)
     }
@@ -266,8 +269,9 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
       (reply: Reply) => onReply(child, reply),
       (error: unknown) => {
         // T2: with a thread, its exit is what counts; make sure that it comes.
-        if (child.thread === null) finish(child, lost('crash', error))
-        else leave(child.thread, 'terminated')
+        if (child.thread === null) return finish(child, lost('crash', error))
+        if (error instanceof Error && error.name === 'DataCloneError') child.thread.failure ??= error
+        leave(child.thread, 'terminated')
       },
     )
     return {
@@ -283,24 +287,12 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
         else leave(child.thread, 'terminated')
         return true
       },
-      heartbeat: (withinMs) => heartbeat(child, withinMs),
+      heartbeat(withinMs) {
+        const { thread } = child
+        if (thread === null || child.ended) return Promise.resolve(false)
+        return thread.pings.ask((ping) => tell(thread, { type: 'ping', ping }), withinMs)
+      },
     }
-  }
-
-  function heartbeat(child: PooledChild, withinMs: number): Promise<boolean> {
-    const { thread } = child
-    if (thread === null || child.ended) return Promise.resolve(false)
-    const ping = nextPing++
-    return new Promise((resolve) => {
-      const answer = (isAlive: boolean): void => {
-        stopTimer()
-        thread.pings.delete(ping)
-        resolve(isAlive)
-      }
-      const stopTimer = clock.after(withinMs, () => answer(false))
-      thread.pings.set(ping, () => answer(true))
-      tell(thread, { type: 'ping', ping })
-    })
   }
 
   function close(): { exited: Promise<void> } {

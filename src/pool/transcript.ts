@@ -5,15 +5,15 @@ import { transcriptLine } from '../core/transcript-line.js'
 
 /** A child's own log: `HH:MM:SS role | text`, append-only, secrets redacted, 0600. */
 export interface Transcript {
-  /** Takes a line in and gives it back as it will stand in the file. */
-  write(role: string, text: string): string
+  /** Takes a line in; nothing is done with it where none are kept, or where the file is full. */
+  write(line: { readonly at: number; readonly role: string; readonly text: string }): void
   /** Hands over what was written since the last flush. A file that cannot be written costs the lines, never the child. */
   flush(): void
 }
 
 const bufferCharacters = 65_536
 /** A child that never stops talking must not fill the disk. */
-const fileCharacters = 50_000_000
+const fileCharacters = 10_000_000
 
 /** `append` is handed a path and text; it may be synchronous or not, and must not throw. */
 export function createTranscript(
@@ -31,13 +31,12 @@ export function createTranscript(
   }
 
   return {
-    write(role, text) {
-      const line = transcriptLine({ at: Date.now() / 1000, role, text })
-      if (path === null || written > fileCharacters) return line
-      written += line.length + 1
-      buffer += written > fileCharacters ? 'the transcript is full: what follows is not kept\n' : `${line}\n`
+    write(line) {
+      if (path === null || written > fileCharacters) return
+      const text = transcriptLine(line)
+      written += text.length + 1
+      buffer += written > fileCharacters ? 'the transcript is full: what follows is not kept\n' : `${text}\n`
       if (buffer.length > bufferCharacters) flush()
-      return line
     },
     flush,
   }

@@ -144,7 +144,7 @@ async function run(job: JobMessage, runner: Runner): Promise<Reply> {
   const lifeline = createLifeline(`${job.task.delegationId}:${job.task.taskIndex}`)
   const channel = createChildChannel({
     options: job.runner.options ?? null,
-    writeLine: (role, text) => transcript.write(role, text),
+    writeLine: (line) => transcript.write(line),
     spawn: (argv, options) => lifeline.spawn(argv, options),
     onActivity: () => noteActivity(job.run),
   })
@@ -152,7 +152,8 @@ async function run(job: JobMessage, runner: Runner): Promise<Reply> {
   const { end, strayed } = await execute(job, runner, channel, transcript)
   channel.end()
   lifeline.cut()
-  if (job.transcriptPath !== null) transcript.write('final', endLine(end))
+  if (job.transcriptPath !== null)
+    transcript.write({ at: Date.now() / 1000, role: 'final', text: endLine(end) })
   transcript.flush()
   const activity = channel.takeActivity()
   children.delete(job.run)

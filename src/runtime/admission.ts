@@ -19,11 +19,12 @@ import type { Executor } from '../pool/executor.js'
 import type { EventHub } from './events.js'
 import { watchChanges, type LedgerChanges } from './ledger-changes.js'
 import { maxThreadsBound, type ResolvedOptions } from './options.js'
-import { draftOf, newDelegationId, planChildren } from './plan-unit.js'
+import { draftOf, newDelegationId, planChildren, transcriptPath } from './plan-unit.js'
 import type { ProcessHold } from './process-hold.js'
 import type { Records } from './records.js'
 import { fingerprintOf, type CallOptions, type UnitRequest } from './request.js'
 import { createUnit, type Unit } from './unit.js'
+import { transcriptsOf } from './unit-event.js'
 
 /** What a dispatch that was admitted returns, before its runner has finished (R17). */
 export interface Dispatched {
@@ -56,7 +57,7 @@ export interface AdmissionDependencies {
   /** Live units of this delegator, by id: admission adds, the end of a unit takes away. */
   readonly units: Map<string, Unit>
   /** Ids whose event is to be born claimed. */
-  readonly collectors: Set<string>
+  readonly collectors: ReadonlyMap<string, number>
   readonly closing: AbortSignal
 }
 
@@ -117,7 +118,10 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
       const limit = isShort ? noLimitFits : request.maxUnits
       const charge = { counter: counterFor(request.sessionKey), amount: 1, limit }
       const admission = await ledger.admit(ownerId, draft, [charge], keyOf(request, call))
-      if (admission.status === 'existing') return dispatched(admission.id)
+      if (admission.status === 'existing') {
+        const paths = request.children.map((_child, index) => transcriptPath(options, admission.id, index))
+        return dispatched(admission.id, transcriptsOf(paths))
+      }
       if (admission.status === 'key_reused') return await keyReused(admission.id, call.idempotencyKey ?? '')
       if (admission.status === 'refused') {
         return isShort && admission.inUse < request.maxUnits
@@ -175,7 +179,7 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
         ledger,
         hub,
         collector: () =>
-          collectors.delete(draft.id) ? { consumer: ownerId, leaseSeconds: collectLeaseSeconds } : null,
+          collectors.has(draft.id) ? { consumer: ownerId, leaseSeconds: collectLeaseSeconds } : null,
         onGone: () => {
           threadsInUse -= wanted
           units.delete(draft.id)

@@ -78,6 +78,13 @@ export interface ChildPlan {
 const proofMs = 1_000
 const waiting: ChildState = { phase: 'waiting' }
 
+interface Stopping {
+  readonly result: Promise<StopResult>
+  readonly ended: () => void
+  /** Of two stops the nearer deadline counts. */
+  readonly hasten: (graceMs: number) => void
+}
+
 export function createChild(plan: ChildPlan, clock: Clock, watcher: ChildWatcher): Child {
   return new RunningChild(plan, clock, watcher)
 }
@@ -92,7 +99,7 @@ class RunningChild implements Child, ChildObserver {
   #startedMs: number | null = null
   #endedMs: number | null = null
   #activityMs = 0
-  #stopping: { result: Promise<StopResult>; ended: () => void } | null = null
+  #stopping: Stopping | null = null
   #stopTimeout: (() => void) | null = null
 
   constructor(plan: ChildPlan, clock: Clock, watcher: ChildWatcher) {
@@ -155,7 +162,10 @@ class RunningChild implements Child, ChildObserver {
       return null
     }
     if (state.phase === 'ended') return null
-    if (this.#stopping !== null) return this.#stopping.result
+    if (this.#stopping !== null) {
+      this.#stopping.hasten(graceMs)
+      return this.#stopping.result
+    }
     return state.phase === 'running' ? this.#beginStop(state.run, request, graceMs) : null
   }
 
@@ -217,18 +227,28 @@ class RunningChild implements Child, ChildObserver {
     let resolve: (result: StopResult) => void = () => undefined
     const result = new Promise<StopResult>((settle) => (resolve = settle))
     let ifEnded: StopResult = 'stopped'
-    let cancel = this.#clock.after(graceMs, () => {
+    let grace = graceMs
+    let deadlineMs = this.#clock.monotonicMs() + grace
+    const expire = (): void => {
       if (this.#state.phase !== 'running') return
       ifEnded = 'escalated'
-      if (this.#force(run, request, graceMs))
-        cancel = this.#clock.after(proofMs, () => resolve('unreachable'))
+      if (this.#force(run, request, grace)) cancel = this.#clock.after(proofMs, () => resolve('unreachable'))
       else resolve('unreachable')
-    })
+    }
+    let cancel = this.#clock.after(grace, expire)
+    const hasten = (otherGraceMs: number): void => {
+      const otherMs = this.#clock.monotonicMs() + otherGraceMs
+      if (this.#state.phase !== 'running' || otherMs >= deadlineMs) return
+      deadlineMs = otherMs
+      grace = otherGraceMs
+      cancel()
+      cancel = this.#clock.after(grace, expire)
+    }
     const ended = (): void => {
       cancel()
       resolve(ifEnded)
     }
-    this.#stopping = { result, ended }
+    this.#stopping = { result, ended, hasten }
     run.interrupt(request.reason)
     return result
   }

@@ -5,6 +5,7 @@ import type { AsyncDelegationEvent } from '../core/event.js'
 import { renderTurn } from '../core/render-turn.js'
 import type { Claim, Ledger, Select, Verdict } from '../ledger/ledger.js'
 import { watchChanges, type LedgerChanges } from './ledger-changes.js'
+import { checkedNumber } from './checked.js'
 import type { ProcessHold } from './process-hold.js'
 
 /**
@@ -121,16 +122,16 @@ class ClaimedCompletion implements Completion {
     return this.#judge({ kind: 'ack' })
   }
 
-  renew(leaseSeconds: number = defaults.leaseSeconds): Promise<boolean> {
-    return this.#judge({ kind: 'renew', leaseSeconds })
+  async renew(leaseSeconds: number = defaults.leaseSeconds): Promise<boolean> {
+    return this.#judge({ kind: 'renew', leaseSeconds: checkedNumber('leaseSeconds', leaseSeconds) })
   }
 
   release(error = 'released'): Promise<boolean> {
     return this.#judge({ kind: 'release', error })
   }
 
-  defer(seconds: number = defaults.deferSeconds): Promise<boolean> {
-    return this.#judge({ kind: 'defer', forSeconds: seconds })
+  async defer(seconds: number = defaults.deferSeconds): Promise<boolean> {
+    return this.#judge({ kind: 'defer', forSeconds: checkedNumber('seconds', seconds) })
   }
 
   drop(reason = 'dropped'): Promise<boolean> {
@@ -159,6 +160,8 @@ export function createCompletions({
 
   async function claimPage(options: ClaimOptions) {
     const { limit = defaults.limit, leaseSeconds = defaults.leaseSeconds } = options
+    checkedNumber('limit', limit)
+    checkedNumber('leaseSeconds', leaseSeconds)
     const { claims, nextAt } = await ledger.claim(ownerId, selectOf(options, ownerId), limit, leaseSeconds)
     return { completions: claims.map((claim) => new ClaimedCompletion(claim, ledger)), nextAt }
   }
@@ -188,6 +191,7 @@ export function createCompletions({
     const signals = options.signal === undefined ? [closed] : [closed, options.signal]
     const changes = watchChanges(ledger)
     let letGo: (() => void) | null = null
+    let untaken: readonly Completion[] = []
     try {
       while (!signals.some((signal) => signal.aborted)) {
         changes.reset()
@@ -198,12 +202,17 @@ export function createCompletions({
           letGo?.()
           letGo = null
         }
-        yield* completions
+        for (const [index, completion] of completions.entries()) {
+          untaken = completions.slice(index + 1)
+          yield completion
+        }
         if (completions.length === 0) await untilNews(nextAt, changes, signals)
       }
     } finally {
       letGo?.()
       changes.stop()
+      // Claimed, but never handed out: it is nobody's fault and costs nothing.
+      if (untaken.length > 0) await judgeAll(untaken, { kind: 'defer', forSeconds: 0 })
     }
   }
 
@@ -211,8 +220,8 @@ export function createCompletions({
     claim: async (options = {}) => (await claimPage(options)).completions,
     ack: (completions) => judgeAll(completions, { kind: 'ack' }),
     release: (completions, error = 'released') => judgeAll(completions, { kind: 'release', error }),
-    defer: (completions, seconds = defaults.deferSeconds) =>
-      judgeAll(completions, { kind: 'defer', forSeconds: seconds }),
+    defer: async (completions, seconds = defaults.deferSeconds) =>
+      judgeAll(completions, { kind: 'defer', forSeconds: checkedNumber('seconds', seconds) }),
     drop: (completions, reason = 'dropped') => judgeAll(completions, { kind: 'drop', reason }),
     follow,
   }

@@ -75,7 +75,7 @@ export function createDelegatorFrom(dependencies: DelegatorDependencies): Delega
   const hold = createProcessHold()
   const closing = new AbortController()
   const units = new Map<string, Unit>()
-  const collectors = new Set<string>()
+  const collectors = new Map<string, number>()
   const interrupts = createInterrupts({ units, options, hold })
   const records = createRecords({ ledger, units, clock })
   const waits = createUnitWait({ ledger, ownerId, units, collectors, clock, hold, closed: closing.signal })

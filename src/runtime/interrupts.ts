@@ -1,5 +1,6 @@
 import type { StopRequest } from '../core/completion.js'
 import type { ResolvedOptions } from './options.js'
+import { checkedNumber } from './checked.js'
 import type { ProcessHold } from './process-hold.js'
 import type { StopReport, Unit } from './unit.js'
 
@@ -53,11 +54,12 @@ export function createInterrupts({ units, options, hold }: InterruptsOptions): I
     }
   }
 
-  function interrupt(
+  async function interrupt(
     targets: readonly Unit[],
     interruptOptions: InterruptOptions = {},
   ): Promise<InterruptReport> {
     const { reason = 'interrupted', graceMs = options.interruptGraceMs } = interruptOptions
+    checkedNumber('graceMs', graceMs)
     return stopUnits(targets, { cause: 'interrupted', reason }, graceMs)
   }
 

@@ -1,5 +1,6 @@
 /** From a valid request to what the ledger admits and the executors run. */
 import { randomFillSync } from 'node:crypto'
+import { join } from 'node:path'
 import { batchLabel } from '../core/batch.js'
 import type { UnitDraft } from '../ledger/ledger.js'
 import type { Executor } from '../pool/executor.js'
@@ -30,7 +31,7 @@ export function draftOf(request: UnitRequest, call: CallOptions, id: string): Un
     model: request.model,
     runner,
     childCount: goals?.length ?? 1,
-    metadata: call.metadata ?? null,
+    metadata: request.metadata,
   }
 }
 
@@ -41,7 +42,6 @@ export function planChildren(
   options: ResolvedOptions,
   executors: { readonly inline: Executor; readonly threads: Executor },
 ): readonly ChildPlan[] {
-  const folder = options.transcriptFolder
   const seconds = request.childTimeoutSeconds
   return request.children.map(({ runner, goal, context, role, model }, index) => ({
     index,
@@ -60,10 +60,19 @@ export function planChildren(
         sessionKey: request.sessionKey,
       },
       runner,
-      transcriptPath: folder === null ? null : `${folder}/${id}/task-${index}.log`,
+      transcriptPath: transcriptPath(options, id, index),
       spillDirectory: options.spillFolder,
     },
   }))
+}
+
+/** Where the child's transcript goes; null where none are kept. */
+export function transcriptPath(
+  { transcriptFolder }: ResolvedOptions,
+  id: string,
+  index: number,
+): string | null {
+  return transcriptFolder === null ? null : join(transcriptFolder, id, `task-${index}.log`)
 }
 
 const idBytes = 10

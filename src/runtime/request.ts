@@ -1,9 +1,18 @@
 /** What a caller may ask for, and what is wrong with it before anything is admitted. */
 import { createHash } from 'node:crypto'
-import { DelegationError, type ErrorCode } from '../core/errors.js'
-import type { JsonObject } from '../core/json.js'
+import { DelegationError } from '../core/errors.js'
+import { isJsonObject, type JsonObject } from '../core/json.js'
 import type { Runner, RunnerContext, RunnerReference } from '../runner.js'
-import { wholeNumber, type ResolvedOptions, type RunnerInput } from './options.js'
+import {
+  checkedContext,
+  checkedCount,
+  checkedGoal,
+  checkedMetadata,
+  checkedNumber,
+  checkTexts,
+  plainCopy,
+} from './checked.js'
+import { type ResolvedOptions, type RunnerInput } from './options.js'
 
 /** What single and batch have in common. */
 export interface CallOptions {
@@ -83,6 +92,7 @@ export interface UnitRequest {
   readonly children: readonly ChildRequest[]
   readonly context: string | null
   readonly toolsets: readonly string[] | null
+  readonly metadata: JsonObject | null
   readonly role: string
   readonly model: string | null
   readonly sessionKey: string
@@ -90,9 +100,6 @@ export interface UnitRequest {
   readonly admitWithinMs: number
   readonly childTimeoutSeconds: number
 }
-
-const goalCharacters = 65_536
-const contextCharacters = 1_048_576
 
 /** @throws {DelegationError} with the code of the first thing that is wrong. */
 export function singleRequest(call: DispatchOptions, options: ResolvedOptions, session: string): UnitRequest {
@@ -125,14 +132,20 @@ export function batchRequest(
 }
 
 /** Tells two calls under one idempotency key apart. */
-export function fingerprintOf({ form, goals, children, toolsets, sessionKey }: UnitRequest): string {
+export function fingerprintOf(request: UnitRequest): string {
+  const { form, goals, children, toolsets, sessionKey, metadata, childTimeoutSeconds } = request
   const work = children.map((child) => {
-    const runner = typeof child.runner === 'function' ? `function ${child.runner.name}` : child.runner
+    const runner = typeof child.runner === 'function' ? `function ${String(child.runner)}` : child.runner
     return { ...child, runner }
   })
-  return createHash('sha256')
-    .update(JSON.stringify([form, goals, work, toolsets, sessionKey]))
-    .digest('hex')
+  const call = [form, goals, work, toolsets, sessionKey, metadata, childTimeoutSeconds]
+  return createHash('sha256').update(JSON.stringify(call, inKeyOrder)).digest('hex')
+}
+
+/** For `JSON.stringify`: the order in which an object was written is no part of it. */
+function inKeyOrder(_key: string, value: unknown): unknown {
+  if (!isJsonObject(value)) return value
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
 function tasksOf(call: DispatchBatchOptions): readonly BatchTask[] {
@@ -166,14 +179,8 @@ function childRequest(
 }
 
 function common(call: CallOptions, options: ResolvedOptions, session: string) {
-  const { toolsets, admitWithinMs = 0, childTimeoutSeconds = options.childTimeoutSeconds } = call
+  const { toolsets, metadata, admitWithinMs = 0, childTimeoutSeconds = options.childTimeoutSeconds } = call
   checkTexts(call, callTexts, '')
-  if (!isPlain(call.metadata)) {
-    throw new DelegationError('OPTION_INVALID', {
-      metadata: 'holds what is not plain data',
-      expected: 'JSON',
-    })
-  }
   if (toolsets !== undefined && toolsets !== null && !Array.isArray(toolsets)) {
     throw new DelegationError('OPTION_INVALID', { toolsets: typeof toolsets, expected: 'a list of names' })
   }
@@ -183,6 +190,7 @@ function common(call: CallOptions, options: ResolvedOptions, session: string) {
       toolsets === undefined || toolsets === null || toolsets.length === 0
         ? null
         : Array.from<string>(toolsets),
+    metadata: metadata === undefined ? null : checkedMetadata(metadata),
     role: call.role ?? 'leaf',
     model: call.model ?? null,
     sessionKey: call.sessionKey ?? session,
@@ -203,70 +211,9 @@ const callTexts = [
   'idempotencyKey',
 ] as const
 
-function checkTexts<Name extends string>(
-  given: Readonly<Partial<Record<Name, unknown>>>,
-  names: readonly Name[],
-  where: string,
-): void {
-  for (const name of names) {
-    const value = given[name]
-    if (value === undefined || value === null || typeof value === 'string') continue
-    throw new DelegationError('OPTION_INVALID', { [name]: `a ${typeof value}${where}`, expected: 'a string' })
-  }
-}
-
-function checkedGoal(goal: unknown, where: string): string {
-  if (goal === undefined || goal === null) throw new DelegationError('GOAL_MISSING', { goal: `none${where}` })
-  if (typeof goal !== 'string')
-    throw new DelegationError('GOAL_MISSING', { goal: `a ${typeof goal}${where}` })
-  if (goal.trim() === '') throw new DelegationError('GOAL_BLANK', { goal: JSON.stringify(goal) + where })
-  return bounded(goal, goalCharacters, 'GOAL_TOO_LONG', where)
-}
-
-function checkedContext(context: string | null, where: string): string | null {
-  return context === null ? null : bounded(context, contextCharacters, 'CONTEXT_TOO_LONG', where)
-}
-
-function bounded(text: string, limit: number, code: ErrorCode, where: string): string {
-  if (text.length <= limit) return text
-  throw new DelegationError(code, { characters: `${text.length}${where}`, at_most: limit })
-}
-
-function checkedCount(name: string, value: unknown): number {
-  try {
-    return wholeNumber(name, value, 0)
-  } catch (cause) {
-    throw new DelegationError(
-      'OPTION_INVALID',
-      { [name]: value, expected: 'a whole number from 0 up' },
-      cause,
-    )
-  }
-}
-
-function checkedNumber(name: string, value: unknown): number {
-  if (typeof value === 'number' && value >= 0) return value
-  throw new DelegationError('OPTION_INVALID', { [name]: value, expected: 'a number from 0 up' })
-}
-
 function resolveRunner(given: unknown, options: ResolvedOptions): RunnerReference | Runner {
   const runner = runnerOf(given, options)
-  if (typeof runner === 'object' && !isPlain(runner.options)) {
-    throw new DelegationError('RUNNER_INVALID', { given: 'options that are not plain data' })
-  }
-  return runner
-}
-
-/** Plain data travels to a thread and fits a ledger. */
-function isPlain(value: unknown): boolean {
-  try {
-    structuredClone(value)
-    JSON.stringify(value)
-    return true
-  } catch {
-    // It holds a function, a symbol, a BigInt or a cycle.
-    return false
-  }
+  return typeof runner === 'function' ? runner : checkedReference(runner)
 }
 
 function runnerOf(runner: unknown, { runners }: ResolvedOptions): RunnerReference | Runner {
@@ -282,4 +229,14 @@ function runnerOf(runner: unknown, { runners }: ResolvedOptions): RunnerReferenc
     return runner as RunnerReference
   }
   throw new DelegationError('RUNNER_INVALID', { given: typeof runner })
+}
+
+/** References that were found to be plain data: most are dispatched many times. */
+const plainReferences = new WeakSet<RunnerReference>()
+
+function checkedReference(runner: RunnerReference): RunnerReference {
+  if (plainReferences.has(runner) || runner.options === undefined) return runner
+  plainCopy('RUNNER_INVALID', 'options', runner.options)
+  plainReferences.add(runner)
+  return runner
 }

@@ -21,7 +21,7 @@ interface UnitWaitOptions {
   readonly ownerId: string
   readonly units: ReadonlyMap<string, Unit>
   /** Units whose event is to be born claimed by this delegator. */
-  readonly collectors: Set<string>
+  readonly collectors: Map<string, number>
   readonly clock: Clock
   readonly hold: ProcessHold
   readonly closed: AbortSignal
@@ -38,17 +38,23 @@ export function createUnitWait(given: UnitWaitOptions): UnitWait {
   ): Promise<AsyncDelegationEvent> {
     const unit = units.get(id)
     if (unit === undefined || !unit.isLive) return recorded(id, collect).catch(asClosed)
-    if (collect) collectors.add(id)
+    if (collect) collectors.set(id, (collectors.get(id) ?? 0) + 1)
     try {
       const end = await within(unit.ended, id, timeoutMs)
       // Without a claim it ended just before this call, or another waiter that collects gave up meanwhile.
       if (collect && end.claim === null) await ledger.collect(id)
       if (collect && end.claim !== null) await ledger.resolve([end.claim.token], { kind: 'ack' })
       return end.event
-    } catch (error) {
-      collectors.delete(id)
-      throw error
+    } finally {
+      if (collect) leave(id)
     }
+  }
+
+  /** The event is born claimed as long as anybody still waits to collect it. */
+  function leave(id: string): void {
+    const others = (collectors.get(id) ?? 1) - 1
+    if (others === 0) collectors.delete(id)
+    else collectors.set(id, others)
   }
 
   function asClosed(error: unknown): never {

@@ -80,6 +80,21 @@ describe('attachHost: when (R4, P8)', () => {
     }
   })
 
+  it('R4: a busy host is asked a few times a second, and not in a loop', async () => {
+    const delegator = await open()
+    let asked = 0
+    attach(delegator, {
+      isIdle: () => {
+        asked += 1
+        return false
+      },
+    })
+    await finished(delegator, 'a')
+    await new Promise((resolve) => setTimeout(resolve, 600))
+    expect(asked).toBeGreaterThan(0)
+    expect(asked).toBeLessThan(10)
+  })
+
   it('P8: an isIdle that throws counts as busy, and is asked again', async () => {
     const delegator = await open()
     let asked = 0

@@ -75,6 +75,10 @@ describe('moduleRunner', () => {
     })
   })
 
+  it('R1: an absolute path is one, whether something is there or not', () => {
+    expect(moduleRunner('/nowhere/at-all.js')).toEqual({ url: 'file:///nowhere/at-all.js' })
+  })
+
   it('R11: options reach the runner as they were given', async () => {
     const delegator = await open()
     const options = { list: [1, null, 'x'], deep: { yes: true } }

@@ -78,6 +78,28 @@ describe('a caller that would rather wait (admitWithinMs)', () => {
     expect(most).toBe(2)
   })
 
+  it('P1: while nothing changes it does not try again before its end', async () => {
+    let attempts = 0
+    const delegator = await open({
+      maxUnits: 1,
+      ledger(given) {
+        const inner = memoryLedger(given)
+        return {
+          ...inner,
+          admit(...call) {
+            attempts += 1
+            return inner.admit(...call)
+          },
+        }
+      },
+    })
+    await delegator.dispatch({ goal: 'a', runner: polite })
+    await new Promise((resolve) => setImmediate(resolve))
+    attempts = 0
+    refused(await delegator.dispatch({ goal: 'b', admitWithinMs: 100, runner: quick }))
+    expect(attempts).toBe(2)
+  })
+
   it('P1: an empty hint, even one that the attempt itself causes, does not take the event loop', async () => {
     let attempts = 0
     const delegator = await open({

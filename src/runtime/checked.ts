@@ -1,0 +1,79 @@
+/** What is wrong with an argument is said before anything is admitted: the thing, the limit and the value. */
+import { DelegationError, type ErrorCode } from '../core/errors.js'
+import { isJsonObject, type Json, type JsonObject } from '../core/json.js'
+import { toPlain } from '../pool/plain-data.js'
+import { wholeNumber } from './options.js'
+
+const goalCharacters = 65_536
+const contextCharacters = 1_048_576
+
+/** @throws {DelegationError} OPTION_INVALID for the first that is given and no string. */
+export function checkTexts<Name extends string>(
+  given: Readonly<Partial<Record<Name, unknown>>>,
+  names: readonly Name[],
+  where: string,
+): void {
+  for (const name of names) {
+    const value = given[name]
+    if (value === undefined || value === null || typeof value === 'string') continue
+    throw new DelegationError('OPTION_INVALID', { [name]: `a ${typeof value}${where}`, expected: 'a string' })
+  }
+}
+
+/** A copy: what the caller does to its own later does not reach the event. */
+export function checkedMetadata(metadata: unknown): JsonObject {
+  const copy = plainCopy('OPTION_INVALID', 'metadata', metadata)
+  if (isJsonObject(copy)) return copy
+  throw new DelegationError('OPTION_INVALID', { metadata: typeof metadata, expected: 'an object' })
+}
+
+/** @throws {DelegationError} GOAL_MISSING, GOAL_BLANK, GOAL_TOO_LONG */
+export function checkedGoal(goal: unknown, where: string): string {
+  if (goal === undefined || goal === null) throw new DelegationError('GOAL_MISSING', { goal: `none${where}` })
+  if (typeof goal !== 'string')
+    throw new DelegationError('GOAL_MISSING', { goal: `a ${typeof goal}${where}` })
+  if (goal.trim() === '') throw new DelegationError('GOAL_BLANK', { goal: JSON.stringify(goal) + where })
+  return bounded(goal, goalCharacters, 'GOAL_TOO_LONG', where)
+}
+
+/** @throws {DelegationError} CONTEXT_TOO_LONG */
+export function checkedContext(context: string | null, where: string): string | null {
+  return context === null ? null : bounded(context, contextCharacters, 'CONTEXT_TOO_LONG', where)
+}
+
+function bounded(text: string, limit: number, code: ErrorCode, where: string): string {
+  if (text.length <= limit) return text
+  throw new DelegationError(code, { characters: `${text.length}${where}`, at_most: limit })
+}
+
+/** @throws {DelegationError} OPTION_INVALID */
+export function checkedCount(name: string, value: unknown): number {
+  try {
+    return wholeNumber(name, value, 0)
+  } catch (cause) {
+    throw new DelegationError(
+      'OPTION_INVALID',
+      { [name]: value, expected: 'a whole number from 0 up' },
+      cause,
+    )
+  }
+}
+
+/** @throws {DelegationError} OPTION_INVALID naming the option and the value given. */
+export function checkedNumber(name: string, value: unknown): number {
+  if (typeof value === 'number' && value >= 0) return value
+  throw new DelegationError('OPTION_INVALID', { [name]: value, expected: 'a number from 0 up' })
+}
+
+/** Plain data travels to a thread and fits a ledger. @throws {DelegationError} with `code` */
+export function plainCopy(code: ErrorCode, what: string, value: unknown): Json {
+  try {
+    return toPlain(value, what, contextCharacters)
+  } catch (cause) {
+    throw new DelegationError(
+      code,
+      { [what]: cause instanceof Error ? cause.message : 'not plain data' },
+      cause,
+    )
+  }
+}
