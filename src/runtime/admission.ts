@@ -222,7 +222,8 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
         const outcome = await admitOnce(request, call)
         if (outcome.status === 'dispatched' || outcome.refusal === undefined) return outcome
         const leftMs = deadlineMs - clock.monotonicMs()
-        if (leftMs <= 0 || outcome.refusal.code === 'KEY_REUSED') {
+        // A timer may be early by less than a millisecond: what is left then is no time to wait for.
+        if (leftMs < 1 || outcome.refusal.code === 'KEY_REUSED') {
           hub.emit('refused', outcome)
           return outcome
         }
