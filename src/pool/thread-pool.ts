@@ -163,8 +163,12 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
     if (child.started) return
     child.started = true
     child.stopImportTimer()
-    child.thread?.loaded.add(child.moduleKey)
     child.observer.onStarted()
+    const { thread, moduleKey } = child
+    if (thread === null || thread.loaded.has(moduleKey)) return
+    thread.loaded.add(moduleKey)
+    // The thread told of the one that loaded the module: those that came meanwhile have it now, too.
+    for (const other of [...thread.children.values()]) if (other.moduleKey === moduleKey) start(other)
   }
 
   function leave(thread: Thread, why: 'retired' | 'terminated' | 'import'): void {

@@ -216,41 +216,42 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
   async function admitWithin(request: UnitRequest, call: CallOptions): Promise<Dispatched | Rejected> {
     const deadlineMs = clock.monotonicMs() + request.admitWithinMs
     const changes = watchChanges(ledger)
+    let isOver = false
     try {
       for (;;) {
         changes.reset()
         const outcome = await admitOnce(request, call)
         if (outcome.status === 'dispatched' || outcome.refusal === undefined) return outcome
-        const leftMs = deadlineMs - clock.monotonicMs()
-        // A timer may be early by less than a millisecond: what is left then is no time to wait for.
-        if (leftMs < 1 || outcome.refusal.code === 'KEY_REUSED') {
+        if (isOver || outcome.refusal.code === 'KEY_REUSED') {
           hub.emit('refused', outcome)
           return outcome
         }
-        await hold.during(nextChange(changes, leftMs))
+        isOver = await hold.during(nextChange(changes, deadlineMs - clock.monotonicMs()))
       }
     } finally {
       changes.stop()
     }
   }
 
-  /** The caller waits, nothing piles up (P1). */
-  function nextChange(changes: LedgerChanges, withinMs: number): Promise<void> {
+  /** The caller waits, nothing piles up (P1). Resolves true when its time is over: timers, not clocks, say so. */
+  function nextChange(changes: LedgerChanges, withinMs: number): Promise<boolean> {
     return new Promise((resolve) => {
-      let stopTimer = clock.after(withinMs, wake)
-      function wake(): void {
-        stopTimer()
+      const wake = (isOver: boolean): void => {
+        stopDeadline()
+        stopPause()
         changes.forget()
-        closing.removeEventListener('abort', wake)
-        resolve()
+        closing.removeEventListener('abort', onClosing)
+        resolve(isOver)
       }
-      if (closing.aborted) return wake()
-      closing.addEventListener('abort', wake, { once: true })
+      const onClosing = (): void => wake(true)
+      let stopPause = (): void => undefined
+      const stopDeadline = clock.after(Math.max(0, withinMs), () => wake(true))
+      if (closing.aborted) return wake(true)
+      closing.addEventListener('abort', onClosing, { once: true })
       // A hint may be empty, and an attempt may cause the next one: the pause keeps that from taking the loop.
       changes.next(() => {
         changes.forget()
-        stopTimer()
-        stopTimer = clock.after(Math.min(withinMs, retryPauseMs), wake)
+        stopPause = clock.after(retryPauseMs, () => wake(false))
       })
     })
   }

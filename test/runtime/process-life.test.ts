@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { startHost, type HostProcess } from './host-process.js'
 import { fileGate, fixtureUrl } from './support.js'
 
@@ -88,19 +88,25 @@ describe('the life of the process (R5)', () => {
 })
 
 describe('a host that is killed', () => {
-  const withMarker = (marker: string): string[] =>
-    execFileSync('ps', ['-eo', 'pid,args'], { encoding: 'utf8' })
-      .split('\n')
-      .filter((line) => line.includes(marker) && !line.includes('shells.js'))
+  /** Process groups of the shells that carry the marker. */
+  const groupsWith = (marker: string): number[] => {
+    const lines = execFileSync('ps', ['-eo', 'pgid,args'], { encoding: 'utf8' }).split('\n')
+    const marked = lines.filter((line) => line.includes(marker) && !line.includes('shells.js'))
+    return [...new Set(marked.map((line) => Number.parseInt(line, 10)))]
+  }
 
   it('P6: kill -9 leaves no process of a shell behind', async () => {
     const marker = `hermes-marker-${process.pid}-${Date.now()}`
+    // If the test fails, its shells are not to outlive it either.
+    onTestFinished(() => {
+      for (const group of groupsWith(marker)) process.kill(-group, 'SIGKILL')
+    })
     const program = startHost('shells.js', [marker])
     await program.line((line) => line === 'running')
-    expect(withMarker(marker).length).toBeGreaterThanOrEqual(4)
+    expect(groupsWith(marker)).toHaveLength(4)
     program.process.kill('SIGKILL')
     expect(await program.ended).toBe('SIGKILL')
-    while (withMarker(marker).length > 0) await new Promise((resolve) => setTimeout(resolve, 20))
+    while (groupsWith(marker).length > 0) await new Promise((resolve) => setTimeout(resolve, 20))
   })
 })
 
