@@ -18,7 +18,7 @@ it('P7: children that came to a shared thread while it loaded their module count
   const task = { goal: 'g', context: null, toolsets: null, role: 'leaf', model: null, sessionKey: '' }
   const runs = Array.from({ length: 8 }, (_, taskIndex) => {
     let started = (): void => undefined
-    let ended = (_kind: string): void => undefined
+    let ended: (kind: string) => void = () => undefined
     const isStarted = new Promise<void>((resolve) => (started = resolve))
     const hasEnded = new Promise<string>((resolve) => (ended = resolve))
     const run = executor.run(
