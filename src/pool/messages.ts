@@ -27,12 +27,16 @@ export interface JobMessage extends ChildJob<RunnerReference> {
 export type ControlMessage =
   | { readonly type: 'interrupt'; readonly run: number; readonly reason: string }
   | { readonly type: 'ping'; readonly ping: number }
+  /** Children of a shared thread, those of one tick together. */
+  | { readonly type: 'jobs'; readonly jobs: readonly JobMessage[] }
 
 /** Thread to host. Activity of all its children travels together. */
 export type ThreadMessage =
   | { readonly type: 'started'; readonly run: number }
   | { readonly type: 'activity'; readonly children: readonly (readonly [run: number, ChildActivity])[] }
   | { readonly type: 'pong'; readonly ping: number }
+  /** Of a shared thread: those that ended in one turn of its loop. */
+  | { readonly type: 'replies'; readonly replies: readonly (readonly [run: number, Reply])[] }
 
 /**
  * How the thread answers for a child. `started`: its runner was called. `clean`: it left nothing behind, so that the

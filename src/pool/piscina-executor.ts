@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.js'
 import type { RunnerReference } from '../runner.js'
 import type { ChildJob, Executor } from './executor.js'
+import { createSharedPool } from './shared-pool.js'
 import { createThreadPool, type ThreadPool } from './thread-pool.js'
 
 export interface PiscinaExecutorOptions {
@@ -26,8 +27,7 @@ export function createPiscinaExecutor(options: PiscinaExecutorOptions): Executor
 
   function poolFor({ placement }: RunnerReference): ThreadPool {
     if (placement === 'shared') {
-      shared ??= createThreadPool({
-        placement,
+      shared ??= createSharedPool({
         clock,
         importTimeoutMs,
         maxThreads: options.maxSharedThreads,
@@ -36,7 +36,6 @@ export function createPiscinaExecutor(options: PiscinaExecutorOptions): Executor
       return shared
     }
     isolated ??= createThreadPool({
-      placement: 'isolated',
       clock,
       importTimeoutMs,
       maxThreads: options.maxThreads,

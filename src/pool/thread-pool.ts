@@ -22,15 +22,14 @@ import {
   workerInfoOf,
   type PoolWorker,
 } from './piscina-handles.js'
-import { leastBusy, ownThread } from './choose-thread.js'
+import { ownThread } from './choose-thread.js'
 import { createPings, type Pings } from './pings.js'
 import { endByExit, lost } from './thread-end.js'
 import { createWaitingLine } from './waiting-line.js'
 
 export interface ThreadPoolOptions {
-  readonly placement: 'isolated' | 'shared'
   readonly clock: Clock
-  /** Threads of a shared pool; of an isolated one, how many there may be before an idle one is retired. */
+  /** Threads of a shared pool; of isolated ones, how many there may be before an idle one is retired. */
   readonly maxThreads: number
   /** Heap of each thread, MB. */
   readonly memoryMb: number
@@ -39,13 +38,12 @@ export interface ThreadPoolOptions {
 }
 
 /** How long an idle thread is kept for the next child of its kind, ms. */
-const idleThreadMs = 10_000
+export const idleThreadMs = 10_000
 /** Piscina's own limit is a backstop: admission is what bounds the children (R9). */
 const poolThreadsLimit = 256
-const sharedChildrenLimit = 100_000
 const stackMb = 4
 /** The thread itself reports an import that takes too long; one that blocks its loop is ended this much later, ms. */
-const importBackstopMs = 1_000
+export const importBackstopMs = 1_000
 
 interface Thread {
   readonly worker: Worker
@@ -81,29 +79,37 @@ export interface ThreadPool {
 
 const nothing = (): void => undefined
 
-/** Starts no thread before the first child. */
-export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
-  const { placement, clock, maxThreads, memoryMb, importTimeoutMs } = options
-  const shared = placement === 'shared'
-  const threads = new Map<Worker, Thread>()
-  const waiting = createWaitingLine<PooledChild>((child) => choose(child, threads.values()) !== null)
-  let nextRun = 1
+type PoolSettings = NonNullable<ConstructorParameters<typeof Piscina>[0]>
 
-  const pool = new Piscina({
+/** What both kinds of pool ask of Piscina. */
+export function poolSettings({ memoryMb }: ThreadPoolOptions): PoolSettings {
+  return {
     filename: new URL('./worker.js', import.meta.url).href,
     name: 'runChild',
     minThreads: 0,
-    maxThreads: shared ? maxThreads : poolThreadsLimit,
     idleTimeout: idleThreadMs,
     // A thread goes on serving its control channel and its children's timers between two tasks.
     atomics: 'async',
-    concurrentTasksPerWorker: shared ? sharedChildrenLimit : 1,
     recordTiming: false,
     resourceLimits: { maxOldGenerationSizeMb: memoryMb, stackSizeMb: stackMb },
+  }
+}
+
+/** Starts no thread before the first child. */
+export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
+  const { clock, maxThreads, importTimeoutMs } = options
+  const threads = new Map<Worker, Thread>()
+  const waiting = createWaitingLine<PooledChild>((child) => ownThread(child, threads.values()) !== null)
+  let nextRun = 1
+
+  const pool = new Piscina({
+    ...poolSettings(options),
+    maxThreads: poolThreadsLimit,
+    concurrentTasksPerWorker: 1,
     taskQueue: waiting.queue,
     loadBalancer(task, workers) {
       const child = labelOf(task) as PooledChild
-      const thread = choose(child, threadsOf(workers))
+      const thread = ownThread(child, threadsOf(workers))
       const poolWorker = workers.find((candidate) => workerInfoOf(candidate).worker === thread?.worker)
       if (thread === null || poolWorker === undefined) return null
       assign(child, thread)
@@ -132,15 +138,9 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
     }
   }
 
-  function choose(child: PooledChild, candidates: Iterable<Thread>): Thread | null {
-    return shared
-      ? leastBusy(candidates, () => pool.threads.length < maxThreads)
-      : ownThread(child, candidates)
-  }
-
   /** Keeps idle threads of other runners and sessions from adding up beside the ones in use. */
   function retireSurplus(): void {
-    if (shared || threads.size <= maxThreads) return
+    if (threads.size <= maxThreads) return
     for (const thread of threads.values()) {
       if (thread.children.size > 0 || thread.leaving !== null || thread.affinity === null) continue
       return leave(thread, 'retired')
@@ -215,6 +215,8 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
         for (const [run, activity] of message.children)
           thread.children.get(run)?.observer.onActivity(activity)
         return
+      case 'replies':
+        return // of shared threads only
       case 'pong':
         return thread.pings.answer(message.ping)
       default:
@@ -226,7 +228,7 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
     if (child.ended) return
     if (started) start(child)
     if (activity !== null) child.observer.onActivity(activity)
-    if (!clean && child.thread !== null && !shared) leave(child.thread, 'retired')
+    if (!clean && child.thread !== null) leave(child.thread, 'retired')
     finish(child, end)
   }
 
@@ -262,7 +264,7 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
     }
     const message: JobMessage = {
       run: child.run,
-      shared,
+      shared: false,
       importTimeoutMs,
       task: job.task,
       runner: job.runner,
@@ -287,7 +289,6 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
       terminate() {
         if (child.ended) return true
         if (child.thread === null) finish(child, lost('terminated', null))
-        else if (shared) return false
         else leave(child.thread, 'terminated')
         return true
       },

@@ -23,6 +23,7 @@ const activityIntervalMs = 100
 /** Nice value of a thread that runs children: the host's own loop goes first (Linux; elsewhere a no-op). */
 const childNiceness = 10
 const maxEarly = 10_000
+const maxRepliesTogether = 16
 
 interface Child {
   readonly run: number
@@ -74,6 +75,10 @@ function currentChild(): Child | null {
 control.on('message', (message: ControlMessage) => {
   if (message.type === 'ping') {
     tell({ type: 'pong', ping: message.ping })
+    return
+  }
+  if (message.type === 'jobs') {
+    for (const job of message.jobs) void runChild(job).then((reply) => answer(job.run, reply))
     return
   }
   const child = children.get(message.run)
@@ -131,6 +136,27 @@ export async function runChild(job: JobMessage): Promise<Reply> {
   }
   if (job.shared) process.exit = refuseExit
   return run(job, runner)
+}
+
+/** The task of a shared thread: it never ends, and its children come and go by the control channel. */
+export function serveChildren(): Promise<never> {
+  return new Promise(() => undefined)
+}
+
+let replies: [run: number, Reply][] = []
+
+/** Replies of one turn of the loop travel together, but not so many that the host waits for work meanwhile. */
+function answer(run: number, reply: Reply): void {
+  replies.push([run, reply])
+  if (replies.length === 1) setImmediate(flushReplies)
+  if (replies.length >= maxRepliesTogether) flushReplies()
+}
+
+function flushReplies(): void {
+  if (replies.length === 0) return
+  const due = replies
+  replies = []
+  tell({ type: 'replies', replies: due })
 }
 
 function refuseExit(): never {

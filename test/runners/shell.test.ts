@@ -4,7 +4,7 @@ import { shellRunner, type SingleEvent } from '../../src/index.js'
 import { idOf, next, open, temporaryFolder } from '../runtime/support.js'
 
 async function run(goal: string, options: Parameters<typeof shellRunner>[0] = {}): Promise<SingleEvent> {
-  const delegator = await open()
+  const delegator = await open({ spillFolder: temporaryFolder() })
   const id = idOf(await delegator.dispatch({ goal, runner: shellRunner(options) }))
   return (await delegator.wait(id)) as SingleEvent
 }

@@ -78,7 +78,7 @@ describe('a caller that would rather wait (admitWithinMs)', () => {
     expect(most).toBe(2)
   })
 
-  it('P1: while nothing changes it does not try again before its end', async () => {
+  it('P1: it tries again after a change, and at its end, and not in between', async () => {
     let attempts = 0
     const delegator = await open({
       maxUnits: 1,
@@ -93,11 +93,15 @@ describe('a caller that would rather wait (admitWithinMs)', () => {
         }
       },
     })
+    await delegator.wait(idOf(await delegator.dispatch({ goal: 'done', runner: quick })))
     await delegator.dispatch({ goal: 'a', runner: polite })
     await new Promise((resolve) => setImmediate(resolve))
     attempts = 0
-    refused(await delegator.dispatch({ goal: 'b', admitWithinMs: 100, runner: quick }))
-    expect(attempts).toBe(2)
+    const waiting = delegator.dispatch({ goal: 'b', admitWithinMs: 200, runner: quick })
+    const [completion] = await delegator.completions.claim()
+    await completion?.ack()
+    refused(await waiting)
+    expect(attempts).toBe(3)
   })
 
   it('P1: an empty hint, even one that the attempt itself causes, does not take the event loop', async () => {

@@ -1,0 +1,252 @@
+/**
+ * Few threads that carry very many children which only wait. Each thread serves one endless task of Piscina; children
+ * travel over its control channel, those of one tick together, and so do their replies. Invariants:
+ *
+ * S1. A child has ended when its thread answered for it, or when the `exit` event of that very Worker came (P6).
+ * S2. No thread and no port of the pool keeps the process alive (R5).
+ */
+import type { MessagePort, Worker } from 'node:worker_threads'
+import { Piscina } from 'piscina'
+import { assertNever } from '../core/errors.js'
+import type { RunnerReference } from '../runner.js'
+import { leastBusy } from './choose-thread.js'
+import type { ChildEnd, ChildJob, ChildObserver, ChildRun } from './executor.js'
+import { isHello, type ControlMessage, type JobMessage, type Reply, type ThreadMessage } from './messages.js'
+import {
+  letProcessExitDuringTask,
+  letProcessExitDuringTermination,
+  workerInfoOf,
+  type PoolWorker,
+} from './piscina-handles.js'
+import { createPings, type Pings } from './pings.js'
+import { endByExit } from './thread-end.js'
+import {
+  idleThreadMs,
+  importBackstopMs,
+  poolSettings,
+  type ThreadPool,
+  type ThreadPoolOptions,
+} from './thread-pool.js'
+
+interface SharedThread {
+  /** Null until the thread has greeted; what it is to be told waits in `outgoing`. */
+  link: { readonly worker: Worker; readonly control: MessagePort } | null
+  readonly outgoing: JobMessage[]
+  /** Interrupts of children that have not travelled yet. */
+  readonly interrupts: ControlMessage[]
+  readonly children: Map<number, SharedChild>
+  readonly loaded: Set<string>
+  readonly pings: Pings
+  readonly affinity: null
+  leaving: 'retired' | 'terminated' | 'import' | null
+  failure: Error | null
+  stopIdleTimer: () => void
+}
+
+interface SharedChild {
+  readonly run: number
+  readonly job: ChildJob<RunnerReference>
+  readonly observer: ChildObserver
+  readonly moduleKey: string
+  readonly thread: SharedThread
+  isInterrupted: boolean
+  started: boolean
+  ended: boolean
+  stopImportTimer: () => void
+}
+
+const nothing = (): void => undefined
+
+/** Starts no thread before the first child. */
+export function createSharedPool(options: ThreadPoolOptions): ThreadPool {
+  const { clock, maxThreads, importTimeoutMs } = options
+  const threads: SharedThread[] = []
+  let nextRun = 1
+
+  const pool = new Piscina({ ...poolSettings(options), maxThreads, concurrentTasksPerWorker: 1 })
+  pool.on('message', greet)
+  pool.on('workerCreate', (poolWorker: PoolWorker) => {
+    const info = workerInfoOf(poolWorker)
+    letProcessExitDuringTermination(info)
+    letProcessExitDuringTask(info)
+  })
+  pool.on('error', (error: Error) => {
+    // A thread died before it greeted: whom it was to carry has no other.
+    const thread = threads.find(({ link }) => link === null)
+    if (thread !== undefined) onExit(Object.assign(thread, { failure: error }), 1)
+  })
+
+  function startThread(): SharedThread {
+    const thread: SharedThread = {
+      link: null,
+      outgoing: [],
+      interrupts: [],
+      children: new Map(),
+      loaded: new Set(),
+      pings: createPings(clock),
+      affinity: null,
+      leaving: null,
+      failure: null,
+      stopIdleTimer: nothing,
+    }
+    threads.push(thread)
+    pool.run(null, { name: 'serveChildren' }).catch(nothing) // S1: its exit is what counts
+    return thread
+  }
+
+  /** A runner can write to the channel that greetings come by: what is no first greeting of a thread is ignored. */
+  function greet(message: unknown): void {
+    if (!isHello(message)) return
+    const { helloFrom, control } = message
+    const worker = pool.threads.find((candidate) => candidate.threadId === helloFrom)
+    const thread = threads.find(({ link }) => link === null)
+    const isKnown = threads.some(({ link }) => link?.worker === worker)
+    if (worker === undefined || thread === undefined || isKnown) return control.close()
+    thread.link = { worker, control }
+    control.on('message', (heard: ThreadMessage) => hear(thread, heard))
+    control.unref()
+    worker.on('error', (error: Error) => (thread.failure = error))
+    worker.once('exit', (code: number) => onExit(thread, code))
+    flush(thread)
+  }
+
+  function hear(thread: SharedThread, message: ThreadMessage): void {
+    switch (message.type) {
+      case 'started': {
+        const child = thread.children.get(message.run)
+        return child === undefined ? undefined : start(child)
+      }
+      case 'activity':
+        for (const [run, activity] of message.children)
+          thread.children.get(run)?.observer.onActivity(activity)
+        return
+      case 'replies':
+        for (const [run, reply] of message.replies) onReply(thread.children.get(run), reply)
+        return
+      case 'pong':
+        return thread.pings.answer(message.ping)
+      default:
+        return assertNever(message)
+    }
+  }
+
+  function start(child: SharedChild): void {
+    if (child.started) return
+    child.started = true
+    child.stopImportTimer()
+    child.observer.onStarted()
+    const { thread, moduleKey } = child
+    if (thread.loaded.has(moduleKey)) return
+    thread.loaded.add(moduleKey)
+    // The thread told of the one that loaded the module: those that came meanwhile have it now, too.
+    for (const other of [...thread.children.values()]) if (other.moduleKey === moduleKey) start(other)
+  }
+
+  function onReply(child: SharedChild | undefined, { end, activity, started }: Reply): void {
+    if (child === undefined) return
+    if (started) start(child)
+    if (activity !== null) child.observer.onActivity(activity)
+    finish(child, end)
+  }
+
+  function onExit(thread: SharedThread, code: number): void {
+    const at = threads.indexOf(thread)
+    if (at >= 0) threads.splice(at, 1)
+    thread.stopIdleTimer()
+    for (const child of [...thread.children.values()])
+      finish(child, endByExit(thread, code, child, importTimeoutMs))
+  }
+
+  function finish(child: SharedChild, end: ChildEnd): void {
+    if (child.ended) return
+    child.ended = true
+    child.stopImportTimer()
+    const { thread } = child
+    thread.children.delete(child.run)
+    if (thread.children.size === 0)
+      thread.stopIdleTimer = clock.after(idleThreadMs, () => leave(thread, 'retired'))
+    child.observer.onEnd(end)
+  }
+
+  function leave(thread: SharedThread, why: 'retired' | 'terminated' | 'import'): void {
+    thread.leaving ??= why
+    thread.stopIdleTimer()
+    if (thread.link === null) return
+    void thread.link.worker.terminate()
+    thread.link.worker.unref() // terminating references it (S2)
+  }
+
+  /** What was handed over in one tick travels together. */
+  function send(thread: SharedThread, job: JobMessage): void {
+    thread.outgoing.push(job)
+    if (thread.outgoing.length === 1) queueMicrotask(() => flush(thread))
+  }
+
+  function flush(thread: SharedThread): void {
+    if (thread.link === null || thread.outgoing.length === 0) return
+    tell(thread, { type: 'jobs', jobs: thread.outgoing.splice(0) })
+    for (const interrupt of thread.interrupts.splice(0)) tell(thread, interrupt)
+  }
+
+  function tell(thread: SharedThread, message: ControlMessage): void {
+    thread.link?.control.postMessage(message)
+  }
+
+  function run(job: ChildJob<RunnerReference>, observer: ChildObserver): ChildRun {
+    const thread = leastBusy(threads, () => threads.length < maxThreads) ?? startThread()
+    const { task, runner, transcriptPath, spillDirectory } = job
+    const child: SharedChild = {
+      run: nextRun++,
+      job,
+      observer,
+      moduleKey: `${runner.url}#${runner.export ?? 'default'}`,
+      thread,
+      isInterrupted: false,
+      started: false,
+      ended: false,
+      stopImportTimer: nothing,
+    }
+    thread.children.set(child.run, child)
+    thread.stopIdleTimer()
+    send(thread, {
+      run: child.run,
+      shared: true,
+      importTimeoutMs,
+      task,
+      runner,
+      transcriptPath,
+      spillDirectory,
+    })
+    if (thread.loaded.has(child.moduleKey)) start(child)
+    else
+      child.stopImportTimer = clock.after(importTimeoutMs + importBackstopMs, () => leave(thread, 'import'))
+    return {
+      interrupt(reason) {
+        if (child.ended || child.isInterrupted) return
+        child.isInterrupted = true
+        const interrupt = { type: 'interrupt', run: child.run, reason } as const
+        if (thread.outgoing.length > 0) thread.interrupts.push(interrupt)
+        else tell(thread, interrupt)
+      },
+      terminate: () => child.ended,
+      heartbeat(withinMs) {
+        if (child.ended || thread.link === null) return Promise.resolve(false)
+        return thread.pings.ask((ping) => tell(thread, { type: 'ping', ping }), withinMs)
+      },
+    }
+  }
+
+  function close(): { exited: Promise<void> } {
+    const exits = pool.threads.map(
+      (worker) => new Promise<void>((resolve) => worker.once('exit', () => resolve())),
+    )
+    for (const thread of [...threads]) {
+      leave(thread, 'terminated')
+      if (thread.link === null) onExit(thread, 0)
+    }
+    void pool.destroy()
+    return { exited: Promise.all(exits).then(nothing) }
+  }
+
+  return { run, close }
+}
