@@ -36,8 +36,10 @@ export interface StopRequest {
 export function outcomeOfResult(fields: JsonObject, stop: StopRequest | null): ChildOutcome {
   const error = text(fields['error'])
   const said = fields['status']
+  if (said === undefined || said === null || said === '') {
+    return { status: 'completed', cause: 'returned', fields, error, detail: null }
+  }
   const base = { fields, detail: null, cause: 'returned' } as const
-  if (said === undefined || said === null || said === '') return { ...base, status: 'completed', error }
   if (typeof said !== 'string' || isLiveWord(said)) {
     const word = typeof said === 'string' ? said : typeof said
     return {

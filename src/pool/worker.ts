@@ -11,7 +11,7 @@ import { createChildChannel, type ChildChannel } from './child-channel.js'
 import { endOf, fileSpill } from './child-result.js'
 import { errorDetail } from './error-detail.js'
 import type { ChildEnd } from './executor.js'
-import { createLifeline } from './lifeline.js'
+import { createLifeline, type Lifeline } from './lifeline.js'
 import { loadRunner } from './load-runner.js'
 import type { ControlMessage, Hello, JobMessage, Reply, ThreadMessage } from './messages.js'
 import type { Json, Runner } from '../runner.js'
@@ -166,18 +166,24 @@ function refuseExit(): never {
 }
 
 async function run(job: JobMessage, runner: Runner): Promise<Reply> {
+  let isOver = false
   const transcript = createTranscript(job.transcriptPath, appendAtOnce)
-  const lifeline = createLifeline(`${job.task.delegationId}:${job.task.taskIndex}`)
+  let lifeline: Lifeline | null = null
   const channel = createChildChannel({
     options: job.runner.options ?? null,
     writeLine: (line) => transcript.write(line),
-    spawn: (argv, options) => lifeline.spawn(argv, options),
+    spawn(argv, options) {
+      lifeline ??= createLifeline(`${job.task.delegationId}:${job.task.taskIndex}`)
+      if (isOver) lifeline.cut()
+      return lifeline.spawn(argv, options)
+    },
     onActivity: () => noteActivity(job.run),
   })
   if (!job.shared) residue.start()
   const { end, strayed } = await execute(job, runner, channel, transcript)
+  isOver = true
   channel.end()
-  lifeline.cut()
+  cut(lifeline)
   if (job.transcriptPath !== null)
     transcript.write({ at: Date.now() / 1000, role: 'final', text: endLine(end) })
   transcript.flush()
@@ -187,6 +193,11 @@ async function run(job: JobMessage, runner: Runner): Promise<Reply> {
   const clean = job.shared || (!strayed && (await residue.isClean()))
   sole = null
   return { end, activity, started: true, clean }
+}
+
+/** Most children start no process, and so have no lifeline. */
+function cut(lifeline: Lifeline | null): void {
+  lifeline?.cut()
 }
 
 function execute(
@@ -202,7 +213,9 @@ function execute(
     children.set(job.run, child)
     const reason = early.get(job.run)
     if (early.delete(job.run)) channel.interrupt(reason)
-    const spill = fileSpill(job.spillDirectory, `${job.task.delegationId}-${job.task.taskIndex}.txt`)
+    const { delegationId, taskIndex } = job.task
+    const spill = (text: string): string =>
+      fileSpill(job.spillDirectory, `${delegationId}-${taskIndex}.txt`)(text)
     const call = async (): Promise<ChildEnd> => endOf(await runner(job.task, channel.context), spill)
     const start = (): void =>
       void call()
