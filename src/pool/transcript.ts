@@ -15,11 +15,14 @@ const bufferCharacters = 65_536
 /** A child that never stops talking must not fill the disk. */
 const fileCharacters = 10_000_000
 
+const noTranscript: Transcript = { write: () => undefined, flush: () => undefined }
+
 /** `append` is handed a path and text; it may be synchronous or not, and must not throw. */
 export function createTranscript(
   path: string | null,
   append: (path: string, text: string) => void,
 ): Transcript {
+  if (path === null) return noTranscript
   let buffer = ''
   let written = 0
 
@@ -32,7 +35,7 @@ export function createTranscript(
 
   return {
     write(line) {
-      if (path === null || written > fileCharacters) return
+      if (written > fileCharacters) return
       const text = transcriptLine(line)
       written += text.length + 1
       buffer += written > fileCharacters ? 'the transcript is full: what follows is not kept\n' : `${text}\n`

@@ -104,7 +104,8 @@ class RunningUnit implements Unit, ChildWatcher {
     this.#dependencies = dependencies
     this.#dispatchedAt = clock.now()
     this.#dispatchedMs = clock.monotonicMs()
-    this.liveTranscripts = transcriptsOf(plan.children.map(({ job }) => job.transcriptPath))
+    const isKept = plan.children.some(({ job }) => job.transcriptPath !== null)
+    this.liveTranscripts = isKept ? transcriptsOf(plan.children.map(({ job }) => job.transcriptPath)) : null
     this.children = plan.children.map((childPlan) => createChild(childPlan, clock, this))
     this.ended = new Promise<UnitEnd>((resolve, reject) => {
       this.#resolveEnded = resolve
