@@ -78,6 +78,15 @@ export interface ChildPlan {
 const proofMs = 1_000
 const waiting: ChildState = { phase: 'waiting' }
 
+/** A later child that cannot be handed over fails alone: its siblings already run. */
+export function startOrFail(child: Child): void {
+  try {
+    child.start()
+  } catch (error) {
+    child.failToStart(error)
+  }
+}
+
 interface Stopping {
   readonly result: Promise<StopResult>
   readonly ended: () => void

@@ -20,7 +20,14 @@ import {
 import type { AsyncDelegationEvent, ChildResult } from '../core/event.js'
 import type { Claim, Hold, Ledger, Settlement, UnitDraft, UnitPatch } from '../ledger/ledger.js'
 import type { ChildActivity } from '../pool/executor.js'
-import { createChild, type Child, type ChildPlan, type ChildWatcher, type StopResult } from './child.js'
+import {
+  createChild,
+  startOrFail,
+  type Child,
+  type ChildPlan,
+  type ChildWatcher,
+  type StopResult,
+} from './child.js'
 import type { EventHub } from './events.js'
 import { transcriptsOf, unitEvent, type UnitForm } from './unit-event.js'
 
@@ -81,7 +88,6 @@ export function createUnit(plan: UnitPlan, dependencies: UnitDependencies): Unit
 class RunningUnit implements Unit, ChildWatcher {
   readonly children: readonly Child[]
   readonly liveTranscripts: Readonly<Record<string, string>> | null
-  readonly ended: Promise<UnitEnd>
   readonly #plan: UnitPlan
   readonly #dependencies: UnitDependencies
   readonly #dispatchedAt: number
@@ -95,8 +101,8 @@ class RunningUnit implements Unit, ChildWatcher {
   #slotIsKept = false
   #isGone = false
   #limit: LimitFunction | null = null
-  #resolveEnded: (end: UnitEnd) => void = nothing
-  #rejectEnded: (error: Error) => void = nothing
+  #end: UnitEnd | Error | null = null
+  #tellEnd: (() => void)[] = []
 
   constructor(plan: UnitPlan, dependencies: UnitDependencies) {
     const { clock } = dependencies
@@ -107,11 +113,6 @@ class RunningUnit implements Unit, ChildWatcher {
     const isKept = plan.children.some(({ job }) => job.transcriptPath !== null)
     this.liveTranscripts = isKept ? transcriptsOf(plan.children.map(({ job }) => job.transcriptPath)) : null
     this.children = plan.children.map((childPlan) => createChild(childPlan, clock, this))
-    this.ended = new Promise<UnitEnd>((resolve, reject) => {
-      this.#resolveEnded = resolve
-      this.#rejectEnded = reject
-    })
-    this.ended.catch(nothing) // told as a fault; whoever waits is told again
   }
 
   get id(): string {
@@ -124,6 +125,18 @@ class RunningUnit implements Unit, ChildWatcher {
 
   get state(): UnitState {
     return this.#state
+  }
+
+  /** Made when somebody asks: most units are waited for by nobody. */
+  get ended(): Promise<UnitEnd> {
+    return new Promise((resolve, reject) => {
+      const tell = (): void => {
+        if (this.#end instanceof Error) reject(this.#end)
+        else if (this.#end !== null) resolve(this.#end)
+      }
+      if (this.#end === null) this.#tellEnd.push(tell)
+      else tell()
+    })
   }
 
   get isLive(): boolean {
@@ -261,13 +274,14 @@ class RunningUnit implements Unit, ChildWatcher {
       this.#state = transition(this.#state, { type: 'recorded' })
       if (settled.won) hub.emit('completion', settled.event)
       // Not won: taken over while this process slept. The new owner's end counts, and is not ours to tell (P4).
-      this.#resolveEnded(settled.won ? settled : { event, claim: null })
+      this.#end = settled.won ? settled : { event, claim: null }
     } catch (error) {
       this.#state = transition(this.#state, { type: 'recorded' })
       hub.emit('fault', error as Error)
-      this.#rejectEnded(error as Error)
+      this.#end = error as Error
     }
     this.#isRecorded = true
+    for (const tell of this.#tellEnd) tell()
     this.#leaveIfGone()
   }
 
@@ -302,15 +316,6 @@ class RunningUnit implements Unit, ChildWatcher {
     this.#outcomeWaiters ??= new Map()
     const waiters = this.#outcomeWaiters
     return new Promise((resolve) => waiters.set(child, resolve))
-  }
-}
-
-/** A later child that cannot be handed over fails alone: its siblings already run. */
-function startOrFail(child: Child): void {
-  try {
-    child.start()
-  } catch (error) {
-    child.failToStart(error)
   }
 }
 
