@@ -2,7 +2,8 @@ import type { StopRequest } from '../core/completion.js'
 import type { ResolvedOptions } from './options.js'
 import { checkedNumber } from './checked.js'
 import type { ProcessHold } from './process-hold.js'
-import type { StopReport, Unit } from './unit.js'
+import type { StopReport } from './stop-report.js'
+import type { Unit } from './unit.js'
 
 export interface InterruptOptions {
   /** Reaches the children as their signal's reason, and the event of who did not stop by itself. @defaultValue 'interrupted' */

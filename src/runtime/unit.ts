@@ -29,6 +29,7 @@ import {
   type StopResult,
 } from './child.js'
 import type { EventHub } from './events.js'
+import { stopReport, type StopReport } from './stop-report.js'
 import { transcriptsOf, unitEvent, type UnitForm } from './unit-event.js'
 
 export interface UnitPlan {
@@ -47,14 +48,6 @@ export interface UnitDependencies {
   readonly onGone: (unit: Unit) => void
   /** Who takes the event as its claim, if anybody waits to collect it. */
   readonly collector: () => { readonly consumer: string; readonly leaseSeconds: number } | null
-}
-
-/** Live children at the time of a stop, and how each was brought to its end. `signalled` is the sum of the other three. */
-export interface StopReport {
-  readonly signalled: number
-  readonly stopped: number
-  readonly escalated: number
-  readonly unreachable: number
 }
 
 /** The end of a unit, as the ledger has it. `claim` is there for who asked to collect it. */
@@ -177,14 +170,7 @@ class RunningUnit implements Unit, ChildWatcher {
       this.#tellChild(child, child.word)
       stops.push(stopping)
     }
-    const results = await Promise.all(stops)
-    const count = (wanted: StopResult): number => results.filter((result) => result === wanted).length
-    return {
-      signalled: results.length,
-      stopped: count('stopped'),
-      escalated: count('escalated'),
-      unreachable: count('unreachable'),
-    }
+    return stopReport(await Promise.all(stops))
   }
 
   onStarted(child: Child): void {
