@@ -7,7 +7,7 @@
  *     because a promise of the pool was rejected (P6).
  * T3. No thread and no port of the pool keeps the process alive (R5).
  */
-import type { MessagePort, Worker } from 'node:worker_threads'
+import { receiveMessageOnPort, type MessagePort, type Worker } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import type { Clock } from '../core/clock.js'
 import { assertNever } from '../core/errors.js'
@@ -224,8 +224,16 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
     }
   }
 
+  /** A reply may overtake what its thread said before it on the control channel: that is there already, and comes first. */
+  function hearPending(thread: Thread): void {
+    for (let next = receiveMessageOnPort(thread.control); next; next = receiveMessageOnPort(thread.control)) {
+      hear(thread, next.message as ThreadMessage)
+    }
+  }
+
   function onReply(child: PooledChild, { end, activity, started, clean }: Reply): void {
     if (child.ended) return
+    if (child.thread !== null) hearPending(child.thread)
     if (started) start(child)
     if (activity !== null) child.observer.onActivity(activity)
     if (!clean && child.thread !== null) leave(child.thread, 'retired')
