@@ -20,13 +20,8 @@ import {
 } from './piscina-handles.js'
 import { createPings, type Pings } from './pings.js'
 import { endByExit } from './thread-end.js'
-import {
-  idleThreadMs,
-  importBackstopMs,
-  poolSettings,
-  type ThreadPool,
-  type ThreadPoolOptions,
-} from './thread-pool.js'
+import { idleThreadMs, poolSettings } from './pool-settings.js'
+import { importBackstopMs, type ThreadPool, type ThreadPoolOptions } from './thread-pool.js'
 
 interface SharedThread {
   /** Null until the thread has greeted; what it is to be told waits in `outgoing`. */

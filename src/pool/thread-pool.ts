@@ -24,6 +24,7 @@ import {
 } from './piscina-handles.js'
 import { ownThread } from './choose-thread.js'
 import { createPings, type Pings } from './pings.js'
+import { poolSettings } from './pool-settings.js'
 import { endByExit, lost } from './thread-end.js'
 import { createWaitingLine } from './waiting-line.js'
 
@@ -37,11 +38,8 @@ export interface ThreadPoolOptions {
   readonly importTimeoutMs: number
 }
 
-/** How long an idle thread is kept for the next child of its kind, ms. */
-export const idleThreadMs = 10_000
 /** Piscina's own limit is a backstop: admission is what bounds the children (R9). */
 const poolThreadsLimit = 256
-const stackMb = 4
 /** The thread itself reports an import that takes too long; one that blocks its loop is ended this much later, ms. */
 export const importBackstopMs = 1_000
 
@@ -78,22 +76,6 @@ export interface ThreadPool {
 }
 
 const nothing = (): void => undefined
-
-type PoolSettings = NonNullable<ConstructorParameters<typeof Piscina>[0]>
-
-/** What both kinds of pool ask of Piscina. */
-export function poolSettings({ memoryMb }: ThreadPoolOptions): PoolSettings {
-  return {
-    filename: new URL('./worker.js', import.meta.url).href,
-    name: 'runChild',
-    minThreads: 0,
-    idleTimeout: idleThreadMs,
-    // A thread goes on serving its control channel and its children's timers between two tasks.
-    atomics: 'async',
-    recordTiming: false,
-    resourceLimits: { maxOldGenerationSizeMb: memoryMb, stackSizeMb: stackMb },
-  }
-}
 
 /** Starts no thread before the first child. */
 export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
