@@ -11,7 +11,7 @@ import { attachTree } from './live-tree.js'
 import { openDelegator, type CommandOptions } from './open.js'
 import { exitCodes, printJson, printProblem, printText } from './render.js'
 import { runnerNamed } from './runner-named.js'
-import { onStopSignal, type StopSignal } from './stop-signals.js'
+import { onStopSignal, type StopSignal, type Urgency } from './stop-signals.js'
 
 /** Options of `run`, as commander hands them over. */
 export interface RunOptions extends CommandOptions {
@@ -33,8 +33,8 @@ export async function run(goals: readonly string[], options: RunOptions): Promis
   const opened = await openDelegator(options)
   const { delegator, config, logsToTerminal } = opened
   let id: string | null = null
-  const signals = onStopSignal((name) => {
-    if (id !== null) void interrupt(delegator, name)
+  const signals = onStopSignal((name, urgency) => {
+    if (id !== null) void interrupt(delegator, name, urgency)
     // The way out of a dispatch that waits for a slot; any other has its handle in a moment.
     else if (options.admitWithin !== undefined) void delegator.close()
   })
@@ -45,7 +45,7 @@ export async function run(goals: readonly string[], options: RunOptions): Promis
     const handle = await dispatch(delegator, goals, runner, options)
     if (handle.status === 'rejected') return signals.code ?? refused(handle, options)
     id = handle.delegationId
-    if (signals.first !== null) void interrupt(delegator, signals.first)
+    if (signals.first !== null) void interrupt(delegator, signals.first, 'request')
     const event = await delegator.wait(id, { collect: true })
     tree?.stop()
     if (options.json === true) printJson(event)
@@ -86,8 +86,9 @@ function dispatch(
 }
 
 /** The unit ends with what its children had finished (P5). */
-async function interrupt(delegator: Delegator, name: StopSignal): Promise<void> {
-  const { unreachable } = await delegator.interruptAll(`stopped by the user (${name})`)
+async function interrupt(delegator: Delegator, name: StopSignal, urgency: Urgency): Promise<void> {
+  const options = urgency === 'order' ? { graceMs: 0 } : {}
+  const { unreachable } = await delegator.interruptAll(`stopped by the user (${name})`, options)
   if (unreachable > 0) leaveThreadsBehind()
 }
 

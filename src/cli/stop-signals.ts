@@ -3,8 +3,14 @@ import { exitCodes } from './render.js'
 
 const codes = { SIGINT: exitCodes.interrupted, SIGTERM: exitCodes.terminated } as const
 
+/** How long the command may take to end after an order, ms: then the process ends without it. */
+const orderedEndMs = 3_000
+
 /** The signals that ask a command to stop. */
 export type StopSignal = keyof typeof codes
+
+/** A request leaves the children their grace; an order does not. */
+export type Urgency = 'request' | 'order'
 
 /** Whether the user has asked for an end. */
 export interface StopSignals {
@@ -16,27 +22,33 @@ export interface StopSignals {
   release(): void
 }
 
-/** The first signal is a request, the second one an order: it ends the process at once. */
-export function onStopSignal(stop: (name: StopSignal) => void): StopSignals {
-  let first: StopSignal | null = null
+/** The first signal is a request, the second one an order; a third one ends the process at once, whatever it does. */
+export function onStopSignal(stop: (name: StopSignal, urgency: Urgency) => void): StopSignals {
+  const heard: StopSignal[] = []
+  let deadline: NodeJS.Timeout | undefined
   const hear = (name: NodeJS.Signals): void => {
     const signal = name as StopSignal
-    if (first !== null) return void exitAtOnce(codes[signal])
-    first = signal
-    stop(signal)
+    heard.push(signal)
+    if (heard.length === 1) return stop(signal, 'request')
+    if (heard.length > 2) return void exitAtOnce(codes[signal])
+    deadline = setTimeout(() => void exitAtOnce(codes[signal]), orderedEndMs)
+    deadline.unref()
+    stop(signal, 'order')
   }
   process.on('SIGINT', hear)
   process.on('SIGTERM', hear)
   return {
     get first() {
-      return first
+      return heard[0] ?? null
     },
     get code() {
-      return first === null ? null : codes[first]
+      const [first] = heard
+      return first === undefined ? null : codes[first]
     },
     release() {
       process.off('SIGINT', hear)
       process.off('SIGTERM', hear)
+      clearTimeout(deadline)
     },
   }
 }
