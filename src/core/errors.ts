@@ -20,6 +20,16 @@ const messages = {
   LEDGER_CLOSED: 'the ledger is closed',
   LEDGER_DUPLICATE: 'an event of that id is in the ledger already',
   LEDGER_UNKNOWN_OWNER: 'no owner of that id has joined the ledger',
+  LEDGER_NO_DRIVER:
+    'a ledger in a file needs Node 22.13 or later, or the optional package better-sqlite3 to be installed',
+  LEDGER_PATH: 'the ledger cannot be opened at this path',
+  LEDGER_READ_ONLY: 'the ledger cannot be written',
+  LEDGER_CORRUPT: 'the ledger is damaged, or no database at all',
+  LEDGER_FOREIGN: 'the file is a database of another program',
+  LEDGER_NEWER: 'the ledger was written by a newer major version',
+  LEDGER_BUSY: 'another process keeps the ledger locked',
+  LEDGER_FULL: 'there is no room left for the ledger',
+  LEDGER_IO: 'the ledger cannot be read or written',
   CONFIG_UNREADABLE: 'the configuration cannot be read',
   CONFIG_INVALID: 'the configuration is not valid',
 } as const

@@ -53,6 +53,8 @@ interface CommonFields extends EventRoute {
   readonly event_id?: string
   /** Position in the ledger, increasing; comparable within one ledger only. */
   readonly seq?: number
+  /** Who dispatched it has left or died before it was delivered. */
+  readonly restored?: true
   readonly live_transcripts?: Readonly<Record<string, string>>
   readonly metadata?: JsonObject
 }

@@ -19,6 +19,8 @@ export interface DeliveryRules {
   readonly backoff: BackoffOptions
 }
 
+export const defaultDeliveryRules = { maxAttempts: 8, maxAgeSeconds: 48 * 3600 } as const
+
 /** The part of a delivery that moves. */
 export interface DeliveryStanding {
   readonly state: DeliveryState

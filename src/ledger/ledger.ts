@@ -53,6 +53,8 @@ export interface UnitDraft {
   readonly model: string | null
   readonly runner: Json
   readonly childCount: number
+  /** `collect`: only who asks for it by id gets its event, and then it leaves the outbox. */
+  readonly delivery: 'claim' | 'collect'
   readonly metadata: JsonObject | null
 }
 
@@ -74,7 +76,19 @@ export interface UnitRecord extends UnitDraft {
   readonly endedAt: Instant | null
   readonly children: readonly ChildRecord[]
   readonly interrupt: InterruptRequest | null
+  /** How the last interrupt that was asked for from elsewhere went. */
+  readonly interruptReport: InterruptAnswer | null
   readonly late: readonly UnitPatch[]
+}
+
+/** Who occupies a slot. */
+export type SlotHolderRecord = Pick<UnitRecord, 'id' | 'goal' | 'owner' | 'admittedAt'>
+
+/** An idempotency key: the same key for the same work is one unit, for as long as it is kept. */
+export interface Key {
+  readonly key: string
+  readonly fingerprint: string
+  readonly keepSeconds: number
 }
 
 /**
@@ -90,7 +104,7 @@ export type Admission =
       readonly counter: string
       readonly limit: number
       readonly inUse: number
-      readonly holders: readonly UnitRecord[]
+      readonly holders: readonly SlotHolderRecord[]
     }
 
 /** What became known while the unit lives. */
@@ -102,6 +116,7 @@ export interface UnitPatch {
     readonly result?: JsonObject
     readonly checkpoint?: Json
   }
+  readonly interruptReport?: InterruptAnswer
 }
 
 /** The end. `slot: 'kept'` leaves the slot charged until `freeSlot` (P6). `claimedBy`: born claimed, so that no drain takes it. */
@@ -118,7 +133,16 @@ export type Settled =
   | { readonly won: true; readonly event: AsyncDelegationEvent; readonly claim: Claim | null }
   | { readonly won: false; readonly state: string }
 
-interface InterruptRequest {
+/** How a stop went (P6): `signalled` is the sum of the other three. */
+export interface InterruptAnswer {
+  readonly requestId: string
+  readonly signalled: number
+  readonly stopped: number
+  readonly escalated: number
+  readonly unreachable: number
+}
+
+export interface InterruptRequest {
   readonly requestId: string
   readonly unitId: string
   readonly reason: string
@@ -178,7 +202,7 @@ export interface Page {
 export interface CounterUse {
   readonly counter: string
   readonly inUse: number
-  readonly holders: readonly UnitRecord[]
+  readonly holders: readonly SlotHolderRecord[]
 }
 
 /**
@@ -203,12 +227,7 @@ export interface Ledger {
    * The critical section (P1): key known, every charge fits (a held `slotKey` fits always), then charge and insert.
    * @throws LEDGER_UNKNOWN_OWNER
    */
-  admit(
-    ownerId: string,
-    draft: UnitDraft,
-    charges: readonly Charge[],
-    key?: { readonly key: string; readonly fingerprint: string; readonly keepSeconds: number },
-  ): Promise<Admission>
+  admit(ownerId: string, draft: UnitDraft, charges: readonly Charge[], key?: Key): Promise<Admission>
   /** Undoes an admission of which nothing ran (R18): no record, no event, charges back. */
   withdraw(hold: Hold): Promise<boolean>
   /** Adds what became known (P5). False: fence lost or ended; then it is kept as `late`. */

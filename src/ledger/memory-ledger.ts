@@ -5,7 +5,7 @@
 import { defaultBackoff } from '../core/backoff.js'
 import type { Clock } from '../core/clock.js'
 import { DelegationError } from '../core/errors.js'
-import type { DeliveryRules } from './delivery-rules.js'
+import { defaultDeliveryRules, type DeliveryRules } from './delivery-rules.js'
 import type { CounterUse, Ledger, Owner, UnitRecord } from './ledger.js'
 import { createMemoryOutbox } from './memory-outbox.js'
 import { createMemoryUnits, type StoredUnit } from './memory-units.js'
@@ -22,12 +22,11 @@ export interface MemoryLedgerOptions {
   readonly rules?: Partial<DeliveryRules>
 }
 
-const defaults = { retainedUnits: 50, maxAttempts: 8, maxAgeSeconds: 48 * 3600 } as const
+const defaults = { retainedUnits: 50 } as const
 /** A ledger that lives as long as its process (`durability: 'none'`). */
 export function createMemoryLedger(options: MemoryLedgerOptions): Ledger {
   const { clock, random, retainedUnits = defaults.retainedUnits } = options
-  const { maxAttempts, maxAgeSeconds } = defaults
-  const rules = { maxAttempts, maxAgeSeconds, backoff: defaultBackoff, ...options.rules }
+  const rules = { ...defaultDeliveryRules, backoff: defaultBackoff, ...options.rules }
   const stored = new Map<string, StoredUnit>()
   const outbox = createMemoryOutbox({ clock, random, rules, isRetained: (id) => stored.has(id) })
   const units = createMemoryUnits({ clock, retainedUnits, units: stored, outbox })

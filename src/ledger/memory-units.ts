@@ -6,7 +6,7 @@ import type {
   Charge,
   ChildRecord,
   Hold,
-  Ledger,
+  Key,
   Select,
   Settled,
   Settlement,
@@ -17,8 +17,6 @@ import type {
 import type { MemoryOutbox } from './memory-outbox.js'
 import { createSlots } from './memory-slots.js'
 import { belongingOfUnit, matches } from './select.js'
-
-type Key = NonNullable<Parameters<Ledger['admit']>[3]>
 
 export interface MemoryUnits {
   admit(ownerId: string, draft: UnitDraft, charges: readonly Charge[], key?: Key): Admission
@@ -136,6 +134,7 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
       endedAt: null,
       children,
       interrupt: null,
+      interruptReport: null,
       late: [],
     }
     units.set(draft.id, { draft, life, dispatchedBy: ownerId, snapshot: null })
@@ -167,7 +166,8 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
       keepLate(hold, patch)
       return false
     }
-    const { phase, child } = patch
+    const { phase, child, interruptReport } = patch
+    if (interruptReport !== undefined) update(stored, { interruptReport })
     if (phase !== undefined) update(stored, { state: phase })
     const before = child === undefined ? undefined : stored.life.children[child.index]
     if (child !== undefined && before !== undefined) {

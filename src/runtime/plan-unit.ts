@@ -31,6 +31,7 @@ export function draftOf(request: UnitRequest, call: CallOptions, id: string): Un
     model: request.model,
     runner,
     childCount: goals?.length ?? 1,
+    delivery: call.delivery ?? 'claim',
     metadata: request.metadata,
   }
 }

@@ -4,7 +4,7 @@ import { DelegationError } from '../core/errors.js'
 import type { ErrorDetail } from '../core/event.js'
 import type { JsonObject } from '../core/json.js'
 import type { SlotHolder } from '../core/refusal.js'
-import type { Delivery, Ledger, UnitRecord } from '../ledger/ledger.js'
+import type { Delivery, Ledger, SlotHolderRecord, UnitRecord } from '../ledger/ledger.js'
 import type { Unit } from './unit.js'
 
 export interface ChildView {
@@ -42,7 +42,7 @@ export interface DelegationRecord {
 export interface Records {
   list(): Promise<readonly DelegationRecord[]>
   get(id: string): Promise<DelegationRecord>
-  holderOf(unit: UnitRecord): SlotHolder
+  holderOf(unit: SlotHolderRecord): SlotHolder
   holderOfUnit(unit: Unit): SlotHolder
 }
 

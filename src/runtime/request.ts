@@ -29,6 +29,12 @@ export interface CallOptions {
   readonly originUiSessionId?: string
   readonly originSessionId?: string
   readonly runner?: RunnerInput
+  /**
+   * `collect`: no drain gets its event, only who asks for it by its id; once `wait` with `collect` has returned it, it
+   * is gone.
+   * @defaultValue 'claim'
+   */
+  readonly delivery?: 'claim' | 'collect'
   /** Handed back in the event, as it is. */
   readonly metadata?: JsonObject
   /** The same key and the same arguments give the first call's handle, for 7 days; other arguments are refused. */

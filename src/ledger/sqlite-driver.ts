@@ -1,0 +1,121 @@
+/**
+ * The one file that knows which SQLite it is: `node:sqlite` where the platform has it (from 22.13), else
+ * `better-sqlite3`. Both survive a thread that is terminated in mid-write; others that were tried do not.
+ */
+import { isBuiltin } from 'node:module'
+import { DelegationError, type ErrorCode } from '../core/errors.js'
+
+export type SqliteValue = null | number | string
+
+/** By name: `:id` in the text is `id` here. */
+export type SqliteValues = Readonly<Record<string, SqliteValue>>
+
+/** Prepared once and used many times. */
+export interface SqliteStatement {
+  /** Returns how many rows it changed. */
+  run(values?: SqliteValues): number
+  get<Row>(values?: SqliteValues): Row | undefined
+  all<Row>(values?: SqliteValues): Row[]
+}
+
+export interface Sqlite {
+  exec(sql: string): void
+  /** The same text gives the same statement. */
+  sql(text: string): SqliteStatement
+  close(): void
+}
+
+/** What both drivers have in common. */
+interface Driver {
+  exec(sql: string): unknown
+  prepare(sql: string): {
+    run(values: SqliteValues): { readonly changes: number | bigint }
+    get(values: SqliteValues): unknown
+    all(values: SqliteValues): unknown[]
+  }
+  close(): unknown
+}
+
+/** @throws {DelegationError} LEDGER_NO_DRIVER where there is no SQLite at all; else as `ledgerError` names it. */
+export async function openSqlite(path: string): Promise<Sqlite> {
+  const open = await loadDriver()
+  let driver: Driver
+  try {
+    driver = open(path)
+    // A lock is waited for by timers, never inside a call (P11).
+    driver.exec('PRAGMA busy_timeout = 0')
+  } catch (error) {
+    throw ledgerError(error, path)
+  }
+  const statements = new Map<string, SqliteStatement>()
+  return {
+    exec: (sql) => void driver.exec(sql),
+    sql(text) {
+      const known = statements.get(text)
+      if (known !== undefined) return known
+      const prepared = driver.prepare(text)
+      const statement: SqliteStatement = {
+        run: (values = {}) => Number(prepared.run(values).changes),
+        get: <Row>(values: SqliteValues = {}) => prepared.get(values) as Row | undefined,
+        all: <Row>(values: SqliteValues = {}) => prepared.all(values) as Row[],
+      }
+      statements.set(text, statement)
+      return statement
+    },
+    close: () => void driver.close(),
+  }
+}
+
+async function loadDriver(): Promise<(path: string) => Driver> {
+  if (isBuiltin('node:sqlite')) {
+    // By a name that the compiler does not follow: the types of the oldest Node that is supported know no such module.
+    const builtin: string = 'node:sqlite'
+    const { DatabaseSync } = (await import(builtin)) as { DatabaseSync: new (path: string) => Driver }
+    return (path) => new DatabaseSync(path)
+  }
+  try {
+    const { default: Database } = await import('better-sqlite3')
+    return (path) => new Database(path, { timeout: 0 }) as Driver
+  } catch (error) {
+    throw new DelegationError('LEDGER_NO_DRIVER', { node: process.version }, error)
+  }
+}
+
+/** Primary result codes of SQLite (https://sqlite.org/rescode.html), and what they mean here. */
+const codes: Readonly<Record<number, ErrorCode>> = {
+  5: 'LEDGER_BUSY',
+  6: 'LEDGER_BUSY',
+  8: 'LEDGER_READ_ONLY',
+  10: 'LEDGER_IO',
+  11: 'LEDGER_CORRUPT',
+  13: 'LEDGER_FULL',
+  14: 'LEDGER_PATH',
+  26: 'LEDGER_CORRUPT',
+}
+const numbers: Readonly<Record<string, number>> = {
+  BUSY: 5,
+  LOCKED: 6,
+  READONLY: 8,
+  IOERR: 10,
+  CORRUPT: 11,
+  FULL: 13,
+  CANTOPEN: 14,
+  NOTADB: 26,
+}
+
+/** SQLite's own error as one of the catalogue; anything else is returned as it is. */
+export function ledgerError(error: unknown, path: string): unknown {
+  const number = resultCode(error)
+  const code = number === null ? undefined : codes[number]
+  if (code === undefined) return error
+  return new DelegationError(code, { path, sqlite: (error as Error).message }, error)
+}
+
+function resultCode(error: unknown): number | null {
+  if (!(error instanceof Error)) return null
+  // node:sqlite gives the extended number, better-sqlite3 the extended name.
+  const { errcode, code } = error as { readonly errcode?: unknown; readonly code?: unknown }
+  if (typeof errcode === 'number') return errcode & 0xff
+  const [, name = ''] = typeof code === 'string' ? (/^SQLITE_([A-Z]+)/.exec(code) ?? []) : []
+  return numbers[name] ?? null
+}

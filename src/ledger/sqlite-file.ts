@@ -1,0 +1,63 @@
+/** The file a ledger lives in: made for this user alone, whatever the umask says. */
+import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { DelegationError } from '../core/errors.js'
+import { openSqlite, ledgerError, type Sqlite } from './sqlite-driver.js'
+import { migrate } from './sqlite-schema.js'
+
+const owned = 0o600
+const busyPollMs = 10
+
+/**
+ * Opens the database at `path`, and makes it with its folder where it is not there.
+ * @throws {DelegationError} LEDGER_PATH, LEDGER_READ_ONLY, LEDGER_CORRUPT, LEDGER_FOREIGN, LEDGER_NEWER, LEDGER_BUSY,
+ * LEDGER_FULL, LEDGER_IO, LEDGER_NO_DRIVER
+ */
+export async function openLedgerFile(path: string, busyMs: number): Promise<Sqlite> {
+  makeFile(path)
+  const db = await openSqlite(path)
+  try {
+    await untilFree(busyMs, () => {
+      // The journal mode is the file's own and is changed once; everything else is this connection's.
+      db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0')
+      migrate(db, path)
+      // A file that cannot be written is found out here, and not when the first result is to be kept.
+      db.exec('BEGIN IMMEDIATE; ROLLBACK')
+    })
+    return db
+  } catch (error) {
+    db.close()
+    throw ledgerError(error, path)
+  }
+}
+
+/** Opened only where it is not there: closing a file that SQLite has open would drop the locks of this process. */
+function makeFile(path: string): void {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    closeSync(openSync(path, 'wx', owned))
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code === 'ENOSPC') throw new DelegationError('LEDGER_FULL', { path, problem: message }, error)
+    if (code !== 'EEXIST') throw new DelegationError('LEDGER_PATH', { path, problem: message }, error)
+  }
+  try {
+    chmodSync(path, owned)
+  } catch {
+    // Somebody else's file, or a read-only one: whether it can be used is SQLite's to say.
+  }
+}
+
+async function untilFree(busyMs: number, step: () => void): Promise<void> {
+  const deadline = performance.now() + busyMs
+  for (;;) {
+    try {
+      return step()
+    } catch (error) {
+      const named = ledgerError(error, '')
+      const isBusy = named instanceof DelegationError && named.code === 'LEDGER_BUSY'
+      if (!isBusy || performance.now() >= deadline) throw error
+      await new Promise((resolve) => setTimeout(resolve, busyPollMs))
+    }
+  }
+}

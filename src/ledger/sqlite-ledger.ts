@@ -1,0 +1,290 @@
+/**
+ * The ledger in a file: every process that opens the same one shares its units, caps and completions. One connection, on
+ * the main thread; reads are immediate, writes go through the writer.
+ */
+import { open as openFile } from 'node:fs/promises'
+import { defaultBackoff } from '../core/backoff.js'
+import type { Clock } from '../core/clock.js'
+import { DelegationError } from '../core/errors.js'
+import { defaultDeliveryRules, type DeliveryRules } from './delivery-rules.js'
+import type { Hold, Ledger, Owner, Settled, Settlement } from './ledger.js'
+import { createCheckpoints } from './sqlite-checkpoint.js'
+import type { Sqlite } from './sqlite-driver.js'
+import { openLedgerFile } from './sqlite-file.js'
+import { createSqliteOutbox } from './sqlite-outbox.js'
+import { pruneOnce } from './sqlite-prune.js'
+import { createSqliteSlots } from './sqlite-slots.js'
+import { createSqliteSpool } from './sqlite-spool.js'
+import { createSqliteUnits } from './sqlite-units.js'
+import { watchForeignWrites } from './sqlite-watch.js'
+import { createSqliteWriter } from './sqlite-writer.js'
+
+export interface SqliteLedgerOptions {
+  /**
+   * `process`: what is settled survives kill -9. `power`: it survives a power cut, too, for one `fdatasync` per group of
+   * settles.
+   * @defaultValue 'process'
+   */
+  readonly durability?: 'process' | 'power'
+  /**
+   * How long a write may wait for a lock that another process holds, ms.
+   * @defaultValue 5_000
+   */
+  readonly busyMs?: number
+  /**
+   * How long delivered completions and their units stay, seconds.
+   * @defaultValue 604_800, seven days (spec 2.1)
+   */
+  readonly retentionSeconds?: number
+  readonly rules?: Partial<DeliveryRules>
+}
+
+interface Given {
+  readonly clock: Clock
+  /** In [0, 1): the jitter of redelivery. */
+  readonly random: () => number
+}
+
+const defaults = { durability: 'process', busyMs: 5_000, retentionSeconds: 7 * 24 * 3600 } as const
+/** An owner that was seen this recently need not be written again, s. */
+const seenAgainSeconds = 1
+/** An end that was kept aside is tried again this often, ms. */
+const replayMs = 1_000
+
+/**
+ * A ledger in a SQLite file, for `createDelegator({ ledger: sqliteLedger('state.db') })`. The file is made where it is
+ * not there, for this user alone (0600).
+ * @throws {DelegationError} when it is opened: LEDGER_PATH, LEDGER_READ_ONLY, LEDGER_CORRUPT, LEDGER_FOREIGN,
+ * LEDGER_NEWER, LEDGER_BUSY, LEDGER_FULL, LEDGER_IO, LEDGER_NO_DRIVER
+ */
+export function sqliteLedger(
+  path: string,
+  options: SqliteLedgerOptions = {},
+): (given: Given) => Promise<Ledger> {
+  return (given) => openSqliteLedger(path, options, given)
+}
+
+async function openSqliteLedger(
+  path: string,
+  options: SqliteLedgerOptions,
+  { clock, random }: Given,
+): Promise<Ledger> {
+  const { durability, busyMs, retentionSeconds } = { ...defaults, ...options }
+  const rules = { ...defaultDeliveryRules, backoff: defaultBackoff, ...options.rules }
+  const db = await openLedgerFile(path, busyMs)
+  const log = durability === 'power' ? await openFile(`${path}-wal`, 'r+') : null
+  const checkpoints = createCheckpoints(path)
+  const outbox = createSqliteOutbox(db, { clock, random, rules })
+  const slots = createSqliteSlots(db)
+  const units = createSqliteUnits(db, clock, slots, outbox)
+  const spool = createSqliteSpool(path)
+  const subscribers = new Set<() => void>()
+  const joined = new Set<string>()
+  let stopWatch: (() => void) | null = null
+  let replayTimer: NodeJS.Timeout | null = null
+  let isClosed = false
+
+  const writer = createSqliteWriter({
+    db,
+    path,
+    busyMs,
+    onCommit() {
+      checkpoints.afterCommit()
+      tell()
+    },
+    sync: log === null ? null : onePending(() => log.datasync()),
+  })
+
+  function tell(): void {
+    for (const subscriber of [...subscribers]) subscriber()
+  }
+
+  async function write<T>(step: () => T, isResult = false): Promise<T> {
+    if (isClosed) throw new DelegationError('LEDGER_CLOSED')
+    return writer.write(step, { isResult })
+  }
+
+  async function read<T>(step: () => T): Promise<T> {
+    if (isClosed) throw new DelegationError('LEDGER_CLOSED')
+    return writer.read(step)
+  }
+
+  function requireOwner(id: string): void {
+    const known = db.sql('SELECT 1 FROM owners WHERE id = :id').get({ id })
+    if (known === undefined) throw new DelegationError('LEDGER_UNKNOWN_OWNER', { owner: id })
+  }
+
+  const settleNow = (hold: Hold, end: Settlement): Promise<Settled> =>
+    write(() => units.settle(hold, end), true)
+
+  /** P3: what the file cannot take now is kept aside and tried again. It throws only when nothing would take it. */
+  async function settle(hold: Hold, end: Settlement): Promise<Settled> {
+    try {
+      return await settleNow(hold, end)
+    } catch (error) {
+      if (!(error instanceof DelegationError) || !mayPass.has(error.code)) throw error
+      await spool.keep({ hold, end })
+      replaySoon()
+      return { won: true, event: end.event, claim: null }
+    }
+  }
+
+  const replay = (): Promise<number> => spool.replay(({ hold, end }) => settleNow(hold, end))
+
+  function replaySoon(): void {
+    replayTimer ??= setTimeout(() => {
+      replayTimer = null
+      if (!isClosed) replay().catch(replaySoon)
+    }, replayMs)
+    replayTimer.unref()
+  }
+
+  await replay().catch(replaySoon)
+  return {
+    info: { id: path, kind: 'sqlite', shared: true, durability },
+    join: (owner) =>
+      write(() => {
+        joined.add(owner.id)
+        enter(db, owner)
+      }),
+    async heartbeat(ownerId) {
+      const seen = await read(() => {
+        requireOwner(ownerId)
+        return db
+          .sql('SELECT seen_at FROM owners WHERE id = :id')
+          .get<{ readonly seen_at: number }>({ id: ownerId })
+      })
+      const now = clock.now()
+      if (seen !== undefined && Math.abs(now - seen.seen_at) >= seenAgainSeconds) {
+        await write(() => {
+          requireOwner(ownerId)
+          db.sql('UPDATE owners SET seen_at = :now WHERE id = :id').run({ id: ownerId, now })
+        })
+      }
+      return read(() => units.interruptsOf(ownerId))
+    },
+    async admit(ownerId, draft, charges, key) {
+      // Refused from a read: who finds no room takes no lock from those who work (P1).
+      const answered = await read(() => {
+        requireOwner(ownerId)
+        return units.answer(draft, charges, key)
+      })
+      if (answered !== null) return answered
+      return write(() => {
+        requireOwner(ownerId)
+        return units.admit(ownerId, draft, charges, key)
+      })
+    },
+    withdraw: (hold) => write(() => units.withdraw(hold)),
+    record: (hold, patch) => write(() => units.record(hold, patch), patch.child?.result !== undefined),
+    settle,
+    freeSlot: (hold) => write(() => units.freeSlot(hold)),
+    requestInterrupt: (select, request) => write(() => units.askToStop(select, request)),
+    owners: () => read(() => allOwners(db)),
+    async takeOver(deadOwnerId, byOwnerId) {
+      // What the dead one had kept aside are its real ends.
+      await replay().catch(replaySoon)
+      return write(() => {
+        requireOwner(byOwnerId)
+        if (deadOwnerId === byOwnerId || !leave(db, deadOwnerId)) return []
+        outbox.freeClaimsOf(deadOwnerId)
+        return units.takeOver(deadOwnerId, byOwnerId)
+      })
+    },
+    publish: (ownerId, event) =>
+      write(() => {
+        requireOwner(ownerId)
+        return outbox.add(event, ownerId, false).seq ?? 0
+      }, true),
+    async claim(ownerId, select, limit, leaseSeconds) {
+      const nextAt = await read(() => {
+        requireOwner(ownerId)
+        return outbox.nextAt(select)
+      })
+      if (nextAt === null || nextAt > clock.now()) return { claims: [], nextAt }
+      return write(() => {
+        requireOwner(ownerId)
+        const claims = outbox.claim(ownerId, select, limit, leaseSeconds)
+        return { claims, nextAt: claims.length < limit ? outbox.nextAt(select) : null }
+      })
+    },
+    resolve: (tokens, verdict) => write(() => tokens.map((token) => outbox.resolve(token, verdict))),
+    collect: (eventId) => write(() => outbox.collect(eventId)),
+    reopen: (eventIds, to) => write(() => eventIds.map((id) => outbox.reopen(id, to))),
+    get: (id) => read(() => units.get(id)),
+    list: (select, live, page) => read(() => units.list(select, live, page)),
+    deliveries: (select, states, page) => read(() => outbox.list(select, states, page)),
+    usage: (counters) =>
+      read(() =>
+        counters.map((counter) => ({
+          counter,
+          inUse: slots.inUse(counter),
+          holders: slots.holdersOf(counter),
+        })),
+      ),
+    subscribe(onChange) {
+      const told = (): void => onChange()
+      subscribers.add(told)
+      stopWatch ??= watchForeignWrites(db, path, tell)
+      return () => {
+        if (!subscribers.delete(told) || subscribers.size > 0) return
+        stopWatch?.()
+        stopWatch = null
+      }
+    },
+    prune: () => write(() => pruneOnce(db, clock.now(), retentionSeconds)),
+    async close() {
+      if (isClosed) return
+      isClosed = true
+      if (replayTimer !== null) clearTimeout(replayTimer)
+      stopWatch?.()
+      subscribers.clear()
+      // Who leaves in good order need not be found dead; what it left is somebody else's to deliver.
+      await writer.write(() => [...joined].forEach((id) => leave(db, id))).catch(() => undefined)
+      await writer.idle()
+      await checkpoints.stop()
+      await log?.close()
+      db.close()
+    },
+  }
+}
+
+/** Troubles of the file that may pass. */
+const mayPass: ReadonlySet<string> = new Set(['LEDGER_BUSY', 'LEDGER_FULL', 'LEDGER_IO', 'LEDGER_READ_ONLY'])
+
+function enter(db: Sqlite, owner: Owner): void {
+  db.sql(
+    `INSERT OR REPLACE INTO owners (id, pid, started_at, boot_id, pid_namespace, seen_at)
+     VALUES (:id, :pid, :startedAt, :bootId, :pidNamespace, :seenAt)`,
+  ).run({ ...owner })
+}
+
+/** False: it was not there. */
+function leave(db: Sqlite, id: string): boolean {
+  return db.sql('DELETE FROM owners WHERE id = :id').run({ id }) > 0
+}
+
+function allOwners(db: Sqlite): Owner[] {
+  return db
+    .sql(
+      `SELECT id, pid, started_at AS startedAt, boot_id AS bootId, pid_namespace AS pidNamespace, seen_at AS seenAt
+       FROM owners ORDER BY seen_at`,
+    )
+    .all<Owner>()
+}
+
+/** One at a time: who asks while one is under way gets the next one, for it may have missed what was just written. */
+function onePending(sync: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> = Promise.resolve()
+  let next: Promise<void> | null = null
+  return () => {
+    next ??= running
+      .catch(() => undefined)
+      .then(() => {
+        next = null
+        running = sync()
+        return running
+      })
+    return next
+  }
+}

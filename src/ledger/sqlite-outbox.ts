@@ -1,0 +1,234 @@
+/** Deliveries of the SQLite ledger. How each moves is `delivery-rules.ts`; what is written here runs inside a write. */
+import type { Clock, Instant } from '../core/clock.js'
+import { DelegationError } from '../core/errors.js'
+import type { AsyncDelegationEvent } from '../core/event.js'
+import { afterTime, afterVerdict, type DeliveryRules, type DeliveryStanding } from './delivery-rules.js'
+import type { Claim, Delivery, DeliveryState, Page, Select, Verdict } from './ledger.js'
+import { belongingOfEvent } from './select.js'
+import type { Sqlite } from './sqlite-driver.js'
+import { whereOf, type Where } from './sqlite-select.js'
+
+export interface SqliteOutbox {
+  /** Returns the event as stored, with its `seq`. `pulled`: only who asks by id gets it. @throws LEDGER_DUPLICATE */
+  add(event: AsyncDelegationEvent, origin: string, pulled: boolean): AsyncDelegationEvent
+  /** Claims an event that was added in this very step. */
+  lease(event: AsyncDelegationEvent, consumer: string, leaseSeconds: number): Claim
+  /** When the next of `select` can be claimed: now, later, or never (null). Writes nothing. */
+  nextAt(select: Select): Instant | null
+  claim(consumer: string, select: Select, limit: number, leaseSeconds: number): Claim[]
+  resolve(token: string, verdict: Verdict): boolean
+  collect(eventId: string): boolean
+  reopen(eventId: string, to: 'pending' | 'dismissed'): boolean
+  list(select: Select, states: readonly DeliveryState[], page: Page): Delivery[]
+  /** A dead consumer's claims go back, costing no attempt. */
+  freeClaimsOf(consumer: string): void
+  has(eventId: string): boolean
+}
+
+interface Row {
+  readonly seq: number
+  readonly event_id: string
+  readonly delegation_id: string
+  readonly state: DeliveryState
+  readonly attempts: number
+  readonly available_at: number
+  readonly leased_until: number | null
+  readonly born_at: number
+  readonly claim: string | null
+  readonly claims: number
+  readonly pulled: number
+  readonly reason: string | null
+  readonly event: string
+  /** 1 when who dispatched it has left: then the event is `restored`. */
+  readonly is_left: number
+}
+
+const columns = `seq, event_id, delegation_id, state, attempts, available_at, leased_until, born_at, claim, claims,
+  pulled, reason, event, dispatched_by NOT IN (SELECT id FROM owners) AS is_left`
+const isOpen = "state IN ('pending', 'claimed')"
+const byId = '(event_id IN ? OR delegation_id IN ?)'
+/** A page of candidates: few are passed over, and each costs a parse only when it is claimed. */
+const pageRows = 200
+
+export function createSqliteOutbox(
+  db: Sqlite,
+  {
+    clock,
+    random,
+    rules,
+  }: { readonly clock: Clock; readonly random: () => number; readonly rules: DeliveryRules },
+): SqliteOutbox {
+  const rowOf = (eventId: string): Row | undefined =>
+    db.sql(`SELECT ${columns} FROM deliveries WHERE event_id = :eventId`).get<Row>({ eventId })
+
+  /** What time alone has made of a row. */
+  const standingOf = (row: Row): DeliveryStanding => {
+    const { state, attempts, available_at: availableAt, reason, leased_until: leasedUntil } = row
+    const stored = { state, attempts, availableAt, reason, leasedUntil }
+    return afterTime(stored, row.born_at, clock.now(), rules, random)
+  }
+
+  function move(row: Row, to: DeliveryStanding): void {
+    const isOver = to.state === 'delivered' || to.state === 'dropped' || to.state === 'dismissed'
+    if (isOver && row.pulled === 1) {
+      // It was there to be pulled, and was.
+      db.sql('DELETE FROM deliveries WHERE seq = :seq').run({ seq: row.seq })
+      return
+    }
+    db.sql(
+      `UPDATE deliveries SET state = :state, attempts = :attempts, available_at = :availableAt, reason = :reason,
+         leased_until = :leasedUntil, resolved_at = :resolvedAt,
+         claim = CASE :state WHEN 'claimed' THEN claim END,
+         claimed_by = CASE :state WHEN 'claimed' THEN claimed_by END WHERE seq = :seq`,
+    ).run({ ...to, seq: row.seq, resolvedAt: isOver ? clock.now() : null })
+  }
+
+  function leaseRow(row: Row, consumer: string, leaseSeconds: number): Claim {
+    const until = clock.now() + leaseSeconds
+    // Unique without chance: a row counts its claims.
+    const token = `${consumer}:${row.seq}:${row.claims + 1}`
+    db.sql(
+      `UPDATE deliveries SET state = 'claimed', claim = :token, claimed_by = :consumer, claims = claims + 1,
+         leased_until = :until WHERE seq = :seq`,
+    ).run({ seq: row.seq, token, consumer, until })
+    return { token, eventId: row.event_id, until, delivery: { ...deliveryOf(row), state: 'claimed' } }
+  }
+
+  /** Rows that may be claimed, in `seq` order: open ones, without those that are there for a pull only. */
+  function* candidates(select: Select): Generator<Row> {
+    const { sql, values } = openOf(select)
+    let after = 0
+    for (;;) {
+      const rows = db
+        .sql(`SELECT ${columns} FROM deliveries WHERE ${sql} AND seq > :after ORDER BY seq LIMIT ${pageRows}`)
+        .all<Row>({ ...values, after })
+      yield* rows
+      if (rows.length < pageRows) return
+      after = rows.at(-1)?.seq ?? after
+    }
+  }
+
+  function claim(consumer: string, select: Select, limit: number, leaseSeconds: number): Claim[] {
+    const now = clock.now()
+    const claims: Claim[] = []
+    for (const row of candidates(select)) {
+      if (claims.length >= limit) break
+      const standing = standingOf(row)
+      const moved = standing.state !== row.state || standing.attempts !== row.attempts
+      if (moved) move(row, standing)
+      if (standing.state !== 'pending' || standing.availableAt > now) continue
+      claims.push(leaseRow({ ...row, ...asColumns(standing) }, consumer, leaseSeconds))
+    }
+    return claims
+  }
+
+  return {
+    claim,
+    add(event, origin, pulled) {
+      const { id: delegationId, ...route } = belongingOfEvent(event, origin)
+      const eventId = event.event_id ?? delegationId
+      if (rowOf(eventId) !== undefined) throw new DelegationError('LEDGER_DUPLICATE', { id: eventId })
+      const stored = db
+        .sql(
+          `INSERT INTO deliveries (event_id, delegation_id, session_key, parent_session_id, origin_ui_session_id,
+             dispatched_by, pulled, state, attempts, available_at, born_at, claims, event)
+           VALUES (:eventId, :delegationId, :sessionKey, :parentSessionId, :originUiSessionId, :dispatchedBy,
+             :pulled, 'pending', 0, :now, :now, 0, :event) RETURNING seq`,
+        )
+        .get<{ readonly seq: number }>({
+          eventId,
+          delegationId,
+          ...route,
+          pulled: pulled ? 1 : 0,
+          now: clock.now(),
+          event: JSON.stringify(event),
+        })
+      return { ...event, seq: stored?.seq ?? 0 }
+    },
+    lease(event, consumer, leaseSeconds) {
+      const row = rowOf(event.event_id ?? event.delegation_id)
+      if (row === undefined) throw new DelegationError('LEDGER_CORRUPT', { missing: event.event_id })
+      return leaseRow(row, consumer, leaseSeconds)
+    },
+    nextAt(select) {
+      const { sql, values } = openOf(select)
+      const next = db
+        .sql(
+          `SELECT min(CASE state WHEN 'claimed' THEN leased_until ELSE available_at END) AS next
+           FROM deliveries WHERE ${sql}`,
+        )
+        .get<{ readonly next: number | null }>(values)
+      return next?.next ?? null
+    },
+    resolve(token, verdict) {
+      const row = db.sql(`SELECT ${columns} FROM deliveries WHERE claim = :token`).get<Row>({ token })
+      if (row === undefined) return false
+      const standing = standingOf(row)
+      const isOurs = standing.state === 'claimed'
+      move(row, isOurs ? afterVerdict(standing, verdict, clock.now(), rules, random) : standing)
+      return isOurs
+    },
+    collect(eventId) {
+      const row = rowOf(eventId)
+      if (row === undefined) return false
+      const standing = standingOf(row)
+      if (standing.state === 'claimed') return false
+      move(row, { ...standing, state: 'delivered', reason: null, leasedUntil: null })
+      return true
+    },
+    reopen(eventId, to) {
+      const row = rowOf(eventId)
+      if (row === undefined) return false
+      const standing = standingOf(row)
+      if (standing.state !== 'dead' && standing.state !== 'dropped') return false
+      const now = clock.now()
+      db.sql('UPDATE deliveries SET born_at = :now WHERE seq = :seq').run({ now, seq: row.seq })
+      move(row, { ...standing, attempts: 0, availableAt: now, leasedUntil: null, state: to })
+      return true
+    },
+    list(select, states, { afterSeq = 0, limit }) {
+      const { sql, values } = whereOf(select, byId)
+      const found: Delivery[] = []
+      let after = afterSeq
+      while (found.length < limit) {
+        const rows = db
+          .sql(
+            `SELECT ${columns} FROM deliveries WHERE ${sql} AND seq > :after
+               AND (${isOpen} OR state IN (SELECT value FROM json_each(:states))) ORDER BY seq LIMIT ${pageRows}`,
+          )
+          .all<Row>({ ...values, after, states: JSON.stringify(states) })
+        const shown = rows.map(deliveryOf).filter(({ state }) => states.includes(state))
+        found.push(...shown.slice(0, limit - found.length))
+        if (rows.length < pageRows) break
+        after = rows.at(-1)?.seq ?? after
+      }
+      return found
+    },
+    freeClaimsOf(consumer) {
+      db.sql(
+        `UPDATE deliveries SET state = 'pending', claim = NULL, claimed_by = NULL, leased_until = NULL
+         WHERE claimed_by = :consumer`,
+      ).run({ consumer })
+    },
+    has: (eventId) => rowOf(eventId) !== undefined,
+  }
+
+  function deliveryOf(row: Row): Delivery {
+    const { seq, event_id: eventId, delegation_id: delegationId } = row
+    const { state, attempts, availableAt, reason } = standingOf(row)
+    const stored = { ...(JSON.parse(row.event) as AsyncDelegationEvent), seq }
+    const event = row.is_left === 1 ? { ...stored, restored: true as const } : stored
+    return { seq, eventId, delegationId, state, attempts, availableAt, reason, event }
+  }
+}
+
+/** A pull takes what it names; nobody else gets what is there for a pull. */
+function openOf(select: Select): Where {
+  const { sql, values } = whereOf(select, byId)
+  return { sql: `${sql} AND ${isOpen}${'ids' in select ? '' : ' AND pulled = 0'}`, values }
+}
+
+function asColumns(standing: DeliveryStanding): Partial<Row> {
+  const { state, attempts, availableAt: available_at, reason, leasedUntil: leased_until } = standing
+  return { state, attempts, available_at, reason, leased_until }
+}

@@ -1,0 +1,32 @@
+import type { Sqlite } from './sqlite-driver.js'
+
+/** Bounds how long one call holds the loop; the next one goes on. */
+const rowsPerCall = 500
+
+/**
+ * Deletes what was resolved, and ended, longer ago than retention keeps it. Never what is pending, claimed or dead, and
+ * never a key before its time. Returns how many rows went.
+ */
+export function pruneOnce(db: Sqlite, now: number, retentionSeconds: number): number {
+  const values = { before: now - retentionSeconds }
+  const deliveries = db
+    .sql(
+      `DELETE FROM deliveries WHERE seq IN (
+         SELECT seq FROM deliveries WHERE resolved_at < :before AND resolved_at IS NOT NULL
+         ORDER BY resolved_at LIMIT ${rowsPerCall})`,
+    )
+    .run(values)
+  const units = db
+    .sql(
+      `DELETE FROM units WHERE id IN (
+         SELECT id FROM units WHERE ended_at < :before AND ended_at IS NOT NULL AND slot_held = 0
+           AND NOT EXISTS (SELECT 1 FROM deliveries WHERE delegation_id = units.id)
+         ORDER BY ended_at LIMIT ${rowsPerCall}) RETURNING id`,
+    )
+    .all<{ readonly id: string }>(values)
+  for (const { id } of units) db.sql('DELETE FROM children WHERE unit = :id').run({ id })
+  const keys = db
+    .sql(`DELETE FROM keys WHERE key IN (SELECT key FROM keys WHERE until <= :now LIMIT ${rowsPerCall})`)
+    .run({ now })
+  return deliveries + units.length + keys
+}

@@ -1,0 +1,45 @@
+/** Selectors as SQL. The rules are those of `matches` in select.ts, which the contract suite holds both to. */
+import { assertNever } from '../core/errors.js'
+import type { Select } from './ledger.js'
+import type { SqliteValues } from './sqlite-driver.js'
+
+export interface Where {
+  readonly sql: string
+  readonly values: SqliteValues
+}
+
+const nothing: Where = { sql: 'FALSE', values: {} }
+
+/** For a table with the columns of a route; `ids` says how its rows are found by id, with a `?` for the list. */
+export function whereOf(select: Select, ids: string): Where {
+  if ('all' in select) return { sql: 'TRUE', values: {} }
+  if ('ids' in select) {
+    const list = '(SELECT value FROM json_each(:ids))'
+    return { sql: ids.replaceAll('?', list), values: { ids: JSON.stringify(select.ids) } }
+  }
+  if ('parentSessionId' in select) {
+    const { parentSessionId } = select
+    return parentSessionId === ''
+      ? nothing
+      : { sql: 'parent_session_id = :parentSessionId', values: { parentSessionId } }
+  }
+  if ('originUiSessionId' in select) {
+    const { originUiSessionId } = select
+    if (originUiSessionId === '') return nothing
+    // The second term lets SQLite use the index, which holds no empty ones.
+    const sql = "origin_ui_session_id = :originUiSessionId AND origin_ui_session_id <> ''"
+    return { sql, values: { originUiSessionId } }
+  }
+  if ('sessionKey' in select) {
+    const { sessionKey, dispatchedBy } = select
+    if (dispatchedBy !== undefined) {
+      const sql = 'session_key = :sessionKey AND dispatched_by = :dispatchedBy'
+      return { sql, values: { sessionKey, dispatchedBy } }
+    }
+    return sessionKey === '' ? nothing : { sql: 'session_key = :sessionKey', values: { sessionKey } }
+  }
+  if ('dispatchedBy' in select) {
+    return { sql: 'dispatched_by = :dispatchedBy', values: { dispatchedBy: select.dispatchedBy } }
+  }
+  return assertNever(select)
+}

@@ -1,0 +1,64 @@
+/**
+ * Tells when another process has written: a watch on the write-ahead log, with a timer behind it for file systems that
+ * report nothing. `PRAGMA data_version` decides whether there is news, so that a report too many costs next to nothing.
+ */
+import { watch, type FSWatcher } from 'node:fs'
+import type { Sqlite } from './sqlite-driver.js'
+
+/** After a report the watch rests this long, ms: beside a busy writer that is what keeps it cheap. */
+const restMs = 4
+/** Without any report it looks this often, ms. */
+const pollMs = 1_000
+
+/** Returns what ends the watch. Keeps no process alive. */
+export function watchForeignWrites(db: Sqlite, path: string, onWrite: () => void): () => void {
+  let seen = dataVersion(db)
+  let watcher: FSWatcher | null = null
+  let resting: NodeJS.Timeout | null = null
+  let isOver = false
+  const poll = setInterval(look, pollMs)
+  poll.unref()
+
+  function look(): void {
+    const now = dataVersion(db)
+    if (now === seen) return
+    seen = now
+    onWrite()
+  }
+
+  function rest(): void {
+    watcher?.close()
+    watcher = null
+    look()
+    resting ??= setTimeout(listen, restMs)
+    resting.unref()
+  }
+
+  function listen(): void {
+    resting = null
+    if (isOver) return
+    try {
+      watcher = watch(`${path}-wal`, { persistent: false }, rest)
+      watcher.on('error', () => undefined)
+    } catch {
+      // No watch to be had: the timer is enough.
+    }
+    look()
+  }
+
+  listen()
+  return () => {
+    isOver = true
+    clearInterval(poll)
+    watcher?.close()
+  }
+}
+
+function dataVersion(db: Sqlite): number {
+  try {
+    return db.sql('PRAGMA data_version').get<{ readonly data_version: number }>()?.data_version ?? 0
+  } catch {
+    // Locked for a moment, or closed: the next look tells.
+    return -1
+  }
+}

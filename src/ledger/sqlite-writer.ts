@@ -1,0 +1,191 @@
+/**
+ * Every write of a connection, in the order it was asked for. Writes of one tick share one transaction: with many
+ * units in flight that is what makes a durable ledger fast. Invariants:
+ *
+ * W1. A step runs inside `BEGIN IMMEDIATE` and is committed before its promise resolves. A step that throws a
+ *     DelegationError has written nothing yet, and fails alone.
+ * W2. The event loop never waits for a lock: a busy file is tried again by a timer, until the step's patience ends (P11).
+ */
+import { DelegationError } from '../core/errors.js'
+import { ledgerError, type Sqlite } from './sqlite-driver.js'
+
+export interface SqliteWriter {
+  /** @throws {DelegationError} LEDGER_BUSY after `busyMs`, LEDGER_FULL, LEDGER_IO, and what the step throws */
+  write<T>(step: () => T, options?: WriteOptions): Promise<T>
+  /** Reads what is committed, at once: a foreign lock does not keep anybody from reading. */
+  read<T>(step: () => T): Promise<T>
+  /** Resolves once nothing is under way. */
+  idle(): Promise<void>
+}
+
+export interface WriteOptions {
+  /** Resolves only when a power cut cannot take it away any more, where the ledger promises that. */
+  readonly isResult?: boolean
+}
+
+interface WriterOptions {
+  readonly db: Sqlite
+  readonly path: string
+  readonly busyMs: number
+  /** Called after every commit: by the next tick at the latest others may be told. */
+  readonly onCommit: () => void
+  /** Makes the commits so far safe against a power cut; null where that is not promised. */
+  readonly sync: (() => Promise<void>) | null
+}
+
+interface Job {
+  readonly step: () => unknown
+  readonly isResult: boolean
+  readonly deadlineMs: number
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: unknown) => void
+}
+
+type Outcome = { readonly value: unknown } | { readonly error: unknown }
+
+/** Bounds how long one commit may hold the loop. */
+const maxStepsPerCommit = 64
+const firstPauseMs = 1
+const longestPauseMs = 50
+
+export function createSqliteWriter({ db, path, busyMs, onCommit, sync }: WriterOptions): SqliteWriter {
+  let queue: Job[] = []
+  let isScheduled = false
+  let pauseMs = firstPauseMs
+  let idlers: (() => void)[] = []
+  let syncing = 0
+
+  function enqueue<T>(step: () => T, isResult: boolean): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const deadlineMs = performance.now() + busyMs
+      queue.push({ step, isResult, deadlineMs, resolve: resolve as Job['resolve'], reject })
+      if (!isScheduled) schedule(0)
+    })
+  }
+
+  function schedule(afterMs: number): void {
+    isScheduled = true
+    if (afterMs === 0) setImmediate(flush)
+    else setTimeout(flush, afterMs)
+  }
+
+  function flush(): void {
+    isScheduled = false
+    const batch = queue.splice(0, maxStepsPerCommit)
+    const outcomes = commit(batch)
+    if (outcomes === 'busy') retryLater(batch)
+    else settle(batch, outcomes)
+    if (queue.length > 0 && !isScheduled) schedule(0)
+    tellIdle()
+  }
+
+  /** 'busy': nothing happened, and another try may help. */
+  function commit(batch: readonly Job[]): readonly Outcome[] | 'busy' {
+    try {
+      db.sql('BEGIN IMMEDIATE').run()
+    } catch (error) {
+      return failed(batch, error)
+    }
+    try {
+      const outcomes = batch.map(({ step }) => attempt(step))
+      db.sql('COMMIT').run()
+      pauseMs = firstPauseMs
+      return outcomes
+    } catch (error) {
+      rollBack()
+      // One bad step must not fail its neighbours: each gets a transaction of its own.
+      return batch.length > 1 && !isBusy(error) ? batch.map((job) => commitAlone(job)) : failed(batch, error)
+    }
+  }
+
+  function commitAlone(job: Job): Outcome {
+    const outcomes = commit([job])
+    return outcomes === 'busy'
+      ? { error: new DelegationError('LEDGER_BUSY', { path }) }
+      : (outcomes[0] ?? { value: undefined })
+  }
+
+  function failed(batch: readonly Job[], error: unknown): readonly Outcome[] | 'busy' {
+    if (isBusy(error)) return 'busy'
+    return batch.map(() => ({ error: ledgerError(error, path) }))
+  }
+
+  const isBusy = (error: unknown): boolean => {
+    const named = ledgerError(error, path)
+    return named instanceof DelegationError && named.code === 'LEDGER_BUSY'
+  }
+
+  function rollBack(): void {
+    try {
+      db.exec('ROLLBACK')
+    } catch {
+      // SQLite has rolled back by itself, as it does on a full disk.
+    }
+  }
+
+  function retryLater(batch: readonly Job[]): void {
+    const now = performance.now()
+    const late = batch.filter(({ deadlineMs }) => deadlineMs <= now)
+    for (const job of late) job.reject(new DelegationError('LEDGER_BUSY', { path, waited_ms: busyMs }))
+    queue = [...batch.filter(({ deadlineMs }) => deadlineMs > now), ...queue]
+    if (queue.length === 0) return
+    schedule(pauseMs)
+    pauseMs = Math.min(pauseMs * 2, longestPauseMs)
+  }
+
+  function settle(batch: readonly Job[], outcomes: readonly Outcome[]): void {
+    onCommit()
+    const waitsForDisk = sync !== null && batch.some(({ isResult }) => isResult)
+    const synced = waitsForDisk ? sync() : null
+    if (synced !== null) syncing += 1
+    for (const [index, job] of batch.entries()) {
+      const outcome = outcomes[index] ?? { value: undefined }
+      if (synced === null || !job.isResult) tell(job, outcome)
+      else synced.then(() => tell(job, outcome), job.reject)
+    }
+    void synced
+      ?.catch(() => undefined)
+      .finally(() => {
+        syncing -= 1
+        tellIdle()
+      })
+  }
+
+  const isIdle = (): boolean => queue.length === 0 && syncing === 0
+
+  function tellIdle(): void {
+    if (!isIdle()) return
+    const told = idlers
+    idlers = []
+    for (const tellOne of told) tellOne()
+  }
+
+  return {
+    write: (step, { isResult = false } = {}) => enqueue(step, isResult),
+    read: (step) => readNow(step, path),
+    idle: () => (isIdle() ? Promise.resolve() : new Promise((resolve) => idlers.push(resolve))),
+  }
+}
+
+/** W1: what is no DelegationError is SQLite's, and ends the transaction. */
+function attempt(step: () => unknown): Outcome {
+  try {
+    return { value: step() }
+  } catch (error) {
+    if (error instanceof DelegationError) return { error }
+    throw error
+  }
+}
+
+function tell({ resolve, reject }: Job, outcome: Outcome): void {
+  if ('error' in outcome) reject(outcome.error)
+  else resolve(outcome.value)
+}
+
+async function readNow<T>(step: () => T, path: string): Promise<T> {
+  try {
+    return await Promise.resolve(step())
+  } catch (error) {
+    throw ledgerError(error, path)
+  }
+}
