@@ -90,6 +90,8 @@ export interface RunnerContext<Options = unknown> {
   log(text: string): void
   /** Keeps a state from which another run could go on; the last one counts. Plain data. */
   checkpoint(state: Json): void
+  /** The last checkpoint of a run whose host died; null for a first run. */
+  readonly resumeFrom: Json
   /** Starts a process on the child's lifeline. `argv[0]` is looked up on the path; nothing passes through a shell. */
   spawn(argv: readonly string[], options?: SpawnOptions): SpawnedProcess
   /** The `options` of the runner's reference, as they were given. */
@@ -124,4 +126,13 @@ export interface RunnerReference {
   readonly options?: Json
   /** @defaultValue 'isolated' */
   readonly placement?: 'isolated' | 'shared'
+  /** Running it twice does no more than running it once: only then may it be retried. @defaultValue false */
+  readonly idempotent?: boolean
+  /**
+   * What becomes of its unfinished children when their host dies. `unknown`: they are reported, and never run again by
+   * themselves. `retry`: they run anew. `adopt`: they go on from their last checkpoint. The last two are done by
+   * delegators opened with `adopt: true`.
+   * @defaultValue 'unknown'
+   */
+  readonly onOwnerDeath?: 'unknown' | 'retry' | 'adopt'
 }

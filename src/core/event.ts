@@ -55,6 +55,9 @@ interface CommonFields extends EventRoute {
   readonly seq?: number
   /** Who dispatched it has left or died before it was delivered. */
   readonly restored?: true
+  /** Of a unit whose owner died: its state when it was last heard of, and the ends of its transcripts by child index. */
+  readonly last_known_status?: string
+  readonly transcript_tails?: Readonly<Record<string, string>>
   readonly live_transcripts?: Readonly<Record<string, string>>
   readonly metadata?: JsonObject
 }

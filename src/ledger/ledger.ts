@@ -53,10 +53,19 @@ export interface UnitDraft {
   readonly model: string | null
   readonly runner: Json
   readonly childCount: number
+  /** What is done when its owner dies; `retry` and `adopt` by delegators that adopt. */
+  readonly onOwnerDeath: OnOwnerDeath
+  /** All that another process needs in order to run it; null unless it may be run again. */
+  readonly work: Json
+  /** Where its children's transcripts are, by index; null where none are kept. */
+  readonly transcripts: readonly (string | null)[] | null
   /** `collect`: only who asks for it by id gets its event, and then it leaves the outbox. */
   readonly delivery: 'claim' | 'collect'
   readonly metadata: JsonObject | null
 }
+
+/** `unknown`: it is never run again by itself. `retry`: unfinished children run anew. `adopt`: from their checkpoints. */
+export type OnOwnerDeath = 'unknown' | 'retry' | 'adopt'
 
 /** One child, as last recorded. Its first result stays (P5). */
 export interface ChildRecord {
@@ -230,7 +239,10 @@ export interface Ledger {
   admit(ownerId: string, draft: UnitDraft, charges: readonly Charge[], key?: Key): Promise<Admission>
   /** Undoes an admission of which nothing ran (R18): no record, no event, charges back. */
   withdraw(hold: Hold): Promise<boolean>
-  /** Adds what became known (P5). False: fence lost or ended; then it is kept as `late`. */
+  /**
+   * Adds what became known (P5). False: fence lost or ended; then it is kept as `late`. How an interrupt went may be
+   * known after the end only, and is recorded all the same.
+   */
   record(hold: Hold, patch: UnitPatch): Promise<boolean>
   /** Compare-and-set to the end, and the event claimable in the same step (P3, P4). Resolves when durable. */
   settle(hold: Hold, end: Settlement): Promise<Settled>
@@ -243,10 +255,14 @@ export interface Ledger {
   ): Promise<readonly UnitRecord[]>
   /** Who has joined, for the caller to judge who is dead. */
   owners(): Promise<readonly Owner[]>
-  /** Moves a dead owner's live units (new fence), frees its claims and the slots it kept, costing no attempt. Of two that try, one gets them. */
+  /**
+   * Moves a dead owner's live units (new fence), frees its claims and the slots it kept, costing no attempt. Of two that
+   * try, one gets them. `which: 'unknown'` leaves those that an adopter may run again, and with them the dead owner.
+   */
   takeOver(
     deadOwnerId: string,
     byOwnerId: string,
+    which: 'all' | 'unknown',
   ): Promise<readonly { readonly hold: Hold; readonly unit: UnitRecord }[]>
   /** Puts an event of the host's own on the same rail (R3). @throws LEDGER_DUPLICATE */
   publish(ownerId: string, event: AsyncDelegationEvent): Promise<number>

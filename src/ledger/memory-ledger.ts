@@ -89,12 +89,14 @@ export function createMemoryLedger(options: MemoryLedgerOptions): Ledger {
     freeSlot: (hold) => write(() => units.freeSlot(hold)),
     requestInterrupt: (which, request) => write(() => units.askToStop(which, request)),
     owners: () => read(() => [...owners.values()]),
-    takeOver: (deadOwnerId, byOwnerId) =>
+    takeOver: (deadOwnerId, byOwnerId, which) =>
       write(() => {
         requireOwner(byOwnerId)
-        if (deadOwnerId === byOwnerId || !owners.delete(deadOwnerId)) return []
+        if (deadOwnerId === byOwnerId || !owners.has(deadOwnerId)) return []
         outbox.freeClaimsOf(deadOwnerId)
-        return units.takeOver(deadOwnerId, byOwnerId)
+        const taken = units.takeOver(deadOwnerId, byOwnerId, which)
+        if (units.liveOf(deadOwnerId).length === 0) owners.delete(deadOwnerId)
+        return taken
       }),
     publish: (ownerId, event) =>
       write(() => {

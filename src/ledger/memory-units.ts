@@ -24,7 +24,7 @@ export interface MemoryUnits {
   record(hold: Hold, patch: UnitPatch): boolean
   settle(hold: Hold, end: Settlement): Settled
   freeSlot(hold: Hold): void
-  takeOver(deadOwnerId: string, byOwnerId: string): { hold: Hold; unit: UnitRecord }[]
+  takeOver(deadOwnerId: string, byOwnerId: string, which: 'all' | 'unknown'): Taken[]
   /** Live units of `select` get the request; returns them. */
   askToStop(
     select: Select,
@@ -45,6 +45,11 @@ interface UnitsOptions {
   readonly retainedUnits: number
   readonly units: Map<string, StoredUnit>
   readonly outbox: MemoryOutbox
+}
+
+interface Taken {
+  readonly hold: Hold
+  readonly unit: UnitRecord
 }
 
 /** What changes while a unit lives. */
@@ -160,14 +165,20 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     return { status: 'admitted', hold }
   }
 
+  function recordReport(hold: Hold, { interruptReport }: UnitPatch): void {
+    const stored = units.get(hold.id)
+    if (interruptReport !== undefined && stored?.life.fence === hold.fence)
+      update(stored, { interruptReport })
+  }
+
   function record(hold: Hold, patch: UnitPatch): boolean {
+    recordReport(hold, patch)
     const stored = writable(hold)
     if (stored === undefined) {
-      keepLate(hold, patch)
+      if (patch.child !== undefined) keepLate(hold, patch)
       return false
     }
-    const { phase, child, interruptReport } = patch
-    if (interruptReport !== undefined) update(stored, { interruptReport })
+    const { phase, child } = patch
     if (phase !== undefined) update(stored, { state: phase })
     const before = child === undefined ? undefined : stored.life.children[child.index]
     if (child !== undefined && before !== undefined) {
@@ -201,7 +212,7 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     return true
   }
 
-  function takeOver(deadOwnerId: string, byOwnerId: string): { hold: Hold; unit: UnitRecord }[] {
+  function takeOver(deadOwnerId: string, byOwnerId: string, which: 'all' | 'unknown'): Taken[] {
     outbox.freeClaimsOf(deadOwnerId)
     const taken = []
     for (const stored of units.values()) {
@@ -210,6 +221,7 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
         releaseSlot(stored)
         continue
       }
+      if (which !== 'all' && stored.draft.onOwnerDeath !== which) continue
       update(stored, { owner: byOwnerId, fence: stored.life.fence + 1 })
       taken.push({ hold: { id: stored.draft.id, fence: stored.life.fence }, unit: recordOf(stored) })
     }

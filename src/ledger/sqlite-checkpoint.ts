@@ -19,7 +19,7 @@ const lingerMs = 5_000
 export function createCheckpoints(path: string): Checkpoints {
   let commits = 0
   let isBusy = false
-  let isStopped = false
+  const stopped = new AbortController()
   let worker: Worker | null = null
   let done = (): void => undefined
   let linger: NodeJS.Timeout | undefined
@@ -54,11 +54,11 @@ export function createCheckpoints(path: string): Checkpoints {
   }
 
   async function look(): Promise<void> {
-    if (isBusy || isStopped) return
+    if (isBusy || stopped.signal.aborted) return
     isBusy = true
     try {
       const { size } = await stat(`${path}-wal`)
-      if (size > logBytes && !isStopped) await checkpoint()
+      if (size > logBytes && !stopped.signal.aborted) await checkpoint()
     } catch {
       // No log, no work.
     } finally {
@@ -73,7 +73,7 @@ export function createCheckpoints(path: string): Checkpoints {
       if (commits % commitsPerLook === 0) void look()
     },
     async stop() {
-      isStopped = true
+      stopped.abort()
       clearTimeout(linger)
       await worker?.terminate()
     },

@@ -14,6 +14,7 @@ export type SqliteValues = Readonly<Record<string, SqliteValue>>
 export interface SqliteStatement {
   /** Returns how many rows it changed. */
   run(values?: SqliteValues): number
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the caller knows its columns
   get<Row>(values?: SqliteValues): Row | undefined
   all<Row>(values?: SqliteValues): Row[]
 }
@@ -56,8 +57,8 @@ export async function openSqlite(path: string): Promise<Sqlite> {
       const prepared = driver.prepare(text)
       const statement: SqliteStatement = {
         run: (values = {}) => Number(prepared.run(values).changes),
-        get: <Row>(values: SqliteValues = {}) => prepared.get(values) as Row | undefined,
-        all: <Row>(values: SqliteValues = {}) => prepared.all(values) as Row[],
+        get: (values = {}) => prepared.get(values) as never,
+        all: (values = {}) => prepared.all(values) as never[],
       }
       statements.set(text, statement)
       return statement
@@ -75,7 +76,7 @@ async function loadDriver(): Promise<(path: string) => Driver> {
   }
   try {
     const { default: Database } = await import('better-sqlite3')
-    return (path) => new Database(path, { timeout: 0 }) as Driver
+    return (path) => new Database(path, { timeout: 0 })
   } catch (error) {
     throw new DelegationError('LEDGER_NO_DRIVER', { node: process.version }, error)
   }

@@ -52,7 +52,8 @@ async function untilFree(busyMs: number, step: () => void): Promise<void> {
   const deadline = performance.now() + busyMs
   for (;;) {
     try {
-      return step()
+      step()
+      return
     } catch (error) {
       const named = ledgerError(error, '')
       const isBusy = named instanceof DelegationError && named.code === 'LEDGER_BUSY'

@@ -110,8 +110,7 @@ async function openSqliteLedger(
   }
 
   function requireOwner(id: string): void {
-    const known = db.sql('SELECT 1 FROM owners WHERE id = :id').get({ id })
-    if (known === undefined) throw new DelegationError('LEDGER_UNKNOWN_OWNER', { owner: id })
+    if (!isJoined(db, id)) throw new DelegationError('LEDGER_UNKNOWN_OWNER', { owner: id })
   }
 
   const settleNow = (hold: Hold, end: Settlement): Promise<Settled> =>
@@ -181,14 +180,16 @@ async function openSqliteLedger(
     freeSlot: (hold) => write(() => units.freeSlot(hold)),
     requestInterrupt: (select, request) => write(() => units.askToStop(select, request)),
     owners: () => read(() => allOwners(db)),
-    async takeOver(deadOwnerId, byOwnerId) {
+    async takeOver(deadOwnerId, byOwnerId, which) {
       // What the dead one had kept aside are its real ends.
       await replay().catch(replaySoon)
       return write(() => {
         requireOwner(byOwnerId)
-        if (deadOwnerId === byOwnerId || !leave(db, deadOwnerId)) return []
+        if (deadOwnerId === byOwnerId || !isJoined(db, deadOwnerId)) return []
         outbox.freeClaimsOf(deadOwnerId)
-        return units.takeOver(deadOwnerId, byOwnerId)
+        const taken = units.takeOver(deadOwnerId, byOwnerId, which)
+        if (!units.isOwning(deadOwnerId)) leave(db, deadOwnerId)
+        return taken
       })
     },
     publish: (ownerId, event) =>
@@ -259,9 +260,12 @@ function enter(db: Sqlite, owner: Owner): void {
   ).run({ ...owner })
 }
 
-/** False: it was not there. */
-function leave(db: Sqlite, id: string): boolean {
-  return db.sql('DELETE FROM owners WHERE id = :id').run({ id }) > 0
+function isJoined(db: Sqlite, id: string): boolean {
+  return db.sql('SELECT 1 FROM owners WHERE id = :id').get({ id }) !== undefined
+}
+
+function leave(db: Sqlite, id: string): void {
+  db.sql('DELETE FROM owners WHERE id = :id').run({ id })
 }
 
 function allOwners(db: Sqlite): Owner[] {

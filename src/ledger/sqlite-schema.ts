@@ -23,6 +23,7 @@ const migrations: readonly string[] = [
     dispatched_by TEXT NOT NULL, owner TEXT NOT NULL, fence INTEGER NOT NULL,
     state TEXT NOT NULL, cause TEXT, slot_held INTEGER NOT NULL, admitted_at REAL NOT NULL, ended_at REAL,
     interrupt TEXT, interrupt_report TEXT, child_count INTEGER NOT NULL, pulled INTEGER NOT NULL,
+    on_owner_death TEXT NOT NULL,
     goal TEXT NOT NULL, late TEXT, draft TEXT NOT NULL
   ) STRICT;
   CREATE INDEX units_live ON units (owner) WHERE ended_at IS NULL OR slot_held = 1;

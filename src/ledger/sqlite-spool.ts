@@ -35,7 +35,8 @@ export function createSqliteSpool(path: string): SqliteSpool {
     for (const { folder, prefix } of places) {
       try {
         await mkdir(folder, { recursive: true, mode: 0o700 })
-        return await writeWhole(join(folder, `${prefix}${id}.${fence}.json`), JSON.stringify(kept))
+        await writeWhole(join(folder, `${prefix}${id}.${fence}.json`), JSON.stringify(kept))
+        return
       } catch (error) {
         failures.push(error)
       }

@@ -1,12 +1,11 @@
 /** Units of the SQLite ledger: admission, what becomes known of them, and their end. Each step runs inside a write. */
 import type { Clock } from '../core/clock.js'
 import { DelegationError } from '../core/errors.js'
-import type { JsonObject } from '../core/json.js'
 import type {
   Admission,
   Charge,
-  ChildRecord,
   Hold,
+  InterruptAnswer,
   InterruptRequest,
   Key,
   Page,
@@ -19,7 +18,7 @@ import type {
 } from './ledger.js'
 import type { Sqlite } from './sqlite-driver.js'
 import type { SqliteOutbox } from './sqlite-outbox.js'
-import { whereOf } from './sqlite-select.js'
+import { createUnitRows, unitColumns, type UnitRow } from './sqlite-unit-rows.js'
 import type { SqliteSlots } from './sqlite-slots.js'
 
 export interface SqliteUnits {
@@ -30,27 +29,18 @@ export interface SqliteUnits {
   record(hold: Hold, patch: UnitPatch): boolean
   settle(hold: Hold, end: Settlement): Settled
   freeSlot(hold: Hold): void
-  takeOver(deadOwnerId: string, byOwnerId: string): { hold: Hold; unit: UnitRecord }[]
+  takeOver(deadOwnerId: string, byOwnerId: string, which: 'all' | 'unknown'): Taken[]
+  /** True: live units of this owner are left. */
+  isOwning(ownerId: string): boolean
   askToStop(select: Select, request: Omit<InterruptRequest, 'unitId' | 'at'>): UnitRecord[]
   interruptsOf(ownerId: string): InterruptRequest[]
   get(id: string): UnitRecord | null
   list(select: Select, live: boolean | null, page: Page): UnitRecord[]
 }
 
-interface UnitRow {
-  readonly id: string
-  readonly slot_key: string
-  readonly owner: string
-  readonly fence: number
-  readonly state: string
-  readonly cause: string | null
-  readonly slot_held: number
-  readonly admitted_at: number
-  readonly ended_at: number | null
-  readonly interrupt: string | null
-  readonly interrupt_report: string | null
-  readonly late: string | null
-  readonly draft: string
+interface Taken {
+  readonly hold: Hold
+  readonly unit: UnitRecord
 }
 
 interface WritableRow {
@@ -60,12 +50,8 @@ interface WritableRow {
   readonly pulled: number
 }
 
-const columns =
-  'id, slot_key, owner, fence, state, cause, slot_held, admitted_at, ended_at, interrupt, interrupt_report, late, draft'
 /** What came after a unit's end is kept for a reader, not for ever. */
 const lateLimit = 20
-const unstarted: ChildRecord = { state: 'waiting', result: null, checkpoint: null }
-const byId = 'id IN ?'
 
 export function createSqliteUnits(
   db: Sqlite,
@@ -73,8 +59,7 @@ export function createSqliteUnits(
   slots: SqliteSlots,
   outbox: SqliteOutbox,
 ): SqliteUnits {
-  const rowOf = (id: string): UnitRow | undefined =>
-    db.sql(`SELECT ${columns} FROM units WHERE id = :id`).get<UnitRow>({ id })
+  const rows = createUnitRows(db)
 
   /** The unit that `hold` may write, or undefined: gone, ended, or taken over since. */
   const writable = ({ id, fence }: Hold) =>
@@ -83,35 +68,6 @@ export function createSqliteUnits(
         'SELECT slot_key, dispatched_by, child_count, pulled FROM units WHERE id = :id AND fence = :fence AND ended_at IS NULL',
       )
       .get<WritableRow>({ id, fence })
-
-  function recordOf(row: UnitRow): UnitRecord {
-    const draft = JSON.parse(row.draft) as UnitDraft
-    return {
-      ...draft,
-      owner: row.owner,
-      fence: row.fence,
-      state: row.state,
-      cause: row.cause,
-      slotHeld: row.slot_held === 1,
-      admittedAt: row.admitted_at,
-      endedAt: row.ended_at,
-      children: childrenOf(row.id, draft.childCount),
-      interrupt: parsed<InterruptRequest>(row.interrupt),
-      interruptReport: parsed<NonNullable<UnitRecord['interruptReport']>>(row.interrupt_report),
-      late: parsed<readonly UnitPatch[]>(row.late) ?? [],
-    }
-  }
-
-  function childrenOf(unit: string, count: number): readonly ChildRecord[] {
-    const children = new Array<ChildRecord>(count).fill(unstarted)
-    const rows = db
-      .sql('SELECT number, state, result, checkpoint FROM children WHERE unit = :unit')
-      .all<{ number: number; state: string; result: string | null; checkpoint: string | null }>({ unit })
-    for (const { number, state, result, checkpoint } of rows) {
-      children[number] = { state, result: parsed<JsonObject>(result), checkpoint: parsed(checkpoint) }
-    }
-    return children
-  }
 
   function answer(draft: UnitDraft, charges: readonly Charge[], key?: Key): Admission | null {
     const known =
@@ -135,13 +91,13 @@ export function createSqliteUnits(
   }
 
   function insert(ownerId: string, draft: UnitDraft): void {
-    const { id, slotKey, goal, childCount, delivery } = draft
+    const { id, slotKey, goal, childCount, delivery, onOwnerDeath } = draft
     const { sessionKey, parentSessionId, originUiSessionId } = draft.route
     db.sql(
       `INSERT INTO units (id, slot_key, session_key, parent_session_id, origin_ui_session_id, dispatched_by, owner,
-         fence, state, slot_held, admitted_at, child_count, pulled, goal, draft)
+         fence, state, slot_held, admitted_at, child_count, pulled, on_owner_death, goal, draft)
        VALUES (:id, :slotKey, :sessionKey, :parentSessionId, :originUiSessionId, :ownerId, :ownerId,
-         1, 'running', 1, :now, :childCount, :pulled, :goal, :draft)`,
+         1, 'running', 1, :now, :childCount, :pulled, :onOwnerDeath, :goal, :draft)`,
     ).run({
       id,
       slotKey,
@@ -152,6 +108,7 @@ export function createSqliteUnits(
       now: clock.now(),
       childCount,
       pulled: delivery === 'collect' ? 1 : 0,
+      onOwnerDeath,
       goal,
       draft: JSON.stringify(draft),
     })
@@ -160,7 +117,7 @@ export function createSqliteUnits(
   function admit(ownerId: string, draft: UnitDraft, charges: readonly Charge[], key?: Key): Admission {
     const answered = answer(draft, charges, key)
     if (answered !== null) return answered
-    if (rowOf(draft.id) !== undefined || outbox.has(draft.id)) {
+    if (rows.get(draft.id) !== null || outbox.has(draft.id)) {
       throw new DelegationError('LEDGER_DUPLICATE', { id: draft.id })
     }
     slots.occupy(draft.slotKey, charges)
@@ -186,22 +143,25 @@ export function createSqliteUnits(
   }
 
   function record(hold: Hold, patch: UnitPatch): boolean {
+    const { phase, child, interruptReport } = patch
+    if (interruptReport !== undefined) recordReport(hold, interruptReport)
     const unit = writable(hold)
     if (unit === undefined) {
-      keepLate(hold.id, patch)
+      if (child !== undefined) keepLate(hold.id, patch)
       return false
     }
-    const { phase, child, interruptReport } = patch
     if (phase !== undefined)
       db.sql('UPDATE units SET state = :phase WHERE id = :id').run({ phase, id: hold.id })
-    if (interruptReport !== undefined) {
-      db.sql('UPDATE units SET interrupt_report = :report WHERE id = :id').run({
-        report: JSON.stringify(interruptReport),
-        id: hold.id,
-      })
-    }
     if (child !== undefined && child.index < unit.child_count) recordChild(hold.id, child)
     return true
+  }
+
+  function recordReport({ id, fence }: Hold, report: InterruptAnswer): void {
+    db.sql('UPDATE units SET interrupt_report = :report WHERE id = :id AND fence = :fence').run({
+      report: JSON.stringify(report),
+      id,
+      fence,
+    })
   }
 
   /** A child's first result stays (P5). */
@@ -217,7 +177,7 @@ export function createSqliteUnits(
 
   function settle(hold: Hold, end: Settlement): Settled {
     const unit = writable(hold)
-    if (unit === undefined) return { won: false, state: rowOf(hold.id)?.state ?? 'unknown' }
+    if (unit === undefined) return { won: false, state: rows.get(hold.id)?.state ?? 'unknown' }
     const event = outbox.add(end.event, unit.dispatched_by, unit.pulled === 1)
     const slotHeld = end.slot === 'kept' ? 1 : 0
     db.sql(
@@ -250,7 +210,7 @@ export function createSqliteUnits(
     return true
   }
 
-  function takeOver(deadOwnerId: string, byOwnerId: string): { hold: Hold; unit: UnitRecord }[] {
+  function takeOver(deadOwnerId: string, byOwnerId: string, which: 'all' | 'unknown'): Taken[] {
     const kept = db
       .sql(
         `UPDATE units SET slot_held = 0 WHERE owner = :deadOwnerId AND slot_held = 1 AND ended_at IS NOT NULL
@@ -260,19 +220,12 @@ export function createSqliteUnits(
     for (const { slot_key } of kept) slots.release(slot_key)
     const taken = db
       .sql(
-        `UPDATE units SET owner = :byOwnerId, fence = fence + 1 WHERE owner = :deadOwnerId AND ended_at IS NULL RETURNING ${columns}`,
+        `UPDATE units SET owner = :byOwnerId, fence = fence + 1
+         WHERE owner = :deadOwnerId AND ended_at IS NULL AND (:which = 'all' OR on_owner_death = :which)
+         RETURNING ${unitColumns}`,
       )
-      .all<UnitRow>({ deadOwnerId, byOwnerId })
-    return taken.map((row) => ({ hold: { id: row.id, fence: row.fence }, unit: recordOf(row) }))
-  }
-
-  function list(select: Select, live: boolean | null, { limit }: Page): UnitRecord[] {
-    const { sql, values } = whereOf(select, byId)
-    const state = live === null ? '' : `AND ended_at IS ${live ? '' : 'NOT '}NULL`
-    return db
-      .sql(`SELECT ${columns} FROM units WHERE ${sql} ${state} ORDER BY n DESC LIMIT ${Math.floor(limit)}`)
-      .all<UnitRow>(values)
-      .map(recordOf)
+      .all<UnitRow>({ deadOwnerId, byOwnerId, which })
+    return taken.map((row) => ({ hold: { id: row.id, fence: row.fence }, unit: rows.recordOf(row) }))
   }
 
   return {
@@ -283,9 +236,13 @@ export function createSqliteUnits(
     settle,
     freeSlot,
     takeOver,
-    list,
+    get: rows.get,
+    list: rows.list,
+    isOwning: (ownerId) =>
+      db.sql('SELECT 1 FROM units WHERE owner = :ownerId AND ended_at IS NULL LIMIT 1').get({ ownerId }) !==
+      undefined,
     askToStop(select, request) {
-      const asked = list(select, true, { limit: Number.MAX_SAFE_INTEGER })
+      const asked = rows.list(select, true, { limit: Number.MAX_SAFE_INTEGER })
       return asked.map((unit) => {
         const interrupt: InterruptRequest = { ...request, unitId: unit.id, at: clock.now() }
         db.sql('UPDATE units SET interrupt = :interrupt WHERE id = :id').run({
@@ -302,17 +259,9 @@ export function createSqliteUnits(
         )
         .all<{ readonly interrupt: string }>({ ownerId })
         .map(({ interrupt }) => JSON.parse(interrupt) as InterruptRequest),
-    get(id) {
-      const row = rowOf(id)
-      return row === undefined ? null : recordOf(row)
-    },
   }
 }
 
 function textOf(value: unknown): string | null {
   return value === undefined || value === null ? null : JSON.stringify(value)
-}
-
-function parsed<T>(text: string | null): T | null {
-  return text === null ? null : (JSON.parse(text) as T)
 }

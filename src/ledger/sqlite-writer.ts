@@ -59,11 +59,12 @@ export function createSqliteWriter({ db, path, busyMs, onCommit, sync }: WriterO
     return new Promise<T>((resolve, reject) => {
       const deadlineMs = performance.now() + busyMs
       queue.push({ step, isResult, deadlineMs, resolve: resolve as Job['resolve'], reject })
-      if (!isScheduled) schedule(0)
+      schedule(0)
     })
   }
 
   function schedule(afterMs: number): void {
+    if (isScheduled) return
     isScheduled = true
     if (afterMs === 0) setImmediate(flush)
     else setTimeout(flush, afterMs)
@@ -75,7 +76,7 @@ export function createSqliteWriter({ db, path, busyMs, onCommit, sync }: WriterO
     const outcomes = commit(batch)
     if (outcomes === 'busy') retryLater(batch)
     else settle(batch, outcomes)
-    if (queue.length > 0 && !isScheduled) schedule(0)
+    if (queue.length > 0) schedule(0)
     tellIdle()
   }
 

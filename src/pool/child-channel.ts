@@ -32,6 +32,7 @@ export interface ChildChannel {
 
 interface ChannelOptions {
   readonly options: Json
+  readonly resumeFrom: Json
   readonly writeLine: WriteLine
   readonly spawn: (argv: readonly string[], options?: SpawnOptions) => SpawnedProcess
   /** Called with all news there is. It decides when to take them. */
@@ -39,7 +40,13 @@ interface ChannelOptions {
 }
 
 /** Joins a runner to whoever watches it. Progress is merged here, so a flood of it costs nobody else anything (P7). */
-export function createChildChannel({ options, writeLine, spawn, onActivity }: ChannelOptions): ChildChannel {
+export function createChildChannel({
+  options,
+  resumeFrom,
+  writeLine,
+  spawn,
+  onActivity,
+}: ChannelOptions): ChildChannel {
   /** Made when the runner first looks: most never do, and it is the dearest part of a context. */
   let abort: AbortController | null = null
   let interrupted: { readonly reason: unknown } | null = null
@@ -94,6 +101,7 @@ export function createChildChannel({ options, writeLine, spawn, onActivity }: Ch
       hasProgress = true
       mark()
     },
+    resumeFrom,
     log: (text) => log('log', text),
     checkpoint(state) {
       if (isEnded) return

@@ -10,6 +10,8 @@ export interface ChildJob<Work extends RunnerReference | Runner = RunnerReferenc
   /** `null`: the child's lines go to observers only. */
   readonly transcriptPath: string | null
   readonly spillDirectory: string
+  /** The last checkpoint of an earlier run. */
+  readonly resumeFrom?: Json
 }
 
 /** What became visible of a child since the last time. */

@@ -23,6 +23,7 @@ export function createInlineExecutor({ clock }: { readonly clock: Clock }): Exec
     let isOver = false
     const channel = createChildChannel({
       options: null,
+      resumeFrom: null,
       writeLine: (line) => transcript.write(line),
       spawn: (argv, options) => lifeline.spawn(argv, options),
       onActivity: () => (stopTimer ??= clock.after(activityIntervalMs, flush)),

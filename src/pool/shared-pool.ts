@@ -189,7 +189,7 @@ export function createSharedPool(options: ThreadPoolOptions): ThreadPool {
 
   function run(job: ChildJob<RunnerReference>, observer: ChildObserver): ChildRun {
     const thread = leastBusy(threads, () => threads.length < maxThreads) ?? startThread()
-    const { task, runner, transcriptPath, spillDirectory } = job
+    const { task, runner, transcriptPath, spillDirectory, resumeFrom } = job
     const child: SharedChild = {
       run: nextRun++,
       job,
@@ -211,6 +211,7 @@ export function createSharedPool(options: ThreadPoolOptions): ThreadPool {
       runner,
       transcriptPath,
       spillDirectory,
+      ...(resumeFrom !== undefined && { resumeFrom }),
     })
     if (thread.loaded.has(child.moduleKey)) start(child)
     else

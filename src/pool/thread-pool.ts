@@ -260,6 +260,7 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
       runner: job.runner,
       transcriptPath: job.transcriptPath,
       spillDirectory: job.spillDirectory,
+      ...(job.resumeFrom !== undefined && { resumeFrom: job.resumeFrom }),
     }
     pool.run(labelled(message, child)).then(
       (reply: Reply) => onReply(child, reply),

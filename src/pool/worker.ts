@@ -171,6 +171,7 @@ async function run(job: JobMessage, runner: Runner): Promise<Reply> {
   let lifeline: Lifeline | null = null
   const channel = createChildChannel({
     options: job.runner.options ?? null,
+    resumeFrom: job.resumeFrom ?? null,
     writeLine: (line) => transcript.write(line),
     spawn(argv, options) {
       lifeline ??= createLifeline(`${job.task.delegationId}:${job.task.taskIndex}`)

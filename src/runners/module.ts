@@ -11,6 +11,10 @@ export interface ModuleRunnerOptions {
   readonly options?: Json
   /** @defaultValue 'isolated' */
   readonly placement?: 'isolated' | 'shared'
+  /** @see RunnerReference */
+  readonly idempotent?: boolean
+  /** @see RunnerReference */
+  readonly onOwnerDeath?: 'unknown' | 'retry' | 'adopt'
 }
 
 /**

@@ -14,7 +14,7 @@ import {
   threadsRefusal,
   type Rejected,
 } from '../core/refusal.js'
-import type { Admission as LedgerAdmission, Hold, Ledger, UnitDraft } from '../ledger/ledger.js'
+import type { Admission as LedgerAdmission, Hold, Ledger, UnitDraft, UnitRecord } from '../ledger/ledger.js'
 import type { Executor } from '../pool/executor.js'
 import type { EventHub } from './events.js'
 import { watchChanges, type LedgerChanges } from './ledger-changes.js'
@@ -23,7 +23,8 @@ import { draftOf, newDelegationId, planChildren, transcriptPath } from './plan-u
 import type { ProcessHold } from './process-hold.js'
 import type { Records } from './records.js'
 import { fingerprintOf, type CallOptions, type UnitRequest } from './request.js'
-import { createUnit, type Unit } from './unit.js'
+import { rerunPlan } from './rerun-plan.js'
+import { createUnit, type Unit, type UnitPlan } from './unit.js'
 import { transcriptsOf } from './unit-event.js'
 
 /** What a dispatch that was admitted returns, before its runner has finished (R17). */
@@ -37,6 +38,8 @@ export interface Dispatched {
 export interface Admission {
   /** @throws {DelegationError} CLOSED */
   admit(request: UnitRequest, call: CallOptions): Promise<Dispatched | Rejected>
+  /** Runs what a dead owner's unit had not finished. False when nothing of it may be run again. */
+  rerun(hold: Hold, record: UnitRecord): boolean
   /** The counter that a unit of this session charges. */
   counterFor(sessionKey: string): string
 }
@@ -113,7 +116,7 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
     threadsInUse += reserved
     let isStarted = false
     try {
-      const draft = draftOf(request, call, newDelegationId())
+      const draft = draftOf(request, call, options, newDelegationId())
       // Short of threads nothing may be admitted, but a known key is still answered, and a full cap still named.
       const limit = isShort ? noLimitFits : request.maxUnits
       const charge = { counter: counterFor(request.sessionKey), amount: 1, limit }
@@ -166,26 +169,8 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
       await ledger.withdraw(held)
       throw new DelegationError('CLOSED')
     }
-    const unit = createUnit(
-      {
-        form: request.form,
-        draft,
-        hold: held,
-        children: planChildren(request, draft, options, dependencies),
-        maxConcurrentChildren: options.maxConcurrentChildren,
-      },
-      {
-        clock,
-        ledger,
-        hub,
-        collector: () =>
-          collectors.has(draft.id) ? { consumer: ownerId, leaseSeconds: collectLeaseSeconds } : null,
-        onGone: () => {
-          threadsInUse -= wanted
-          units.delete(draft.id)
-        },
-      },
-    )
+    const children = planChildren(request, draft, options, dependencies)
+    const unit = unitOf({ form: request.form, draft, hold: held, children }, wanted)
     try {
       unit.start()
     } catch (error) {
@@ -204,6 +189,46 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
       hub.emit('dispatched', { delegation_id: id, goals: goals ?? [goal], session_key })
     }
     return dispatched(id, unit.liveTranscripts)
+  }
+
+  function unitOf(
+    plan: Pick<UnitPlan, 'form' | 'draft' | 'hold' | 'children'> & Partial<UnitPlan>,
+    threads: number,
+  ): Unit {
+    const { id } = plan.draft
+    const { maxConcurrentChildren } = options
+    return createUnit(
+      { recorded: [], admittedAt: null, maxConcurrentChildren, ...plan },
+      {
+        clock,
+        ledger,
+        hub,
+        collector: () =>
+          collectors.has(id) ? { consumer: ownerId, leaseSeconds: collectLeaseSeconds } : null,
+        onGone: () => {
+          threadsInUse -= threads
+          units.delete(id)
+        },
+      },
+    )
+  }
+
+  /** A unit whose owner died holds its slot already: it is not admitted a second time. */
+  function rerun(held: Hold, record: UnitRecord): boolean {
+    const plan = rerunPlan(held, record, options, dependencies)
+    if (closing.aborted || plan === null) return false
+    const threads = Math.min(plan.children.length, options.maxConcurrentChildren)
+    const unit = unitOf(plan, threads)
+    threadsInUse += threads
+    try {
+      unit.start()
+    } catch {
+      threadsInUse -= threads
+      return false
+    }
+    units.set(unit.id, unit)
+    logger.info({ delegation_id: unit.id }, 'taken over')
+    return true
   }
 
   async function admit(request: UnitRequest, call: CallOptions): Promise<Dispatched | Rejected> {
@@ -256,7 +281,7 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
     })
   }
 
-  return { admit, counterFor }
+  return { admit, rerun, counterFor }
 }
 
 function dispatched(

@@ -5,6 +5,7 @@ import { createInlineExecutor } from '../pool/inline-executor.js'
 import { createPiscinaExecutor } from '../pool/piscina-executor.js'
 import { createDelegatorFrom, type Delegator } from './delegator.js'
 import { resolveOptions, type DelegatorOptions } from './options.js'
+import { ownerIdentity } from './owner-identity.js'
 import { systemClock } from './system-clock.js'
 
 /**
@@ -17,20 +18,12 @@ export async function createDelegator(options: DelegatorOptions = {}): Promise<D
   // eslint-disable-next-line no-restricted-syntax -- the one place where chance enters
   const random = options.random ?? Math.random
   const ledger = await (options.ledger ?? createMemoryLedger)({ clock, random })
-  const startedAt = clock.now() - process.uptime()
-  const ownerId = `${process.pid}-${randomBytes(6).toString('hex')}`
-  await ledger.join({
-    id: ownerId,
-    pid: process.pid,
-    startedAt,
-    bootId: '',
-    pidNamespace: '',
-    seenAt: clock.now(),
-  })
+  const self = ownerIdentity(`${process.pid}-${randomBytes(6).toString('hex')}`, clock)
+  await ledger.join(self)
   return createDelegatorFrom({
     options: resolved,
     ledger,
-    ownerId,
+    self,
     clock,
     logger: options.logger ?? pino({ enabled: false }),
     threads: options.executor ?? createPiscinaExecutor({ ...resolved, clock }),

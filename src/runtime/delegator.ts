@@ -1,6 +1,7 @@
 /** The delegator: what a host holds in its hands. Admission is in front of it, units behind. */
 import { DelegationError } from '../core/errors.js'
 import type { AsyncDelegationEvent } from '../core/event.js'
+import type { Owner } from '../ledger/ledger.js'
 import type { CapacityScope, Rejected, SlotHolder } from '../core/refusal.js'
 import { createAdmission, type AdmissionDependencies, type Dispatched } from './admission.js'
 import { createCompletions, type Completions } from './completions.js'
@@ -11,8 +12,10 @@ import {
   type InterruptReport,
   type SessionSelect,
 } from './interrupts.js'
+import { createMembership } from './membership.js'
 import { createProcessHold } from './process-hold.js'
 import { createRecords, type DelegationRecord } from './records.js'
+import { createRecovery } from './recovery.js'
 import { batchRequest, singleRequest, type DispatchBatchOptions, type DispatchOptions } from './request.js'
 import { currentSession } from './session-context.js'
 import type { Unit } from './unit.js'
@@ -63,20 +66,21 @@ export interface Delegator {
 
 export type DelegatorDependencies = Pick<
   AdmissionDependencies,
-  'options' | 'ledger' | 'ownerId' | 'clock' | 'logger' | 'threads' | 'inline'
->
+  'options' | 'ledger' | 'clock' | 'logger' | 'threads' | 'inline'
+> & { readonly self: Owner }
 
 /** How long threads may take to exit on close, ms. */
 const closeThreadsMs = 1_000
 
 export function createDelegatorFrom(dependencies: DelegatorDependencies): Delegator {
-  const { options, ledger, ownerId, clock, logger, threads, inline } = dependencies
+  const { options, ledger, self, clock, logger, threads, inline } = dependencies
+  const ownerId = self.id
   const hub = createEventHub(logger)
   const hold = createProcessHold()
   const closing = new AbortController()
   const units = new Map<string, Unit>()
   const collectors = new Map<string, number>()
-  const interrupts = createInterrupts({ units, options, hold })
+  const interrupts = createInterrupts({ units, options, hold, ledger, clock })
   const records = createRecords({ ledger, units, clock })
   const waits = createUnitWait({ ledger, ownerId, units, collectors, clock, hold, closed: closing.signal })
   const completions = createCompletions({
@@ -89,6 +93,7 @@ export function createDelegatorFrom(dependencies: DelegatorDependencies): Delega
   })
   const admission = createAdmission({
     ...dependencies,
+    ownerId,
     hub,
     hold,
     records,
@@ -96,6 +101,17 @@ export function createDelegatorFrom(dependencies: DelegatorDependencies): Delega
     collectors,
     closing: closing.signal,
   })
+  const recovery = createRecovery({ ledger, self, clock, hub, rerun: options.adopt ? admission.rerun : null })
+  const membership = createMembership({
+    ledger,
+    self,
+    clock,
+    hub,
+    recovery,
+    onInterrupt: interrupts.obey,
+    isWorking: () => activeCount() > 0,
+  })
+  if (ledger.info.shared) membership.start()
   let closed: Promise<void> | null = null
 
   function activeCount(): number {
@@ -115,6 +131,7 @@ export function createDelegatorFrom(dependencies: DelegatorDependencies): Delega
     await interrupts.stopUnits(live, { cause: 'interrupted', reason: 'the delegator was closed' }, graceMs)
     await Promise.allSettled(live.map((unit) => unit.ended))
     await Promise.all([threads.close(closeThreadsMs), inline.close(closeThreadsMs)])
+    await membership.stop()
     await ledger.close()
   }
 
@@ -145,9 +162,8 @@ export function createDelegatorFrom(dependencies: DelegatorDependencies): Delega
     },
     wait: waits.wait,
     async interrupt(id, interruptOptions) {
-      const unit = units.get(id)
-      if (unit === undefined) await records.get(id)
-      return interrupts.interrupt(unit === undefined ? [] : [unit], interruptOptions)
+      if (!units.has(id)) await records.get(id)
+      return interrupts.forId(id, interruptOptions)
     },
     interruptForSession: (select, interruptOptions) => interrupts.forSession(select, interruptOptions),
     interruptAll: (reason, interruptOptions) =>

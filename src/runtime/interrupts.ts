@@ -1,4 +1,7 @@
 import type { StopRequest } from '../core/completion.js'
+import type { Clock } from '../core/clock.js'
+import type { InterruptRequest, Ledger, Select } from '../ledger/ledger.js'
+import { createRemoteInterrupts } from './remote-interrupts.js'
 import type { ResolvedOptions } from './options.js'
 import { checkedNumber } from './checked.js'
 import type { ProcessHold } from './process-hold.js'
@@ -14,6 +17,8 @@ export interface InterruptOptions {
 
 /** Any non-empty selector that equals a unit's own counts (spec 2.11). */
 export interface SessionSelect {
+  /** Every unit of the ledger, whoever dispatched it. @defaultValue false */
+  readonly all?: boolean
   readonly sessionKey?: string
   readonly originUiSessionId?: string
   readonly parentSessionId?: string
@@ -26,17 +31,25 @@ export interface InterruptReport extends StopReport {
 
 export interface Interrupts {
   interrupt(units: readonly Unit[], options?: InterruptOptions): Promise<InterruptReport>
+  /** One unit, here or in another process. */
+  forId(id: string, options?: InterruptOptions): Promise<InterruptReport>
   forSession(select: SessionSelect, options?: InterruptOptions): Promise<InterruptReport>
   stopUnits(units: readonly Unit[], request: StopRequest, graceMs: number): Promise<InterruptReport>
+  /** Does what another process asked for, and records how it went. */
+  obey(request: InterruptRequest): Promise<void>
 }
 
 interface InterruptsOptions {
   readonly units: ReadonlyMap<string, Unit>
   readonly options: ResolvedOptions
   readonly hold: ProcessHold
+  readonly ledger: Ledger
+  readonly clock: Clock
 }
 
-export function createInterrupts({ units, options, hold }: InterruptsOptions): Interrupts {
+export function createInterrupts({ units, options, hold, ledger, clock }: InterruptsOptions): Interrupts {
+  const remote = createRemoteInterrupts({ ledger, clock, hold, isOurs: (id) => units.has(id) })
+
   async function stopUnits(
     targets: readonly Unit[],
     request: StopRequest,
@@ -44,27 +57,37 @@ export function createInterrupts({ units, options, hold }: InterruptsOptions): I
   ): Promise<InterruptReport> {
     const live = targets.filter((unit) => unit.isLive)
     const reports = await hold.during(Promise.all(live.map((unit) => unit.stop(request, graceMs))))
-    const sum = (field: keyof StopReport): number =>
-      reports.reduce((total, report) => total + report[field], 0)
-    return {
-      signalled: sum('signalled'),
-      stopped: sum('stopped'),
-      escalated: sum('escalated'),
-      unreachable: sum('unreachable'),
-      units: live.length,
-    }
+    return { ...sumOf(reports), units: live.length }
   }
 
   async function interrupt(
     targets: readonly Unit[],
     interruptOptions: InterruptOptions = {},
   ): Promise<InterruptReport> {
-    const { reason = 'interrupted', graceMs = options.interruptGraceMs } = interruptOptions
-    checkedNumber('graceMs', graceMs)
+    const { reason, graceMs } = checked(interruptOptions)
     return stopUnits(targets, { cause: 'interrupted', reason }, graceMs)
   }
 
+  function checked({ reason = 'interrupted', graceMs = options.interruptGraceMs }: InterruptOptions) {
+    return { reason, graceMs: checkedNumber('graceMs', graceMs) }
+  }
+
+  /** Ours at once; those of other processes through the ledger, where there are any. */
+  async function everywhere(
+    own: readonly Unit[],
+    selects: readonly Select[],
+    interruptOptions: InterruptOptions = {},
+  ): Promise<InterruptReport> {
+    const { reason, graceMs } = checked(interruptOptions)
+    const reports = await Promise.all([
+      stopUnits(own, { cause: 'interrupted', reason }, graceMs),
+      ...(ledger.info.shared ? [remote.stop(selects, reason, graceMs)] : []),
+    ])
+    return sumOf(reports)
+  }
+
   function belongs({ draft: { route } }: Unit, select: SessionSelect): boolean {
+    if (select.all === true) return true
     const pairs = [
       [select.sessionKey, route.sessionKey],
       [select.originUiSessionId, route.originUiSessionId],
@@ -76,10 +99,50 @@ export function createInterrupts({ units, options, hold }: InterruptsOptions): I
   return {
     stopUnits,
     interrupt,
+    forId(id, interruptOptions) {
+      const unit = units.get(id)
+      return unit === undefined
+        ? everywhere([], [{ ids: [id] }], interruptOptions)
+        : interrupt([unit], interruptOptions)
+    },
     forSession: (select, interruptOptions) =>
-      interrupt(
+      everywhere(
         [...units.values()].filter((unit) => belongs(unit, select)),
+        selectsOf(select),
         interruptOptions,
       ),
+    async obey({ unitId, requestId, reason, graceMs }) {
+      const unit = units.get(unitId)
+      if (unit === undefined) return
+      const report = await unit.stop({ cause: 'interrupted', reason }, graceMs)
+      await ledger.record(unit.hold, { interruptReport: { requestId, ...report } })
+    },
+  }
+}
+
+/** The ledger's selectors of a session: each alone proves that a unit belongs. */
+function selectsOf({
+  all,
+  sessionKey,
+  originUiSessionId,
+  parentSessionId,
+}: SessionSelect): readonly Select[] {
+  if (all === true) return [{ all: true }]
+  return [
+    ...(sessionKey !== undefined && sessionKey !== '' ? [{ sessionKey }] : []),
+    ...(originUiSessionId !== undefined && originUiSessionId !== '' ? [{ originUiSessionId }] : []),
+    ...(parentSessionId !== undefined && parentSessionId !== '' ? [{ parentSessionId }] : []),
+  ]
+}
+
+function sumOf(reports: readonly (StopReport & { readonly units?: number })[]): InterruptReport {
+  const sum = (field: keyof InterruptReport): number =>
+    reports.reduce((total, report) => total + (report[field] ?? 0), 0)
+  return {
+    signalled: sum('signalled'),
+    stopped: sum('stopped'),
+    escalated: sum('escalated'),
+    unreachable: sum('unreachable'),
+    units: sum('units'),
   }
 }

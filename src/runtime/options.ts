@@ -78,6 +78,11 @@ export interface DelegatorOptions {
    * @defaultValue `hermes-delegate-<user>` in the system's temporary folder
    */
   readonly spillFolder?: string
+  /**
+   * Runs unfinished children of dead owners again, where their runners allow it. For hosts that stay.
+   * @defaultValue false
+   */
+  readonly adopt?: boolean
   /** @defaultValue a logger that is silent */
   readonly logger?: Logger
   /** @defaultValue the machine's own */
@@ -101,6 +106,7 @@ export interface ResolvedOptions {
   readonly runners: Readonly<Record<string, RunnerReference | Runner>>
   readonly runner: RunnerInput | null
   readonly transcriptFolder: string | null
+  readonly adopt: boolean
   readonly spillFolder: string
 }
 
@@ -140,6 +146,7 @@ export function resolveOptions(options: DelegatorOptions): ResolvedOptions {
     importTimeoutMs: number('importTimeoutMs', 1),
     runners: options.runners ?? {},
     runner: options.runner ?? null,
+    adopt: options.adopt ?? false,
     transcriptFolder: options.transcripts ? options.transcripts.folder : null,
     spillFolder: options.spillFolder ?? join(tmpdir(), `hermes-delegate-${userInfo().username}`),
   })

@@ -2,16 +2,24 @@
 import { randomFillSync } from 'node:crypto'
 import { join } from 'node:path'
 import { batchLabel } from '../core/batch.js'
-import type { UnitDraft } from '../ledger/ledger.js'
+import type { Json } from '../core/json.js'
+import type { OnOwnerDeath, UnitDraft } from '../ledger/ledger.js'
 import type { Executor } from '../pool/executor.js'
+import type { Runner, RunnerReference } from '../runner.js'
 import type { ChildPlan } from './child.js'
 import type { ResolvedOptions } from './options.js'
 import type { CallOptions, UnitRequest } from './request.js'
 
 /** The unit as the ledger is asked to admit it. */
-export function draftOf(request: UnitRequest, call: CallOptions, id: string): UnitDraft {
+export function draftOf(
+  request: UnitRequest,
+  call: CallOptions,
+  options: ResolvedOptions,
+  id: string,
+): UnitDraft {
   const { goals, children, sessionKey } = request
   const [first] = children
+  const onOwnerDeath = policyOf(children)
   const runner = first === undefined || typeof first.runner === 'function' ? null : { ...first.runner }
   return {
     id,
@@ -31,15 +39,42 @@ export function draftOf(request: UnitRequest, call: CallOptions, id: string): Un
     model: request.model,
     runner,
     childCount: goals?.length ?? 1,
+    onOwnerDeath,
+    work: onOwnerDeath === 'unknown' ? null : workOf(request),
+    transcripts:
+      options.transcriptFolder === null
+        ? null
+        : children.map((_child, index) => transcriptPath(options, id, index)),
     delivery: call.delivery ?? 'claim',
     metadata: request.metadata,
   }
 }
 
+/** The boldest that any child's runner allows: the others of its unit are then told apart one by one. */
+function policyOf(children: UnitRequest['children']): OnOwnerDeath {
+  const policies = children.map(({ runner }) => (mayRunAgain(runner) ? runner.onOwnerDeath : 'unknown'))
+  if (policies.includes('adopt')) return 'adopt'
+  return policies.includes('retry') ? 'retry' : 'unknown'
+}
+
+/** True for a runner whose unfinished children may be run by another owner. */
+export function mayRunAgain(runner: RunnerReference | Runner | null): runner is RunnerReference {
+  return runner !== null && typeof runner !== 'function' && (runner.onOwnerDeath ?? 'unknown') !== 'unknown'
+}
+
+/** All that a delegator in another process needs to run the unit again. Functions do not travel. */
+function workOf({ form, children, childTimeoutSeconds }: UnitRequest): Json {
+  const work = children.map((child) => ({
+    ...child,
+    runner: typeof child.runner === 'function' ? null : { ...child.runner },
+  }))
+  return { form, children: work, childTimeoutSeconds }
+}
+
 /** Who runs each child, where, and for how long. */
 export function planChildren(
-  request: UnitRequest,
-  { id }: UnitDraft,
+  request: Pick<UnitRequest, 'children' | 'childTimeoutSeconds' | 'toolsets' | 'sessionKey'>,
+  { id }: Pick<UnitDraft, 'id'>,
   options: ResolvedOptions,
   executors: { readonly inline: Executor; readonly threads: Executor },
 ): readonly ChildPlan[] {

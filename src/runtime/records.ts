@@ -106,9 +106,14 @@ function recordOf(
     session_key: unit.route.sessionKey,
     dispatched_at: unit.admittedAt,
     completed_at: unit.endedAt,
-    owner_pid: process.pid,
+    owner_pid: ownerPid(unit),
     children: live === undefined ? recordedChildren(unit) : liveChildren(live),
   }
+}
+
+/** An owner's id begins with its pid. */
+function ownerPid({ owner }: UnitRecord): number {
+  return Number.parseInt(owner, 10) || 0
 }
 
 /** What is recorded with its unit only, a single child or those of one function (R31), ended as the unit did. */

@@ -241,6 +241,12 @@ function runnerOf(runner: unknown, { runners }: ResolvedOptions): RunnerReferenc
 const plainReferences = new WeakSet<RunnerReference>()
 
 function checkedReference(runner: RunnerReference): RunnerReference {
+  if (runner.onOwnerDeath === 'retry' && runner.idempotent !== true) {
+    throw new DelegationError('RUNNER_INVALID', {
+      onOwnerDeath: 'retry',
+      expected: 'idempotent: true with it',
+    })
+  }
   if (plainReferences.has(runner) || runner.options === undefined) return runner
   plainCopy('RUNNER_INVALID', 'options', runner.options)
   plainReferences.add(runner)

@@ -51,7 +51,7 @@ export function unitEvent({
   return batchEvent(facts, goals, { results, error: null, totalDurationSeconds })
 }
 
-function routeOf({ route }: UnitDraft): EventRoute {
+export function routeOf({ route }: Pick<UnitDraft, 'route'>): EventRoute {
   const { sessionKey, parentSessionId, originUiSessionId, originSessionId } = route
   return {
     session_key: sessionKey,

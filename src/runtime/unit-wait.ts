@@ -2,6 +2,7 @@ import type { Clock } from '../core/clock.js'
 import { DelegationError } from '../core/errors.js'
 import type { AsyncDelegationEvent } from '../core/event.js'
 import type { Ledger } from '../ledger/ledger.js'
+import { watchChanges, type LedgerChanges } from './ledger-changes.js'
 import type { ProcessHold } from './process-hold.js'
 import type { Unit } from './unit.js'
 
@@ -27,6 +28,10 @@ interface UnitWaitOptions {
   readonly closed: AbortSignal
 }
 
+/** Hints may be missed, ms. */
+const lookAgainMs = 2_000
+/** A unit has few events beside its final one. */
+const deliveriesOfUnit = 1_000
 const everyState = ['pending', 'claimed', 'delivered', 'dead', 'dropped', 'dismissed'] as const
 
 export function createUnitWait(given: UnitWaitOptions): UnitWait {
@@ -37,7 +42,7 @@ export function createUnitWait(given: UnitWaitOptions): UnitWait {
     { collect = false, timeoutMs }: WaitOptions = {},
   ): Promise<AsyncDelegationEvent> {
     const unit = units.get(id)
-    if (unit === undefined || !unit.isLive) return recorded(id, collect).catch(asClosed)
+    if (unit === undefined || !unit.isLive) return elsewhere(id, collect, timeoutMs).catch(asClosed)
     if (collect) collectors.set(id, (collectors.get(id) ?? 0) + 1)
     try {
       const end = await within(unit.ended, id, timeoutMs)
@@ -62,17 +67,61 @@ export function createUnitWait(given: UnitWaitOptions): UnitWait {
     throw isClosed ? new DelegationError('CLOSED', {}, error) : error
   }
 
-  async function recorded(id: string, collect: boolean): Promise<AsyncDelegationEvent> {
-    const deliveries = await ledger.deliveries({ ids: [id] }, everyState, { limit: 1 })
-    const [delivery] = deliveries
-    if (delivery === undefined) {
-      throw new DelegationError('UNKNOWN_DELEGATION', {
-        id,
-        note: 'it never was, or retention has dropped it',
+  /** It has ended, or another process runs it: the ledger tells. */
+  async function elsewhere(
+    id: string,
+    collect: boolean,
+    timeoutMs: number | undefined,
+  ): Promise<AsyncDelegationEvent> {
+    const changes = watchChanges(ledger)
+    const over = new AbortController()
+    try {
+      const event = await within(untilRecorded(id, changes, over.signal), id, timeoutMs)
+      if (collect) await ledger.collect(id)
+      return event
+    } finally {
+      over.abort()
+      changes.stop()
+    }
+  }
+
+  async function untilRecorded(
+    id: string,
+    changes: LedgerChanges,
+    over: AbortSignal,
+  ): Promise<AsyncDelegationEvent> {
+    for (;;) {
+      changes.reset()
+      const event = await recorded(id)
+      if (event !== null) return event
+      if (over.aborted) throw new DelegationError('WAIT_TIMEOUT', { id })
+      if (closed.aborted) throw new DelegationError('CLOSED')
+      await new Promise<void>((resolve) => {
+        const wake = (): void => {
+          changes.forget()
+          stopTimer()
+          for (const signal of [over, closed]) signal.removeEventListener('abort', wake)
+          resolve()
+        }
+        const stopTimer = clock.after(lookAgainMs, wake)
+        for (const signal of [over, closed]) signal.addEventListener('abort', wake, { once: true })
+        changes.next(wake)
       })
     }
-    if (collect) await ledger.collect(id)
-    return delivery.event
+  }
+
+  /** Null while the unit is live. A notice shares its unit's id, and is not its end. */
+  async function recorded(id: string): Promise<AsyncDelegationEvent | null> {
+    const deliveries = await ledger.deliveries({ ids: [id] }, everyState, { limit: deliveriesOfUnit })
+    const final = deliveries.find(({ eventId }) => eventId === id)
+    if (final !== undefined) return final.event
+    const unit = await ledger.get(id)
+    if (unit !== null && unit.endedAt === null) return null
+    const note =
+      unit === null
+        ? 'it never was, or retention has dropped it'
+        : 'its event was collected, and is kept no longer'
+    throw new DelegationError('UNKNOWN_DELEGATION', { id, note })
   }
 
   function within<T>(promise: Promise<T>, id: string, timeoutMs: number | undefined): Promise<T> {

@@ -36,7 +36,12 @@ export interface UnitPlan {
   readonly form: UnitForm
   readonly draft: UnitDraft
   readonly hold: Hold
+  /** What is to be run: of a unit that is run again, the children that had not ended. */
   readonly children: readonly ChildPlan[]
+  /** Results of children that ended under an earlier owner. */
+  readonly recorded: readonly ChildResult[]
+  /** When it was first admitted, of a unit that is run again; null for a new one. */
+  readonly admittedAt: number | null
   readonly maxConcurrentChildren: number
 }
 
@@ -59,6 +64,7 @@ interface UnitEnd {
 export interface Unit {
   readonly id: string
   readonly draft: UnitDraft
+  readonly hold: Hold
   readonly state: UnitState
   readonly children: readonly Child[]
   readonly isLive: boolean
@@ -85,7 +91,7 @@ class RunningUnit implements Unit, ChildWatcher {
   readonly #dependencies: UnitDependencies
   readonly #dispatchedAt: number
   readonly #dispatchedMs: number
-  readonly #entries: ChildResult[] = []
+  readonly #entries: ChildResult[]
   #outcomes = 0
   /** What a queued child's place in line waits for: its outcome. */
   #outcomeWaiters: Map<Child, () => void> | null = null
@@ -101,7 +107,8 @@ class RunningUnit implements Unit, ChildWatcher {
     const { clock } = dependencies
     this.#plan = plan
     this.#dependencies = dependencies
-    this.#dispatchedAt = clock.now()
+    this.#entries = [...plan.recorded]
+    this.#dispatchedAt = plan.admittedAt ?? clock.now()
     this.#dispatchedMs = clock.monotonicMs()
     const isKept = plan.children.some(({ job }) => job.transcriptPath !== null)
     this.liveTranscripts = isKept ? transcriptsOf(plan.children.map(({ job }) => job.transcriptPath)) : null
@@ -114,6 +121,10 @@ class RunningUnit implements Unit, ChildWatcher {
 
   get draft(): UnitDraft {
     return this.#plan.draft
+  }
+
+  get hold(): Hold {
+    return this.#plan.hold
   }
 
   get state(): UnitState {
@@ -227,7 +238,7 @@ class RunningUnit implements Unit, ChildWatcher {
   }
 
   #entryOf(child: Child, outcome: ChildOutcome): ChildResult {
-    const { job } = this.#plan.children[child.index] ?? {}
+    const job = this.#plan.children.find(({ index }) => index === child.index)?.job
     return childEntry(child.index, outcome, {
       model: job?.task.model ?? null,
       durationSeconds: child.seconds,

@@ -17,6 +17,7 @@ describe('the public surface is what was meant', () => {
       'parseSessionKey',
       'renderTurn',
       'shellRunner',
+      'sqliteLedger',
       'withSession',
     ])
   })

@@ -213,7 +213,7 @@ class Run {
   /** The owner dies and comes back as a new one of the same name, as a restarted process does. */
   async #takeOver(dead: string): Promise<void> {
     const heir = owners.find((id) => id !== dead)!
-    const taken = await this.#ledger.takeOver(dead, heir)
+    const taken = await this.#ledger.takeOver(dead, heir, 'all')
     const live = this.#units.filter(({ owner, phase }) => owner === dead && phase === 'live')
     expect(taken.map(({ hold }) => hold.id).sort()).toEqual(live.map(({ draft }) => draft.id).sort())
     for (const unit of this.#units) {

@@ -50,6 +50,9 @@ export function draftOf(
     model: null,
     runner: null,
     childCount: 1,
+    onOwnerDeath: 'unknown',
+    work: null,
+    transcripts: null,
     delivery: 'claim',
     metadata: null,
     ...more,
@@ -517,7 +520,7 @@ export function ledgerContract(name: string, open: OpenLedger): void {
       it('raises the fence: the old owner can write nothing, the new one everything', async () => {
         const draft = draftOf('u1')
         const old = await bench.admitted(draft)
-        const taken = await bench.ledger.takeOver('a', 'b')
+        const taken = await bench.ledger.takeOver('a', 'b', 'all')
         expect(taken.map(({ unit }) => [unit.id, unit.owner])).toEqual([['u1', 'b']])
         const { hold } = taken[0]!
         expect(hold.fence).toBeGreaterThan(old.fence)
@@ -537,7 +540,10 @@ export function ledgerContract(name: string, open: OpenLedger): void {
       it('of two that race one gets all units and the other none', async () => {
         await bench.ledger.join(ownerOf('c'))
         for (const id of ['u1', 'u2']) await bench.admitted(draftOf(id))
-        const both = await Promise.all([bench.ledger.takeOver('a', 'b'), bench.ledger.takeOver('a', 'c')])
+        const both = await Promise.all([
+          bench.ledger.takeOver('a', 'b', 'all'),
+          bench.ledger.takeOver('a', 'c', 'all'),
+        ])
         expect(both.map((taken) => taken.length).sort()).toEqual([0, 2])
       })
 
@@ -545,7 +551,7 @@ export function ledgerContract(name: string, open: OpenLedger): void {
         await bench.ended(draftOf('u1'), 'b')
         const [lost] = await bench.claimed(mine, 'a')
         expect(await bench.claimed(mine, 'b')).toEqual([])
-        await bench.ledger.takeOver('a', 'b')
+        await bench.ledger.takeOver('a', 'b', 'all')
         const [again] = await bench.claimed(mine, 'b')
         expect(again?.delivery.attempts).toBe(0)
         expect(await bench.ledger.resolve([lost!.token], ack)).toEqual([false])
@@ -556,7 +562,7 @@ export function ledgerContract(name: string, open: OpenLedger): void {
         const draft = draftOf('u1')
         await bench.ledger.settle(await bench.admitted(draft), endOf(draft, { slot: 'kept' }))
         expect(await bench.inUse()).toBe(1)
-        expect(await bench.ledger.takeOver('a', 'b')).toEqual([])
+        expect(await bench.ledger.takeOver('a', 'b', 'all')).toEqual([])
         expect(await bench.inUse()).toBe(0)
       })
 
@@ -566,13 +572,13 @@ export function ledgerContract(name: string, open: OpenLedger): void {
         await bench.ledger.record(hold, {
           child: { index: 0, state: 'completed', result: { summary: 'kept' } },
         })
-        const [taken] = await bench.ledger.takeOver('a', 'b')
+        const [taken] = await bench.ledger.takeOver('a', 'b', 'all')
         expect(taken?.unit.children[0]?.result).toEqual({ summary: 'kept' })
         expect(await bench.ledger.record(alive, { phase: 'stalling' })).toBe(true)
       })
 
       it('the dead owner has left: it is not listed, and what it asks for throws LEDGER_UNKNOWN_OWNER', async () => {
-        await bench.ledger.takeOver('a', 'b')
+        await bench.ledger.takeOver('a', 'b', 'all')
         expect((await bench.ledger.owners()).map(({ id }) => id)).toEqual(['b'])
         await expect(bench.ledger.admit('a', draftOf('u1'), units(9))).rejects.toEqual(unknownOwner)
         await expect(bench.ledger.heartbeat('a')).rejects.toEqual(unknownOwner)
@@ -586,7 +592,7 @@ export function ledgerContract(name: string, open: OpenLedger): void {
         for (const attempt of [
           () => ledger.heartbeat('nobody'),
           () => ledger.admit('nobody', draftOf('u2'), units(9)),
-          () => ledger.takeOver('a', 'nobody'),
+          () => ledger.takeOver('a', 'nobody', 'all'),
           () => ledger.publish('nobody', eventOf(draftOf('u3'))),
           () => ledger.claim('nobody', mine, 1, 60),
         ]) {
@@ -842,7 +848,7 @@ export function ledgerContract(name: string, open: OpenLedger): void {
       it('P8: after a take-over an event with an empty key still belongs to who dispatched it, or to `all`', async () => {
         const draft = draftOf('u1', '')
         await bench.admitted(draft, 'a')
-        const [taken] = await bench.ledger.takeOver('a', 'b')
+        const [taken] = await bench.ledger.takeOver('a', 'b', 'all')
         await bench.ledger.settle(taken!.hold, endOf(draft))
         expect(await bench.claimed({ sessionKey: '', dispatchedBy: 'b' }, 'b')).toEqual([])
         expect(await bench.claimedIds(everything, 'b')).toEqual(['u1'])
@@ -1033,7 +1039,7 @@ export function ledgerContract(name: string, open: OpenLedger): void {
           () => ledger.freeSlot(hold),
           () => ledger.requestInterrupt(everything, { requestId: 'r', reason: 'r', graceMs: 0 }),
           () => ledger.owners(),
-          () => ledger.takeOver('a', 'b'),
+          () => ledger.takeOver('a', 'b', 'all'),
           () => ledger.publish('a', eventOf(draft)),
           () => ledger.claim('a', mine, 1, 60),
           () => ledger.resolve(['t'], ack),

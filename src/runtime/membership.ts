@@ -1,0 +1,110 @@
+/**
+ * Being one of several owners of a ledger: to be seen alive, to stop what others ask to be stopped, and to find those
+ * that died. A ledger of one process needs none of it.
+ */
+import type { Clock } from '../core/clock.js'
+import { DelegationError } from '../core/errors.js'
+import type { InterruptRequest, Ledger, Owner } from '../ledger/ledger.js'
+import type { EventHub } from './events.js'
+import type { Recovery } from './recovery.js'
+
+export interface Membership {
+  /** Looks at once for what the last owner left. */
+  start(): void
+  stop(): Promise<void>
+}
+
+interface MembershipOptions {
+  readonly ledger: Ledger
+  readonly self: Owner
+  readonly clock: Clock
+  readonly hub: EventHub
+  readonly recovery: Recovery
+  /** Stops a unit of ours, and records how that went. */
+  readonly onInterrupt: (request: InterruptRequest) => Promise<void>
+  /** True while a unit of ours is live: only then can anybody ask us to stop one. */
+  readonly isWorking: () => boolean
+}
+
+/** Between two looks, ms: a dead owner is found within three seconds. */
+const lookMs = 1_000
+const looksPerPrune = 60
+/** After a hint the ledger is asked this much later, ms: hints come in showers. */
+const hintPauseMs = 5
+
+export function createMembership(options: MembershipOptions): Membership {
+  const { ledger, self, clock, hub, recovery, onInterrupt, isWorking } = options
+  const heard = new Set<string>()
+  let looks = 0
+  let stopTimer = (): void => undefined
+  let stopPause: (() => void) | null = null
+  let unsubscribe: (() => void) | null = null
+  let isStopped = false
+  let looking: Promise<void> = Promise.resolve()
+
+  async function beat(): Promise<void> {
+    try {
+      for (const request of await ledger.heartbeat(self.id)) hear(request)
+    } catch (error) {
+      if (!(error instanceof DelegationError) || error.code !== 'LEDGER_UNKNOWN_OWNER') throw error
+      // Somebody thought us dead, and took what was ours; from now on we are a new owner of the same name.
+      await ledger.join({ ...self, seenAt: clock.now() })
+    }
+  }
+
+  function hear(request: InterruptRequest): void {
+    const key = `${request.requestId} ${request.unitId}`
+    if (heard.has(key)) return
+    heard.add(key)
+    void onInterrupt(request).catch(fault)
+  }
+
+  /** While nothing is ours, nobody can ask us anything: then not even the file is watched. */
+  function followRequests(): void {
+    if (isWorking()) unsubscribe ??= ledger.subscribe(onHint)
+    else {
+      unsubscribe?.()
+      unsubscribe = null
+      heard.clear()
+    }
+  }
+
+  function onHint(): void {
+    stopPause ??= clock.after(hintPauseMs, () => {
+      stopPause = null
+      if (isWorking() && !isStopped) beat().catch(fault)
+    })
+  }
+
+  async function look(): Promise<void> {
+    followRequests()
+    await beat()
+    await recovery.sweep()
+    if (looks % looksPerPrune === 0) await ledger.prune()
+    looks += 1
+  }
+
+  function lookAgain(): void {
+    if (isStopped) return
+    looking = look()
+      .catch(fault)
+      .finally(() => {
+        if (!isStopped) stopTimer = clock.after(lookMs, lookAgain)
+      })
+  }
+
+  function fault(error: unknown): void {
+    if (!isStopped) hub.emit('fault', error as Error)
+  }
+
+  return {
+    start: lookAgain,
+    async stop() {
+      isStopped = true
+      stopTimer()
+      stopPause?.()
+      unsubscribe?.()
+      await looking
+    },
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * What is done about owners that died. Invariants:
+ *
+ * V1. A unit of a dead owner is taken over by one living delegator, under a new fence; the dead one, should it wake up,
+ *     can write nothing any more.
+ * V2. What its children had recorded is in its final event (P5). It is run again only if its runner said that it may
+ *     be, and only by a delegator that adopts.
+ */
+import { open } from 'node:fs/promises'
+import type { Clock } from '../core/clock.js'
+import { roundedSeconds } from '../core/clock.js'
+import type { ChildResult } from '../core/event.js'
+import { ownerDeathEvent } from '../core/owner-death.js'
+import type { Hold, Ledger, Owner, UnitRecord } from '../ledger/ledger.js'
+import type { EventHub } from './events.js'
+import { createOwnerJudge } from './owner-identity.js'
+import { routeOf, transcriptsOf } from './unit-event.js'
+
+export interface Recovery {
+  /** Looks for dead owners once. Resolves to how many units were taken over. */
+  sweep(): Promise<number>
+}
+
+interface RecoveryOptions {
+  readonly ledger: Ledger
+  readonly self: Owner
+  readonly clock: Clock
+  readonly hub: EventHub
+  /** Runs unfinished children again; null in a delegator that does not adopt. False when it cannot be done. */
+  readonly rerun: ((hold: Hold, unit: UnitRecord) => boolean) | null
+}
+
+/** How long a unit that may be run again waits for a delegator that adopts, ms. */
+const adoptionMs = 60_000
+const tailCharacters = 2_000
+const tailLines = 20
+
+export function createRecovery({ ledger, self, clock, hub, rerun }: RecoveryOptions): Recovery {
+  const judge = createOwnerJudge(self, clock)
+  const deadSinceMs = new Map<string, number>()
+
+  /** A delegator that does not adopt leaves what may be run again to one that does, for a while. */
+  function shareOf({ id }: Owner): 'all' | 'unknown' {
+    if (rerun !== null) return 'all'
+    const since = deadSinceMs.get(id) ?? clock.monotonicMs()
+    deadSinceMs.set(id, since)
+    return clock.monotonicMs() - since >= adoptionMs ? 'all' : 'unknown'
+  }
+
+  async function recover(hold: Hold, unit: UnitRecord): Promise<void> {
+    if (rerun !== null && unit.onOwnerDeath !== 'unknown' && rerun(hold, unit)) return
+    const event = ownerDeathEvent(factsOf(unit, clock.now()), {
+      goals: unit.goals,
+      recorded: recordedOf(unit),
+      lastKnownStatus: unit.state,
+      transcriptTails: await tailsOf(unit.transcripts ?? []),
+    })
+    const settled = await ledger.settle(hold, { state: 'unknown', cause: 'owner_died', event, slot: 'freed' })
+    if (settled.won) hub.emit('completion', settled.event)
+  }
+
+  return {
+    async sweep() {
+      let count = 0
+      for (const owner of await ledger.owners()) {
+        if (!judge.isDead(owner)) continue
+        for (const { hold, unit } of await ledger.takeOver(owner.id, self.id, shareOf(owner))) {
+          await recover(hold, unit)
+          count += 1
+        }
+      }
+      return count
+    },
+  }
+}
+
+/** Results of children that had ended. */
+export function recordedOf({ children }: UnitRecord): readonly ChildResult[] {
+  return children.map(({ result }) => result as ChildResult | null).filter((result) => result !== null)
+}
+
+function factsOf(unit: UnitRecord, now: number) {
+  return {
+    delegationId: unit.id,
+    route: routeOf(unit),
+    goal: unit.goal,
+    context: unit.context,
+    toolsets: unit.toolsets,
+    role: unit.role,
+    model: unit.model,
+    dispatchedAt: unit.admittedAt,
+    completedAt: now,
+    durationSeconds: Math.max(0, roundedSeconds(unit.admittedAt * 1000, now * 1000)),
+    metadata: unit.metadata,
+    liveTranscripts: unit.transcripts === null ? null : transcriptsOf(unit.transcripts),
+  }
+}
+
+/** The last lines of each transcript that can be read (spec 2.1: 20 lines, 2,000 characters). */
+async function tailsOf(paths: readonly (string | null)[]): Promise<Readonly<Record<string, string>>> {
+  const tails: Record<string, string> = {}
+  for (const [index, path] of paths.entries()) {
+    const tail = path === null ? '' : await tailOf(path)
+    if (tail !== '') tails[String(index)] = tail
+  }
+  return tails
+}
+
+async function tailOf(path: string): Promise<string> {
+  try {
+    const file = await open(path, 'r')
+    try {
+      const { size } = await file.stat()
+      const length = Math.min(size, tailCharacters)
+      const { buffer } = await file.read(Buffer.alloc(length), 0, length, size - length)
+      return buffer.toString('utf8').trimEnd().split('\n').slice(-tailLines).join('\n')
+    } finally {
+      await file.close()
+    }
+  } catch {
+    return ''
+  }
+}

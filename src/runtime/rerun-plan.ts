@@ -1,0 +1,47 @@
+import { unknownEntry } from '../core/owner-death.js'
+import type { Hold, UnitRecord } from '../ledger/ledger.js'
+import type { Executor } from '../pool/executor.js'
+import type { ResolvedOptions } from './options.js'
+import { mayRunAgain, planChildren } from './plan-unit.js'
+import { recordedOf } from './recovery.js'
+import type { UnitRequest } from './request.js'
+import type { UnitPlan } from './unit.js'
+
+/**
+ * What is left to do of a unit whose owner died: its unfinished children, those of them whose runner allows it. The
+ * results that were recorded stay; a child that may not run again is `unknown`. Null: nothing is left to be run.
+ */
+export function rerunPlan(
+  hold: Hold,
+  record: UnitRecord,
+  options: ResolvedOptions,
+  executors: { readonly inline: Executor; readonly threads: Executor },
+): Pick<UnitPlan, 'form' | 'draft' | 'hold' | 'children' | 'recorded' | 'admittedAt'> | null {
+  if (record.work === null) return null
+  const { form, children, childTimeoutSeconds } = record.work as unknown as UnitRequest
+  const { toolsets, route, admittedAt } = record
+  const request = { children, childTimeoutSeconds, toolsets, sessionKey: route.sessionKey }
+  const unfinished = planChildren(request, record, options, executors).filter(
+    ({ index }) => (record.children[index]?.result ?? null) === null,
+  )
+  const runnable = unfinished.filter(({ job }) => mayRunAgain(job.runner))
+  if (runnable.length === 0) return null
+  const lost = unfinished.filter((plan) => !runnable.includes(plan))
+  return {
+    form,
+    draft: record,
+    hold,
+    admittedAt,
+    recorded: [...recordedOf(record), ...lost.map(({ index }) => unknownEntry(index))],
+    children: runnable.map((plan) => ({
+      ...plan,
+      job: { ...plan.job, resumeFrom: checkpointOf(record, plan.index, plan.job.runner) },
+    })),
+  }
+}
+
+/** Only who adopts goes on from where it was; a retry begins anew. */
+function checkpointOf({ children }: UnitRecord, index: number, runner: unknown) {
+  const { onOwnerDeath } = runner as { readonly onOwnerDeath?: string }
+  return onOwnerDeath === 'adopt' ? (children[index]?.checkpoint ?? null) : null
+}
