@@ -11,6 +11,7 @@ import { createChildChannel, type ChildChannel } from './child-channel.js'
 import { endOf, fileSpill } from './child-result.js'
 import { errorDetail } from './error-detail.js'
 import type { ChildEnd } from './executor.js'
+import { createGroupWatcher } from './group-watcher.js'
 import { createLifeline, type Lifeline } from './lifeline.js'
 import { loadRunner } from './load-runner.js'
 import type { ControlMessage, Hello, JobMessage, Reply, ThreadMessage } from './messages.js'
@@ -47,6 +48,8 @@ const fresh = new Set<number>()
 let lastFlushMs = -Infinity
 const flushTimer = setTimeout(flushActivity, activityIntervalMs).unref()
 const residue = createResidueWatch((resource) => resource === flushTimer)
+/** It stays for the thread's later children, and is no residue of the one that needed it first. */
+const watcher = createGroupWatcher((start) => residue.except(start))
 
 function flushActivity(): void {
   lastFlushMs = performance.now()
@@ -173,7 +176,7 @@ async function run(job: JobMessage, runner: Runner): Promise<Reply> {
     options: job.runner.options ?? null,
     writeLine: (line) => transcript.write(line),
     spawn(argv, options) {
-      lifeline ??= createLifeline(`${job.task.delegationId}:${job.task.taskIndex}`)
+      lifeline ??= createLifeline(`${job.task.delegationId}:${job.task.taskIndex}`, watcher)
       if (isOver) lifeline.cut()
       return lifeline.spawn(argv, options)
     },
