@@ -61,9 +61,19 @@ function choices(names: readonly string[]): string {
 /** A module that is there, as its reference; else null. */
 function moduleAt(wanted: string): RunnerReference | null {
   if (/^(?:data|node):/.test(wanted)) return moduleRunner(wanted)
-  if (wanted.startsWith('file:')) return isFile(fileURLToPath(wanted)) ? moduleRunner(wanted) : null
+  if (wanted.startsWith('file:')) return isFile(pathOf(wanted)) ? moduleRunner(wanted) : null
   if (isFile(wanted)) return moduleRunner(resolve(wanted))
   return isInstalled(wanted) ? moduleRunner(wanted) : null
+}
+
+/** @throws {UsageError} for a URL that names no file of this machine: another host, an encoded slash. */
+function pathOf(fileUrl: string): string {
+  try {
+    return fileURLToPath(fileUrl)
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new UsageError(`the runner ${JSON.stringify(fileUrl)} is no file of this machine: ${why}`)
+  }
 }
 
 function isFile(path: string): boolean {

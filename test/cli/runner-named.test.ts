@@ -69,6 +69,12 @@ describe('-r', () => {
       ),
   )
 
+  it.each(['file://host/x.js', 'file:///a%2Fb.js', 'file:///%zz.js', 'file://'])(
+    '%j, which can be no file here, is a mistake of the call',
+    (given) =>
+      expect(() => runnerNamed(given, config())).toThrow(expect.objectContaining({ name: 'UsageError' })),
+  )
+
   it('a slip of the finger is named', () => {
     expect(() => runnerNamed('shel', config())).toThrow('did you mean `shell`?')
   })
