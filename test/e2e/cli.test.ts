@@ -147,7 +147,7 @@ describe('usage', () => {
     [['--config', 'missing.yaml', 'runners'], 'there is no such file'],
     [
       ['--config', 'bad.yaml', 'runners'],
-      'bad.yaml: delegation.max_thread: unknown key; did you mean `max_threads`?',
+      'bad.yaml):\n  delegation.max_thread: unknown key; did you mean `max_threads`?',
     ],
   ])('%j exits 2 and says: %s', async (args, words) => {
     write('bad.yaml', 'delegation: { max_thread: 1 }')
