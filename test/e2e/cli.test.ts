@@ -133,6 +133,18 @@ describe('a refusal', () => {
   })
 })
 
+it('R18: what could not be handed over is no refusal: it exits 1', async () => {
+  const broken = `threads.Worker = class { constructor() { throw new Error('no threads left') } }`
+  const imports = `import threads from 'node:worker_threads'\nimport { syncBuiltinESMExports } from 'node:module'`
+  write('hook.mjs', `${imports}\n${broken}\nsyncBuiltinESMExports()`)
+  const env = { NODE_OPTIONS: `--import ${path('hook.mjs')}` }
+  const { code, stderr } = await start(['run', '-r', 'shell', 'true'], { cwd, env }).ended
+  expect({ code, stderr }).toEqual({
+    code: 1,
+    stderr: 'hermes-delegate: Failed to schedule async delegation: no threads left\n',
+  })
+})
+
 describe('usage', () => {
   it.each([
     [['fly'], "unknown command 'fly'"],
