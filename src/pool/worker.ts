@@ -106,12 +106,20 @@ function redirectOutput(): void {
 }
 
 /** An error outside of any promise ends the child it came from, and never the thread under its siblings. */
-function catchStrays(): void {
-  process.on('uncaughtException', (error) => currentChild()?.fail(error))
+const onStray = (error: unknown): void => currentChild()?.fail(error)
+
+let siblingsAreGuarded = false
+
+/** What one child of a shared thread does to `process` must end no other: not by an exit, nor by `removeAllListeners`. */
+function guardSiblings(): void {
+  if (siblingsAreGuarded) return
+  siblingsAreGuarded = true
+  process.exit = refuseExit
+  process.setUncaughtExceptionCaptureCallback(onStray)
 }
 
 redirectOutput()
-catchStrays()
+process.on('uncaughtException', onStray)
 try {
   // Elsewhere the priority is the process's, and would slow its host.
   if (process.platform === 'linux') setPriority(childNiceness)
@@ -137,7 +145,7 @@ export async function runChild(job: JobMessage): Promise<Reply> {
     runners.set(key, runner)
     tell({ type: 'started', run: job.run })
   }
-  if (job.shared) process.exit = refuseExit
+  if (job.shared) guardSiblings()
   return run(job, runner)
 }
 
