@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { isAbsolute, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { resolve as resolveImport } from 'import-meta-resolve'
 import type { Json, RunnerReference } from '../runner.js'
 
 export interface ModuleRunnerOptions {
@@ -15,7 +15,7 @@ export interface ModuleRunnerOptions {
 
 /**
  * A runner in a module: a path from the working folder (`./my-runner.js`; `my-runner.js` as well, if that file is there),
- * a URL, or the name of an installed package.
+ * a URL, or the name of an installed package, which is looked for as an `import` in the working folder would.
  * Nothing is loaded here: a module that is missing or broken becomes the error of the child that needs it.
  */
 export function moduleRunner(module: string | URL, options: ModuleRunnerOptions = {}): RunnerReference {
@@ -28,9 +28,9 @@ function moduleUrl(module: string | URL): string {
   if (module.startsWith('.') || isAbsolute(module) || isFile(module))
     return pathToFileURL(resolve(module)).href
   try {
-    return pathToFileURL(createRequire(resolve('package.json')).resolve(module)).href
+    return resolveImport(module, pathToFileURL(resolve('package.json')).href)
   } catch {
-    // Not to be had by `require` (ESM only, or not installed): the thread's own import finds it, or says why not.
+    // Not installed here: the thread's own import finds it, or says why not.
     return module
   }
 }

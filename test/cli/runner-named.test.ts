@@ -61,6 +61,14 @@ describe('-r', () => {
     expect(runnerNamed('@team/worker', config()).url).toBe(href)
   })
 
+  it('or one that can only be imported', () => {
+    const home = join(folder, 'node_modules/modern')
+    mkdirSync(home, { recursive: true })
+    writeFileSync(join(home, 'package.json'), '{"exports":{"import":"./main.js"}}')
+    writeFileSync(join(home, 'main.js'), '')
+    expect(runnerNamed('modern', config()).url).toBe(pathToFileURL(join(home, 'main.js')).href)
+  })
+
   it.each(['shel', './missing.js', 'file:///missing.js', 'no-such-package', 'https://host/x.js', ''])(
     '%j is none of them, and the error lists what there is',
     (given) =>

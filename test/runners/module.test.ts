@@ -62,7 +62,8 @@ describe('moduleRunner', () => {
     const folder = temporaryFolder()
     const before = process.cwd()
     for (const [name, main] of [
-      ['with-require', { main: 'index.js' }],
+      ['with-main', { main: 'index.js' }],
+      ['with-import', { exports: { import: './index.js' } }],
       ['with-exports', { exports: { '.': { types: './index.d.ts', default: './index.js' } } }],
     ] as const) {
       const home = join(folder, 'node_modules', name)
@@ -72,8 +73,8 @@ describe('moduleRunner', () => {
     }
     process.chdir(folder)
     try {
-      expect(await summaryOf(moduleRunner('with-require', { export: 'it' }))).toBe('with-require')
-      expect(await summaryOf(moduleRunner('with-exports', { export: 'it' }))).toBe('with-exports')
+      for (const name of ['with-main', 'with-import', 'with-exports'])
+        expect(await summaryOf(moduleRunner(name, { export: 'it' }))).toBe(name)
     } finally {
       process.chdir(before)
     }
