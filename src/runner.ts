@@ -65,7 +65,7 @@ export interface SpawnedProcess {
   readonly stderr: Readable
   /** Resolves once the process ended and its output was read. What it left in its group is killed. Never rejects. */
   readonly ended: Promise<ProcessEnd>
-  /** Sends a signal to the whole group; a group that is gone is no error. */
+  /** Sends a signal to the whole group; one that asks it to end lets a stopped group go on. One that is gone is no error. */
   signal(name: NodeJS.Signals): void
 }
 

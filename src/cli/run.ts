@@ -95,7 +95,8 @@ async function interrupt(delegator: Delegator, name: StopSignal, urgency: Urgenc
 function refused({ status, error, refusal }: Rejected, { json }: RunOptions): number {
   if (json === true) printJson({ status, error, ...(refusal !== undefined && { refusal }) })
   else printProblem(error)
-  return exitCodes.refused
+  // Without a refusal nothing was full: waiting and trying again, which 75 asks for, would not help.
+  return refusal === undefined ? exitCodes.failed : exitCodes.refused
 }
 
 function exitCodeOf(event: AsyncDelegationEvent, { failOn }: RunOptions): number {

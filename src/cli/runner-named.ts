@@ -1,6 +1,5 @@
 /** What `-r` may say: the name of a runner, or where its module is. */
-import { existsSync, statSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { builtinRunners } from '../config/schema.js'
 import { suggestion } from '../config/problems.js'
@@ -60,23 +59,21 @@ function choices(names: readonly string[]): string {
 
 /** A module that is there, as its reference; else null. */
 function moduleAt(wanted: string): RunnerReference | null {
-  if (/^(?:data|node):/.test(wanted)) return moduleRunner(wanted)
-  if (wanted.startsWith('file:')) return isFile(fileURLToPath(wanted)) ? moduleRunner(wanted) : null
-  if (isFile(wanted)) return moduleRunner(resolve(wanted))
-  return isInstalled(wanted) ? moduleRunner(wanted) : null
+  const reference = moduleRunner(wanted)
+  if (/^(?:data|node):/.test(wanted)) return reference
+  return reference.url.startsWith('file:') && isFile(pathOf(reference.url)) ? reference : null
+}
+
+/** @throws {UsageError} for a URL that names no file of this machine: another host, an encoded slash. */
+function pathOf(fileUrl: string): string {
+  try {
+    return fileURLToPath(fileUrl)
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new UsageError(`the runner ${JSON.stringify(fileUrl)} is no file of this machine: ${why}`)
+  }
 }
 
 function isFile(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false
-}
-
-/** As Node looks for a package: in each `node_modules` from here up. */
-function isInstalled(specifier: string): boolean {
-  if (specifier === '' || /^[./]/.test(specifier)) return false
-  const parts = specifier.split('/')
-  const name = parts.slice(0, specifier.startsWith('@') ? 2 : 1).join('/')
-  for (let folder = resolve('.'); ; folder = dirname(folder)) {
-    if (existsSync(join(folder, 'node_modules', name, 'package.json'))) return true
-    if (folder === dirname(folder)) return false
-  }
 }

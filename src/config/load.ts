@@ -7,7 +7,7 @@ import { DelegationError, type DelegatorOptions, type RunnerReference } from '..
 import { environmentNumbers } from './environment.js'
 import { problemLines, suggestion } from './problems.js'
 import { configuredRunner } from './configured-runner.js'
-import { builtinRunners, configFile, isSet, type ConfigFile, type LogLevel } from './schema.js'
+import { builtinRunners, configFile, isSet, oneOfThese, type ConfigFile, type LogLevel } from './schema.js'
 
 /** Where a configuration is looked for. */
 export interface ConfigLookup {
@@ -87,9 +87,9 @@ async function textOf(path: string): Promise<string | null> {
   try {
     return await readFile(path, 'utf8')
   } catch (cause) {
-    const { code = 'unknown' } = cause as NodeJS.ErrnoException
+    const { code, message } = cause as NodeJS.ErrnoException
     if (code === 'ENOENT' || code === 'ENOTDIR') return null
-    throw new DelegationError('CONFIG_UNREADABLE', { file: path, reason: code }, cause)
+    throw new DelegationError('CONFIG_UNREADABLE', { file: path, reason: message }, cause)
   }
 }
 
@@ -102,7 +102,13 @@ function parsed(path: string, text: string): unknown {
     const { line, col } = lineCounter.linePos(error.pos[0])
     throw new DelegationError(
       'CONFIG_UNREADABLE',
-      { file: path, line, column: col, reason: error.message },
+      {
+        file: path,
+        line,
+        column: col,
+        // The package's own text speaks to who calls it.
+        reason: error.code === 'MULTIPLE_DOCS' ? 'it holds more than one document' : error.message,
+      },
       error,
     )
   }
@@ -110,32 +116,25 @@ function parsed(path: string, text: string): unknown {
     return document.toJS() ?? {}
   } catch (cause) {
     // An alias without its anchor, or one that multiplies without end.
-    throw new DelegationError(
-      'CONFIG_UNREADABLE',
-      { file: path, line: 1, column: 1, reason: String(cause) },
-      cause,
-    )
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new DelegationError('CONFIG_UNREADABLE', { file: path, reason }, cause)
   }
 }
 
 function checked(path: string, input: unknown): ConfigFile {
   const result = configFile.safeParse(input)
-  const lines = result.success
-    ? runnerProblem(path, result.data)
-    : problemLines(path, input, result.error.issues)
-  if (result.success && lines.length === 0) return result.data
-  throw new DelegationError('CONFIG_INVALID', { problems: `\n  ${lines.join('\n  ')}\n` })
+  const problems = result.success ? runnerProblem(result.data) : problemLines(input, result.error.issues)
+  if (result.success && problems.length === 0) return result.data
+  throw new DelegationError('CONFIG_INVALID', { file: path, problems })
 }
 
 /** The default runner is the name of one that there is. */
-function runnerProblem(path: string, { delegation, runners }: ConfigFile): string[] {
+function runnerProblem({ delegation, runners }: ConfigFile): string[] {
   const name = delegation?.runner
   const known = [...Object.keys(runners ?? {}), ...builtinRunners]
   if (!isSet(name) || known.includes(name)) return []
-  const hint = suggestion(name, known)
-  return [
-    `${path}: delegation.runner: expected one of ${known.join(', ')}, got ${JSON.stringify(name.slice(0, 60))}${hint}`,
-  ]
+  const shown = JSON.stringify(name.slice(0, 60))
+  return [`delegation.runner: expected ${oneOfThese(known)}, got ${shown}${suggestion(name, known)}`]
 }
 
 function optionsOf(

@@ -9,13 +9,11 @@ const secretKey = /key|token|secret|passw|auth|credential|cookie/i
 const secretValue = /^(?:sk-|gh[a-z]_|xox|AKIA|eyJ|Bearer )|^[^\s/\\.]{20,}$/
 
 /** `input` is the value that was checked: what was given is looked up in it. */
-export function problemLines(file: string, input: unknown, issues: readonly z.core.$ZodIssue[]): string[] {
+export function problemLines(input: unknown, issues: readonly z.core.$ZodIssue[]): string[] {
   return issues.flatMap((issue) =>
     issue.code === 'unrecognized_keys'
-      ? issue.keys.map(
-          (key) => `${file}: ${keyPath([...issue.path, key])}: unknown key${nearest(key, issue.path)}`,
-        )
-      : [`${file}: ${keyPath(issue.path)}: expected ${issue.message}, got ${shown(input, issue.path)}`],
+      ? issue.keys.map((key) => `${keyPath([...issue.path, key])}: unknown key${nearest(key, issue.path)}`)
+      : [`${keyPath(issue.path)}: expected ${issue.message}, got ${shown(input, issue.path)}`],
   )
 }
 
@@ -46,9 +44,11 @@ function shown(input: unknown, path: readonly PropertyKey[]): string {
   }
   if (value === undefined) return 'nothing'
   if (value === null) return 'null'
-  if (Array.isArray(value)) return `a list of ${value.length}`
-  if (typeof value === 'object')
-    return `a mapping of ${Object.keys(value).join(', ') || 'nothing'}`.slice(0, shownCharacters)
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : `a list of ${value.length}`
+  if (typeof value === 'object') {
+    const keys = plain(Object.keys(value).join(', '))
+    return keys === '' ? 'an empty mapping' : `a mapping of ${keys}`.slice(0, shownCharacters)
+  }
   if (typeof value === 'number' || typeof value === 'boolean') return String(value)
   if (typeof value !== 'string') return typeof value
   const isSecret = path.some((key) => secretKey.test(String(key))) || secretValue.test(value)

@@ -18,8 +18,13 @@ function wholeNumber(from: number, to = Number.MAX_SAFE_INTEGER) {
 const text = (expected: string) => z.string(expected).min(1, expected).nullish()
 const path = text('a path')
 
+/** How a choice is told. */
+export function oneOfThese(words: readonly string[]): string {
+  return words.length === 1 ? `${words[0]}` : `one of ${words.join(', ')}`
+}
+
 function oneOf<const Words extends readonly [string, ...string[]]>(words: Words) {
-  return z.enum(words, `one of ${words.join(', ')}`)
+  return z.enum(words, oneOfThese(words))
 }
 
 const seconds = '0 or a number of seconds'
@@ -60,7 +65,7 @@ const runner = z
     if (isSet(builtin) === isSet(module)) {
       context.addIssue({ code: 'custom', message: 'exactly one of `builtin` and `module`' })
     } else if (isSet(builtin) && isSet(name)) {
-      context.addIssue({ code: 'custom', path: ['export'], message: 'nothing: it belongs to `module`' })
+      context.addIssue({ code: 'custom', path: ['export'], message: 'nothing here (it belongs to `module`)' })
     } else if (isSet(builtin) && isSet(options)) {
       for (const { path: at, message } of shellOptions.safeParse(options).error?.issues ?? []) {
         context.addIssue({ code: 'custom', path: ['options', ...at], message })

@@ -172,7 +172,7 @@ function additive(facts: UnitFacts, detail: ErrorDetail | null | undefined, fiel
   return added
 }
 
-/** Spec 4.6: a child's entry in `results`. What the runner added of its own stays. */
+/** Spec 4.6: a child's entry in `results`. What the runner added of its own stays, but the path of a transcript is ours. */
 export function childEntry(
   index: number,
   outcome: ChildOutcome,
@@ -182,7 +182,9 @@ export function childEntry(
     readonly transcript: string | null
   },
 ): ChildResult {
-  const { fields, status, error, detail } = outcome
+  const { status, error, detail } = outcome
+  const fields: Record<string, Json | undefined> = { ...outcome.fields }
+  delete fields['live_transcript']
   return {
     ...fields,
     task_index: index,

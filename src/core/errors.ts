@@ -40,7 +40,7 @@ export type ErrorCode = keyof typeof messages
 /** Every code of the catalogue, for the test that holds it to its page. */
 export const errorCodes: readonly string[] = Object.keys(messages)
 
-/** The caller asked for what cannot be done. `detail` names the thing, the limit and the value. */
+/** The caller asked for what cannot be done. `detail` names the thing, the limit and the value, or lists the `problems`. */
 export class DelegationError extends Error {
   override readonly name = 'DelegationError'
   readonly code: ErrorCode
@@ -53,9 +53,11 @@ export class DelegationError extends Error {
   }
 }
 
-function describe(code: ErrorCode, detail: Readonly<Record<string, unknown>>): string {
-  const facts = Object.entries(detail).map(([key, value]) => `${key}: ${String(value)}`)
-  return facts.length === 0 ? messages[code] : `${messages[code]} (${facts.join(', ')})`
+/** Facts stand behind the sentence in parentheses, `problems` below it, a line each. */
+function describe(code: ErrorCode, { problems, ...facts }: Readonly<Record<string, unknown>>): string {
+  const told = Object.entries(facts).map(([key, value]) => `${key}: ${String(value)}`)
+  const sentence = told.length === 0 ? messages[code] : `${messages[code]} (${told.join(', ')})`
+  return Array.isArray(problems) ? [`${sentence}:`, ...problems.map(String)].join('\n  ') : sentence
 }
 
 /** A bug of ours. The runtime reports it as a `fault` and goes on where it can; it never ends the host. */

@@ -30,6 +30,9 @@ export interface TurnOptions extends Pick<FormatOptions, 'timeZone'> {
 
 const LABEL_CHARACTERS = 64
 const GOAL_CHARACTERS = 2_000
+/** Of all goals of one event; a share that shows nothing of its goal is not shown. */
+const GOALS_CHARACTERS = 24_000
+const LEAST_GOAL_CHARACTERS = 16
 const CONTEXT_CHARACTERS = 4_000
 const PATH_CHARACTERS = 4_000
 const HEAD_SHARE = 0.75
@@ -111,7 +114,7 @@ function armoured(event: JsonObject, limits: Limits): JsonObject {
     ...common,
     ...error,
     is_batch: true,
-    goals: listOf(event['goals']).map((goal) => host.line(goal) ?? ''),
+    goals: boundedGoals(listOf(event['goals']).map((goal) => host.line(goal) ?? '')),
     results: results.map((entry, position) => ({
       ...childLabels(entry, limits.nonce),
       ...words[position],
@@ -121,7 +124,24 @@ function armoured(event: JsonObject, limits: Limits): JsonObject {
   }
 }
 
-/** A path the host recorded stays as it is; one that only the entry names is a claim of the child. */
+/** They share one bound, as the words of the children do. */
+function boundedGoals(goals: readonly string[]): readonly string[] {
+  const needs = goals.map((goal) => goal.length)
+  const shares = shared(needs, GOALS_CHARACTERS)
+  return goals.map((goal, position) => {
+    const share = shares[position] ?? 0
+    if (goal.length <= share) return goal
+    return share < LEAST_GOAL_CHARACTERS ? '' : shortened(goal, share)
+  })
+}
+
+/** One in which no sentence fits. */
+const barePath = /^(?:\/|[A-Za-z]:\\)[^\s[\]]+$/
+
+/**
+ * A path the host recorded stays as it is. So does a bare one that only the entry names, as an event of another host may;
+ * anything else there is a claim of whoever made the entry.
+ */
 function transcriptPath(
   entry: JsonObject,
   held: JsonObject,
@@ -131,6 +151,7 @@ function transcriptPath(
   const recorded = held[String(taskIndex(entry))]
   const claimed = entry['live_transcript']
   if (isTruthy(recorded) || !isTruthy(claimed)) return host.line(recorded, PATH_CHARACTERS)
+  if (barePath.test(fieldText(claimed))) return host.line(claimed, PATH_CHARACTERS)
   return fence.inline(prepared(claimed, oneLine), PATH_CHARACTERS)
 }
 
@@ -167,7 +188,7 @@ function createHostWords(nonce: string): HostWords {
     line(value, limit = GOAL_CHARACTERS) {
       if (!isTruthy(value)) return undefined
       const line = without(oneLine(fieldText(value)), nonce)
-      return line.length <= limit ? line : `${headOf(line, limit - 2)} …`
+      return line.length <= limit ? line : shortened(line, limit)
     },
     block(value) {
       if (!isTruthy(value)) return undefined
@@ -179,6 +200,10 @@ function createHostWords(nonce: string): HostWords {
       return leftOut === 0 ? text : `${head}\n(… ${leftOut} characters of the context left out …)\n${tail}`
     },
   }
+}
+
+function shortened(line: string, limit: number): string {
+  return `${headOf(line, limit - 2)} …`
 }
 
 /** A child's text, stripped and redacted. Of a huge one only two windows, since no more of it can be shown. */

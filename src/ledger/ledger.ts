@@ -287,7 +287,7 @@ export interface Ledger {
   deliveries(select: Select, states: readonly DeliveryState[], page: Page): Promise<readonly Delivery[]>
   /** In use now, with holders: `capacity()`. */
   usage(counters: readonly string[]): Promise<readonly CounterUse[]>
-  /** A hint that units, interrupts or deliveries changed; may merge, repeat or miss: who is told reads. Keeps no process alive. */
+  /** A hint that units, interrupts or deliveries changed; may merge, repeat or miss: who is told reads. What `onChange` throws is dropped. Keeps no process alive. */
   subscribe(onChange: () => void): () => void
   /** Deletes ended and resolved rows past retention; never pending or dead ones, never a key before its time. Returns how many. */
   prune(): Promise<number>

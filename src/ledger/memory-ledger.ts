@@ -40,7 +40,13 @@ export function createMemoryLedger(options: MemoryLedgerOptions): Ledger {
     announced = true
     queueMicrotask(() => {
       announced = false
-      for (const tell of [...subscribers]) tell()
+      for (const tell of [...subscribers]) {
+        try {
+          tell()
+        } catch {
+          // A hint that one could not take is still one for the others, and no write failed because of it.
+        }
+      }
     })
   }
 

@@ -54,7 +54,7 @@ export function createUnitRows(db: Sqlite): UnitRows {
       endedAt: row.ended_at,
       children: childrenOf(row.id, draft.childCount),
       interrupt: parsed(row.interrupt) as InterruptRequest | null,
-      interruptReport: parsed<NonNullable<UnitRecord['interruptReport']>>(row.interrupt_report),
+      interruptReport: parsed(row.interrupt_report) as InterruptAnswer | null,
       late: (parsed(row.late) as readonly UnitPatch[] | null) ?? [],
     }
   }

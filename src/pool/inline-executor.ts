@@ -4,6 +4,7 @@ import { createChildChannel } from './child-channel.js'
 import { endOf } from './child-result.js'
 import { errorDetail } from './error-detail.js'
 import type { ChildEnd, ChildJob, ChildObserver, ChildRun, Executor } from './executor.js'
+import { createGroupWatcher } from './group-watcher.js'
 import { createLifeline } from './lifeline.js'
 import { appendInBackground, createTranscript } from './transcript.js'
 
@@ -15,10 +16,11 @@ const activityIntervalMs = 100
  */
 export function createInlineExecutor({ clock }: { readonly clock: Clock }): Executor {
   const append = appendInBackground()
+  const watcher = createGroupWatcher()
 
   function run(job: ChildJob, runner: Runner, observer: ChildObserver): ChildRun {
     const transcript = createTranscript(job.transcriptPath, append)
-    const lifeline = createLifeline(`${job.task.delegationId}:${job.task.taskIndex}`)
+    const lifeline = createLifeline(`${job.task.delegationId}:${job.task.taskIndex}`, watcher)
     let stopTimer: (() => void) | null = null
     let isOver = false
     const channel = createChildChannel({

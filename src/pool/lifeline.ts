@@ -1,23 +1,26 @@
 /**
- * Processes that cannot outlive their child. Each leads a group of its own, in which a watcher holds the reading end of
- * a pipe whose writing end belongs to whoever started it. End of file on it, for whatever reason (the child ended, its
- * thread was terminated, the host was killed with -9), and the watcher kills the whole group. The pipe is
- * there before the process is, so there is no moment at which it could be lost.
+ * Processes that cannot outlive their child. Each leads a group of its own, and runs nothing before a watcher outside of
+ * that group knows it: there is no moment at which a group could be lost. The child's end cuts its lifeline; where
+ * nobody is left to do that, the watcher kills the group.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { constants } from 'node:os'
 import type { Readable, Writable } from 'node:stream'
+import type { GroupWatcher } from './group-watcher.js'
 import type { ProcessEnd, SpawnOptions, SpawnedProcess } from '../runner.js'
 
 /** Names the child that a process belongs to, in the process's environment. */
 export const processMarker = 'HERMES_DELEGATE_CHILD'
 
 /**
- * The leader starts the watcher and then becomes the command itself, so that signals and exit codes are the command's
- * own. The watcher ignores what a polite stop sends to the group.
+ * The leader waits at its gate until it is watched, and then becomes the command itself, so that signals and exit codes
+ * are the command's own. End of file at the gate: nobody is left to watch it.
  */
-const leaderScript = `( trap '' TERM INT HUP; read -r _ <&3; kill -KILL 0 ) </dev/null >/dev/null 2>&1 &
+const leaderScript = `read -r _ <&3 || exit 127
 exec "$@" 3<&-`
+
+/** What asks a process to end: one that was stopped (SIGSTOP) has to go on to hear it. */
+const politeStops: ReadonlySet<NodeJS.Signals> = new Set(['SIGTERM', 'SIGINT', 'SIGHUP'])
 
 /** How long output is read on after the process ended, where something else holds it open, ms. */
 const leftoverOutputMs = 500
@@ -25,17 +28,17 @@ const leftoverOutputMs = 500
 /** All processes of one child. */
 export interface Lifeline {
   spawn(argv: readonly string[], options?: SpawnOptions): SpawnedProcess
-  /** Kills every group and lets go of the pipes. Idempotent; later spawns die at once. */
+  /** Kills every group. Idempotent; later spawns die at once. */
   cut(): void
 }
 
 /** `marker` is put into each process's environment, so that an operator can find what a `setsid` took away. */
-export function createLifeline(marker: string): Lifeline {
+export function createLifeline(marker: string, watcher: GroupWatcher): Lifeline {
   const cuts = new Set<() => void>()
   let isCut = false
   return {
     spawn(argv, options = {}) {
-      const { process: started, cut } = start(argv, options, marker)
+      const { process: started, cut } = start(argv, options, marker, watcher)
       cuts.add(cut)
       void started.ended.then(() => cuts.delete(cut))
       if (isCut) cut()
@@ -53,16 +56,20 @@ function start(
   argv: readonly string[],
   options: SpawnOptions,
   marker: string,
+  watcher: GroupWatcher,
 ): { process: SpawnedProcess; cut: () => void } {
   if (argv.length === 0 || argv[0] === '')
     throw new TypeError('Expected `argv` to name a program, got an empty list')
   const child = launch(argv, options, marker)
-  const signal = (name: NodeJS.Signals): void => signalGroup(child, name)
-  const cut = (): void => {
-    // While the pipe is open the watcher lives, so the group's number cannot belong to anybody else.
-    signal('SIGKILL')
-    child.stdio[3]?.destroy()
+  const isWatched = process.platform === 'win32' || openGate(child, watcher)
+  let isOver = false
+  const signal = (name: NodeJS.Signals): void => {
+    // The number of a group that is gone may be another's.
+    if (isOver) return
+    signalGroup(child, name)
+    if (politeStops.has(name)) signalGroup(child, 'SIGCONT')
   }
+  const cut = (): void => signal('SIGKILL')
   const ended = new Promise<ProcessEnd>((resolve) => {
     let end: ProcessEnd = { code: 127, error: 'the process could not be started' }
     child.on('error', (error) => {
@@ -71,8 +78,11 @@ function start(
     })
     child.on('exit', (code, signalName) => {
       end = { code: code ?? 128 + (signalName === null ? 0 : constants.signals[signalName]) }
+      if (!isWatched) end = { code: 127, error: 'nothing could watch over the process, so it was not run' }
       // The command is done: what it left in its group would hold its output open and outlive its child.
       cut()
+      isOver = true
+      if (child.pid !== undefined) watcher.forget(child.pid)
       // What left the group (setsid) may still hold the output open: it is not waited for.
       const letGo = setTimeout(() => {
         child.stdout?.destroy()
@@ -109,6 +119,15 @@ function launch(argv: readonly string[], options: SpawnOptions, marker: string):
   child.stdio[3]?.on('error', () => undefined)
   child.stdin?.on('error', () => undefined)
   return child
+}
+
+/** False: nobody watches the group, so nothing of it may run. */
+function openGate(child: ChildProcess, watcher: GroupWatcher): boolean {
+  const gate = child.stdio[3] as Writable | null
+  const isWatched = child.pid !== undefined && watcher.watch(child.pid)
+  if (isWatched) gate?.end('\n')
+  else gate?.destroy()
+  return isWatched
 }
 
 function signalGroup(child: ChildProcess, name: NodeJS.Signals): void {

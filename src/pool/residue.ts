@@ -13,6 +13,8 @@ const weightless: ReadonlySet<string> = new Set([
 /** Tells whether a child left something that can still run in its thread: a timer (even an unref'd one), a socket, a process. */
 export interface ResidueWatch {
   start(): void
+  /** What `make` makes at once is the thread's own, whoever asked for it. */
+  except<T>(make: () => T): T
   /** True when nothing that was made since `start` is left. Gives finished handles a turn of the loop to close. */
   isClean(): Promise<boolean> | boolean
 }
@@ -50,6 +52,15 @@ export function createResidueWatch(isOurs: (resource: object) => boolean): Resid
       isWatching = true
       if (!isOn) hook.enable()
       isOn = true
+    },
+    except(make) {
+      const wasWatching = isWatching
+      isWatching = false
+      try {
+        return make()
+      } finally {
+        isWatching = wasWatching
+      }
     },
     isClean() {
       if (alive.size > 0) return settle()

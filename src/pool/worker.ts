@@ -11,6 +11,7 @@ import { createChildChannel, type ChildChannel } from './child-channel.js'
 import { endOf, fileSpill } from './child-result.js'
 import { errorDetail } from './error-detail.js'
 import type { ChildEnd } from './executor.js'
+import { createGroupWatcher } from './group-watcher.js'
 import { createLifeline, type Lifeline } from './lifeline.js'
 import { loadRunner } from './load-runner.js'
 import type { ControlMessage, Hello, JobMessage, Reply, ThreadMessage } from './messages.js'
@@ -47,6 +48,8 @@ const fresh = new Set<number>()
 let lastFlushMs = -Infinity
 const flushTimer = setTimeout(flushActivity, activityIntervalMs).unref()
 const residue = createResidueWatch((resource) => resource === flushTimer)
+/** It stays for the thread's later children, and is no residue of the one that needed it first. */
+const watcher = createGroupWatcher((start) => residue.except(start))
 
 function flushActivity(): void {
   lastFlushMs = performance.now()
@@ -103,12 +106,20 @@ function redirectOutput(): void {
 }
 
 /** An error outside of any promise ends the child it came from, and never the thread under its siblings. */
-function catchStrays(): void {
-  process.on('uncaughtException', (error) => currentChild()?.fail(error))
+const onStray = (error: unknown): void => currentChild()?.fail(error)
+
+let siblingsAreGuarded = false
+
+/** What one child of a shared thread does to `process` must end no other: not by an exit, nor by `removeAllListeners`. */
+function guardSiblings(): void {
+  if (siblingsAreGuarded) return
+  siblingsAreGuarded = true
+  process.exit = refuseExit
+  process.setUncaughtExceptionCaptureCallback(onStray)
 }
 
 redirectOutput()
-catchStrays()
+process.on('uncaughtException', onStray)
 try {
   // Elsewhere the priority is the process's, and would slow its host.
   if (process.platform === 'linux') setPriority(childNiceness)
@@ -134,7 +145,7 @@ export async function runChild(job: JobMessage): Promise<Reply> {
     runners.set(key, runner)
     tell({ type: 'started', run: job.run })
   }
-  if (job.shared) process.exit = refuseExit
+  if (job.shared) guardSiblings()
   return run(job, runner)
 }
 
@@ -174,7 +185,7 @@ async function run(job: JobMessage, runner: Runner): Promise<Reply> {
     resumeFrom: job.resumeFrom ?? null,
     writeLine: (line) => transcript.write(line),
     spawn(argv, options) {
-      lifeline ??= createLifeline(`${job.task.delegationId}:${job.task.taskIndex}`)
+      lifeline ??= createLifeline(`${job.task.delegationId}:${job.task.taskIndex}`, watcher)
       if (isOver) lifeline.cut()
       return lifeline.spawn(argv, options)
     },

@@ -1,7 +1,7 @@
-import { existsSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { isAbsolute, resolve, sep } from 'node:path'
+import { statSync } from 'node:fs'
+import { isAbsolute, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { resolve as resolveImport } from 'import-meta-resolve'
 import type { Json, RunnerReference } from '../runner.js'
 
 export interface ModuleRunnerOptions {
@@ -18,7 +18,8 @@ export interface ModuleRunnerOptions {
 }
 
 /**
- * A runner in a module: a path (`./my-runner.js`, from the working folder), a URL, or the name of an installed package.
+ * A runner in a module: a path from the working folder (`./my-runner.js`; `my-runner.js` as well, if that file is there),
+ * a URL, or the name of an installed package, which is looked for as an `import` in the working folder would.
  * Nothing is loaded here: a module that is missing or broken becomes the error of the child that needs it.
  */
 export function moduleRunner(module: string | URL, options: ModuleRunnerOptions = {}): RunnerReference {
@@ -28,12 +29,17 @@ export function moduleRunner(module: string | URL, options: ModuleRunnerOptions 
 function moduleUrl(module: string | URL): string {
   if (module instanceof URL) return module.href
   if (/^(?:file|data|node):/.test(module)) return module
-  const isPath = module.startsWith('.') || isAbsolute(module) || (module.includes(sep) && existsSync(module))
-  if (isPath) return pathToFileURL(resolve(module)).href
+  if (module.startsWith('.') || isAbsolute(module) || isFile(module))
+    return pathToFileURL(resolve(module)).href
   try {
-    return pathToFileURL(createRequire(resolve('package.json')).resolve(module)).href
+    return resolveImport(module, pathToFileURL(resolve('package.json')).href)
   } catch {
-    // Not to be had by `require` (ESM only, or not installed): the thread's own import finds it, or says why not.
+    // Not installed here: the thread's own import finds it, or says why not.
     return module
   }
+}
+
+/** A folder may be called like a package: only a file takes a name for itself. */
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false
 }

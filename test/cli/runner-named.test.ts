@@ -61,12 +61,26 @@ describe('-r', () => {
     expect(runnerNamed('@team/worker', config()).url).toBe(href)
   })
 
+  it('or one that can only be imported', () => {
+    const home = join(folder, 'node_modules/modern')
+    mkdirSync(home, { recursive: true })
+    writeFileSync(join(home, 'package.json'), '{"exports":{"import":"./main.js"}}')
+    writeFileSync(join(home, 'main.js'), '')
+    expect(runnerNamed('modern', config()).url).toBe(pathToFileURL(join(home, 'main.js')).href)
+  })
+
   it.each(['shel', './missing.js', 'file:///missing.js', 'no-such-package', 'https://host/x.js', ''])(
     '%j is none of them, and the error lists what there is',
     (given) =>
       expect(() => runnerNamed(given, config())).toThrow(
         /there is no runner ".*"; .*-r takes shell, or the path/,
       ),
+  )
+
+  it.each(['file://host/x.js', 'file:///a%2Fb.js', 'file:///%zz.js', 'file://'])(
+    '%j, which can be no file here, is a mistake of the call',
+    (given) =>
+      expect(() => runnerNamed(given, config())).toThrow(expect.objectContaining({ name: 'UsageError' })),
   )
 
   it('a slip of the finger is named', () => {

@@ -975,6 +975,15 @@ export function ledgerContract(name: string, open: OpenLedger): void {
         expect(hints).toBe(before)
       })
 
+      it('P7: one that throws keeps no hint from the others, and fails no write', async () => {
+        bench.ledger.subscribe(() => {
+          throw new Error('could not take it')
+        })
+        const hinted = new Promise<void>((resolve) => bench.ledger.subscribe(resolve))
+        await bench.admitted(draftOf('u1'))
+        await hinted
+      })
+
       it('a freed slot is hinted at: who waits for one is woken (P1)', async () => {
         const draft = draftOf('u1')
         const hold = await bench.admitted(draft)

@@ -298,6 +298,15 @@ describe("a child's entry in `results`", () => {
     })
   })
 
+  it('P10: a runner names no transcript: the path is ours, or there is none', () => {
+    const outcome = outcomeOfResult({ summary: 's', live_transcript: '/etc/passwd' }, null)
+    expect(childEntry(0, outcome, known)).not.toHaveProperty('live_transcript')
+    expect(childEntry(0, outcome, { ...known, transcript: '/t.log' })).toHaveProperty(
+      'live_transcript',
+      '/t.log',
+    )
+  })
+
   it('R23: names what was thrown, and where the transcript is', () => {
     const outcome = outcomeOfError({ name: 'E', message: 'm', code: 7 }, 'threw', null)
     expect(childEntry(0, outcome, { ...known, transcript: '/t.log' })).toMatchObject({

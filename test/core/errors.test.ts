@@ -18,6 +18,11 @@ describe('DelegationError', () => {
     expect(error.message).toMatch(/\(characters: 70000, at_most: 65536\)$/)
   })
 
+  it('lists problems below the sentence, a line each', () => {
+    const error = new DelegationError('CONFIG_INVALID', { file: 'a.yaml', problems: ['one', 'two'] })
+    expect(error.message).toBe('the configuration is not valid (file: a.yaml):\n  one\n  two')
+  })
+
   it('has no cause when none is given', () => {
     expect('cause' in new DelegationError('CLOSED')).toBe(false)
   })

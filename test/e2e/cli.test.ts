@@ -133,6 +133,18 @@ describe('a refusal', () => {
   })
 })
 
+it('R18: what could not be handed over is no refusal: it exits 1', async () => {
+  const broken = `threads.Worker = class { constructor() { throw new Error('no threads left') } }`
+  const imports = `import threads from 'node:worker_threads'\nimport { syncBuiltinESMExports } from 'node:module'`
+  write('hook.mjs', `${imports}\n${broken}\nsyncBuiltinESMExports()`)
+  const env = { NODE_OPTIONS: `--import ${path('hook.mjs')}` }
+  const { code, stderr } = await start(['run', '-r', 'shell', 'true'], { cwd, env }).ended
+  expect({ code, stderr }).toEqual({
+    code: 1,
+    stderr: 'hermes-delegate: Failed to schedule async delegation: no threads left\n',
+  })
+})
+
 describe('usage', () => {
   it.each([
     [['fly'], "unknown command 'fly'"],
@@ -147,7 +159,7 @@ describe('usage', () => {
     [['--config', 'missing.yaml', 'runners'], 'there is no such file'],
     [
       ['--config', 'bad.yaml', 'runners'],
-      'bad.yaml: delegation.max_thread: unknown key; did you mean `max_threads`?',
+      'bad.yaml):\n  delegation.max_thread: unknown key; did you mean `max_threads`?',
     ],
   ])('%j exits 2 and says: %s', async (args, words) => {
     write('bad.yaml', 'delegation: { max_thread: 1 }')

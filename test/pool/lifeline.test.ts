@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Executor } from '../../src/pool/executor.js'
+import { createGroupWatcher } from '../../src/pool/group-watcher.js'
 import { createLifeline, processMarker, type Lifeline } from '../../src/pool/lifeline.js'
 import { createPiscinaExecutor } from '../../src/pool/piscina-executor.js'
 import type { SpawnedProcess } from '../../src/runner.js'
@@ -44,7 +45,7 @@ function said(stream: Readable, word: string): Promise<void> {
 describe('a process on a lifeline', () => {
   let lifeline: Lifeline
   beforeEach(() => {
-    lifeline = createLifeline('deleg_test:0')
+    lifeline = createLifeline('deleg_test:0', createGroupWatcher())
   })
   afterEach(async () => {
     lifeline.cut()
@@ -129,6 +130,22 @@ describe('a process on a lifeline', () => {
     expect(await polite.ended).toEqual({ code: 5 })
   })
 
+  it('a polite signal reaches a command whose whole group was stopped', async () => {
+    const stopped = shell('trap "exit 5" TERM; echo up; kill -STOP 0; while :; do sleep 0.05; done')
+    await said(stopped.stdout, 'up')
+    await vi.waitFor(() => expect(processesOf(seconds).some((line) => /^\s*\d+\s+T/.test(line))).toBe(true))
+    stopped.signal('SIGTERM')
+    expect(await stopped.ended).toEqual({ code: 5 })
+  })
+
+  it('P6: is not run where nothing can watch it', async () => {
+    const unwatched = createLifeline('deleg_test:0', { watch: () => false, forget: () => undefined })
+    const never = unwatched.spawn(['/bin/echo', 'ran'])
+    const [output, end] = await Promise.all([text(never.stdout), never.ended])
+    expect(output).toBe('')
+    expect(end).toEqual({ code: 127, error: 'nothing could watch over the process, so it was not run' })
+  })
+
   it('P6: what it leaves in the background of its group is killed when it ends', async () => {
     const leaving = shell('sleep "$1" & sleep "$1" & echo up; exit 4')
     await said(leaving.stdout, 'up')
@@ -181,6 +198,15 @@ describe('a process that a child started by ctx.spawn', () => {
     watched.run.terminate()
     expect(await watched.ended).toMatchObject({ kind: 'lost', cause: 'terminated' })
     await allGone()
+  })
+
+  it('its thread is used again by the next child: the watcher is no residue', async () => {
+    const threadIds = []
+    for (const round of [1, 2, 3]) {
+      const end = await child('runsToItsEnd').ended
+      threadIds.push(end.kind === 'returned' ? end.result['summary'] : `${end.kind} in round ${round}`)
+    }
+    expect(threadIds).toEqual([threadIds[0], threadIds[0], threadIds[0]])
   })
 
   it.each([1, 2, 3])('P6, P7: dies when its host is killed with SIGKILL (round %i)', async () => {

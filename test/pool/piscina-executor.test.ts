@@ -364,7 +364,7 @@ describe('children that share a thread', () => {
     expect(await sibling.ended).toMatchObject({ kind: 'returned' })
   })
 
-  it.each(['strays', 'straysByRejection'])(
+  it.each(['strays', 'straysByRejection', 'straysUnheard'])(
     'P7: an error outside of any promise (%s) ends the child it came from, and no sibling',
     async (name) => {
       const sibling = shared('sharedThreadWait')

@@ -28,6 +28,24 @@ describe('moduleRunner', () => {
     expect(await summaryOf(moduleRunner(module))).toBe('did a')
   })
 
+  it('R11: a bare file name is that file if it is there, and a package otherwise', async () => {
+    const folder = temporaryFolder()
+    const before = process.cwd()
+    mkdirSync(join(folder, 'node_modules/called-so'), { recursive: true })
+    writeFileSync(join(folder, 'node_modules/called-so/package.json'), '{ "main": "./main.cjs" }')
+    writeFileSync(join(folder, 'node_modules/called-so/main.cjs'), '')
+    mkdirSync(join(folder, 'called-so'))
+    writeFileSync(join(folder, 'mine.mjs'), 'export default () => ({ summary: "mine" })')
+    process.chdir(folder)
+    try {
+      expect(await summaryOf(moduleRunner('mine.mjs'))).toBe('mine')
+      expect(moduleRunner('called-so').url).toMatch(/node_modules\/called-so\/main\.cjs$/)
+      expect(await summaryOf(moduleRunner('absent.mjs'))).toContain('there is no runner module at absent.mjs')
+    } finally {
+      process.chdir(before)
+    }
+  })
+
   it('R11: takes a data URL', async () => {
     const text = 'export const it = (task) => ({ summary: `data ${task.goal}` })'
     const module = `data:text/javascript,${encodeURIComponent(text)}`
@@ -44,7 +62,8 @@ describe('moduleRunner', () => {
     const folder = temporaryFolder()
     const before = process.cwd()
     for (const [name, main] of [
-      ['with-require', { main: 'index.js' }],
+      ['with-main', { main: 'index.js' }],
+      ['with-import', { exports: { import: './index.js' } }],
       ['with-exports', { exports: { '.': { types: './index.d.ts', default: './index.js' } } }],
     ] as const) {
       const home = join(folder, 'node_modules', name)
@@ -54,8 +73,8 @@ describe('moduleRunner', () => {
     }
     process.chdir(folder)
     try {
-      expect(await summaryOf(moduleRunner('with-require', { export: 'it' }))).toBe('with-require')
-      expect(await summaryOf(moduleRunner('with-exports', { export: 'it' }))).toBe('with-exports')
+      for (const name of ['with-main', 'with-import', 'with-exports'])
+        expect(await summaryOf(moduleRunner(name, { export: 'it' }))).toBe(name)
     } finally {
       process.chdir(before)
     }

@@ -111,7 +111,7 @@ describe('a host that is killed', () => {
 })
 
 describe('a child inside one native call', () => {
-  it('P6: is unreachable, keeps its slot, and does not hold up close', async () => {
+  it('P6, R5: is unreachable, keeps its slot, and holds up neither close nor the end of its host', async () => {
     const program = startHost('native.js', [runners])
     const last = await program.line((line) => line.includes('closedAfterMs'))
     const seen = Object.assign({}, ...program.lines.map((line) => JSON.parse(line) as object)) as Record<
@@ -126,5 +126,6 @@ describe('a child inside one native call', () => {
       refused: { status: 'rejected', refusal: { code: 'CAPACITY', holders: [{ goal: 'sleep' }] } },
     })
     expect((JSON.parse(last) as { closedAfterMs: number }).closedAfterMs).toBeLessThan(10_000)
+    await program.line((line) => line.includes('exits'))
   })
 })
