@@ -5,6 +5,7 @@
 import { defaultBackoff } from '../core/backoff.js'
 import type { Clock } from '../core/clock.js'
 import { DelegationError } from '../core/errors.js'
+import { TurnoverMap } from '../core/turnover-map.js'
 import type { DeliveryRules } from './delivery-rules.js'
 import type { CounterUse, Ledger, Owner, UnitRecord } from './ledger.js'
 import { createMemoryOutbox } from './memory-outbox.js'
@@ -28,7 +29,7 @@ export function createMemoryLedger(options: MemoryLedgerOptions): Ledger {
   const { clock, random, retainedUnits = defaults.retainedUnits } = options
   const { maxAttempts, maxAgeSeconds } = defaults
   const rules = { maxAttempts, maxAgeSeconds, backoff: defaultBackoff, ...options.rules }
-  const stored = new Map<string, StoredUnit>()
+  const stored = new TurnoverMap<string, StoredUnit>()
   const outbox = createMemoryOutbox({ clock, random, rules, isRetained: (id) => stored.has(id) })
   const units = createMemoryUnits({ clock, retainedUnits, units: stored, outbox })
   const owners = new Map<string, Owner>()

@@ -7,6 +7,7 @@
  */
 import type { MessagePort, Worker } from 'node:worker_threads'
 import { Piscina } from 'piscina'
+import { TurnoverMap } from '../core/turnover-map.js'
 import type { RunnerReference } from '../runner.js'
 import { leastBusy } from './choose-thread.js'
 import type { ChildEnd, ChildJob, ChildObserver, ChildRun } from './executor.js'
@@ -29,7 +30,7 @@ interface SharedThread extends ReportingThread {
   readonly outgoing: JobMessage[]
   /** Interrupts of children that have not travelled yet. */
   readonly interrupts: ControlMessage[]
-  readonly children: Map<number, SharedChild>
+  readonly children: TurnoverMap<number, SharedChild>
   readonly affinity: null
   leaving: 'retired' | 'terminated' | 'import' | null
   failure: Error | null
@@ -70,7 +71,7 @@ export function createSharedPool(options: ThreadPoolOptions): ThreadPool {
       link: null,
       outgoing: [],
       interrupts: [],
-      children: new Map(),
+      children: new TurnoverMap(),
       loaded: new Set(),
       pings: createPings(clock),
       affinity: null,

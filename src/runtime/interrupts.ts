@@ -31,7 +31,7 @@ export interface Interrupts {
 }
 
 interface InterruptsOptions {
-  readonly units: ReadonlyMap<string, Unit>
+  readonly units: Pick<ReadonlyMap<string, Unit>, 'get' | 'values'>
   readonly options: ResolvedOptions
   readonly hold: ProcessHold
 }
