@@ -130,7 +130,8 @@ export function createMemoryOutbox({ clock, random, rules, isRetained }: OutboxO
       const eventId = event.event_id ?? event.delegation_id
       if (rows.has(eventId)) throw new DelegationError('LEDGER_DUPLICATE', { event_id: eventId })
       seq += 1
-      const stored = Object.freeze({ ...event, event_id: eventId, seq })
+      // Assigned, not spread: what is spread and then added to is the slowest copy that V8 makes.
+      const stored = Object.freeze(Object.assign({}, event, { event_id: eventId, seq }))
       const now = clock.now()
       const standing = {
         state: 'pending',
