@@ -5,7 +5,7 @@
  * tables, and all that stood in them, outlive every minor collection. Here that is an empty cell per entry, and not
  * the entry: what was deleted is garbage at once.
  */
-export class TurnoverMap<Key, Value extends NonNullable<unknown>> {
+export class TurnoverMap<Key, Value extends object> {
   readonly #cells = new Map<Key, { value: Value | undefined }>()
 
   get size(): number {

@@ -4,14 +4,14 @@ import { TurnoverMap } from '../../src/core/turnover-map.js'
 
 const key = fc.integer({ min: 0, max: 9 })
 const step = fc.oneof(
-  fc.record({ type: fc.constant('set' as const), key, value: fc.string() }),
+  fc.record({ type: fc.constant('set' as const), key, value: fc.object() }),
   fc.record({ type: fc.constant('delete' as const), key }),
 )
 
 it('whatever is set and deleted, it holds what a Map would hold, in the order of insertion', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
-      const [map, model] = [new TurnoverMap<number, string>(), new Map<number, string>()]
+      const [map, model] = [new TurnoverMap<number, object>(), new Map<number, object>()]
       for (const each of steps) {
         if (each.type === 'delete') expect(map.delete(each.key)).toBe(model.delete(each.key))
         else [map, model].forEach((target) => void target.set(each.key, each.value))
@@ -23,11 +23,11 @@ it('whatever is set and deleted, it holds what a Map would hold, in the order of
 })
 
 it('what is deleted during a walk is not visited any more', () => {
-  const map = new TurnoverMap<string, number>()
-  for (const [index, name] of ['a', 'b', 'c'].entries()) map.set(name, index)
+  const map = new TurnoverMap<string, { readonly index: number }>()
+  for (const [index, name] of ['a', 'b', 'c'].entries()) map.set(name, { index })
   const seen = []
-  for (const value of map.values()) {
-    seen.push(value)
+  for (const { index } of map.values()) {
+    seen.push(index)
     map.delete('b')
   }
   expect(seen).toEqual([0, 2])
