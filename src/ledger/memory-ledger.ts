@@ -5,9 +5,11 @@
 import { defaultBackoff } from '../core/backoff.js'
 import type { Clock } from '../core/clock.js'
 import { DelegationError } from '../core/errors.js'
+import { TurnoverMap } from '../core/turnover-map.js'
 import { defaultDeliveryRules, type DeliveryRules } from './delivery-rules.js'
 import type { CounterUse, Ledger, Owner, UnitRecord } from './ledger.js'
 import { createMemoryOutbox } from './memory-outbox.js'
+import { createSubscribers } from './subscribers.js'
 import { createMemoryUnits, type StoredUnit } from './memory-units.js'
 
 export interface MemoryLedgerOptions {
@@ -27,11 +29,11 @@ const defaults = { retainedUnits: 50 } as const
 export function createMemoryLedger(options: MemoryLedgerOptions): Ledger {
   const { clock, random, retainedUnits = defaults.retainedUnits } = options
   const rules = { ...defaultDeliveryRules, backoff: defaultBackoff, ...options.rules }
-  const stored = new Map<string, StoredUnit>()
+  const stored = new TurnoverMap<string, StoredUnit>()
   const outbox = createMemoryOutbox({ clock, random, rules, isRetained: (id) => stored.has(id) })
   const units = createMemoryUnits({ clock, retainedUnits, units: stored, outbox })
   const owners = new Map<string, Owner>()
-  const subscribers = new Set<() => void>()
+  const subscribers = createSubscribers()
   let announced = false
   let closed = false
 
@@ -40,13 +42,7 @@ export function createMemoryLedger(options: MemoryLedgerOptions): Ledger {
     announced = true
     queueMicrotask(() => {
       announced = false
-      for (const tell of [...subscribers]) {
-        try {
-          tell()
-        } catch {
-          // A hint that one could not take is still one for the others, and no write failed because of it.
-        }
-      }
+      subscribers.tell()
     })
   }
 
@@ -135,10 +131,7 @@ export function createMemoryLedger(options: MemoryLedgerOptions): Ledger {
           return { counter, inUse, holders }
         }),
       ),
-    subscribe(onChange) {
-      subscribers.add(onChange)
-      return () => void subscribers.delete(onChange)
-    },
+    subscribe: (onChange) => subscribers.add(onChange),
     prune: () => write(() => units.prune() + units.pruneKeys()),
     close() {
       closed = true

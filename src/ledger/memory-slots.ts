@@ -1,4 +1,5 @@
 import { assert } from '../core/errors.js'
+import { TurnoverMap } from '../core/turnover-map.js'
 import type { Charge } from './ledger.js'
 
 /** Counters, and the slots that charge them. One slot is one charge, however many units share its key (P2). */
@@ -17,52 +18,49 @@ export interface Slots {
 
 interface Slot {
   readonly charges: readonly Charge[]
-  readonly unitIds: Set<string>
+  readonly unitIds: string[]
 }
 
 export function createSlots(): Slots {
-  const slots = new Map<string, Slot>()
-  const counters = new Map<string, { total: number; readonly slots: Set<Slot> }>()
+  const slots = new TurnoverMap<string, Slot>()
+  /** What is charged; a counter that nothing charges is not there. */
+  const totals = new Map<string, number>()
 
-  function counterOf(name: string): { total: number; readonly slots: Set<Slot> } {
-    const known = counters.get(name)
-    if (known !== undefined) return known
-    const fresh = { total: 0, slots: new Set<Slot>() }
-    counters.set(name, fresh)
-    return fresh
+  const inUse = (counter: string): number => totals.get(counter) ?? 0
+
+  function charge(counter: string, amount: number): void {
+    const total = inUse(counter) + amount
+    if (total === 0) totals.delete(counter)
+    else totals.set(counter, total)
   }
 
   return {
+    inUse,
     isHeld: (slotKey) => slots.has(slotKey),
-    firstFull: (charges) =>
-      charges.find(({ counter, amount, limit }) => (counters.get(counter)?.total ?? 0) + amount > limit),
+    firstFull: (charges) => charges.find(({ counter, amount, limit }) => inUse(counter) + amount > limit),
     occupy(slotKey, unitId, charges) {
       const held = slots.get(slotKey)
       if (held !== undefined) {
-        held.unitIds.add(unitId)
+        held.unitIds.push(unitId)
         return
       }
-      const slot = { charges, unitIds: new Set([unitId]) }
-      slots.set(slotKey, slot)
-      for (const { counter, amount } of charges) {
-        const entry = counterOf(counter)
-        entry.total += amount
-        entry.slots.add(slot)
-      }
+      slots.set(slotKey, { charges, unitIds: [unitId] })
+      for (const { counter, amount } of charges) charge(counter, amount)
     },
     release(slotKey, unitId) {
       const slot = slots.get(slotKey)
-      assert(slot?.unitIds.delete(unitId) === true, `unit ${unitId} holds slot ${slotKey}`)
-      if (slot.unitIds.size > 0) return
+      const at = slot?.unitIds.indexOf(unitId) ?? -1
+      assert(slot !== undefined && at >= 0, `unit ${unitId} holds slot ${slotKey}`)
+      slot.unitIds.splice(at, 1)
+      if (slot.unitIds.length > 0) return
       slots.delete(slotKey)
-      for (const { counter, amount } of slot.charges) {
-        const entry = counterOf(counter)
-        entry.total -= amount
-        entry.slots.delete(slot)
-        if (entry.slots.size === 0) counters.delete(counter)
-      }
+      for (const { counter, amount } of slot.charges) charge(counter, -amount)
     },
-    inUse: (counter) => counters.get(counter)?.total ?? 0,
-    unitsOf: (counter) => [...(counters.get(counter)?.slots ?? [])].flatMap((slot) => [...slot.unitIds]),
+    unitsOf(counter) {
+      const charging = [...slots.values()].filter(({ charges }) =>
+        charges.some((each) => each.counter === counter),
+      )
+      return charging.flatMap(({ unitIds }) => unitIds)
+    },
   }
 }

@@ -1,6 +1,7 @@
 /** Units, their slots and their keys, of the memory ledger. */
 import type { Clock } from '../core/clock.js'
 import { DelegationError } from '../core/errors.js'
+import type { TurnoverMap } from '../core/turnover-map.js'
 import type {
   Admission,
   Charge,
@@ -43,7 +44,7 @@ export interface MemoryUnits {
 interface UnitsOptions {
   readonly clock: Clock
   readonly retainedUnits: number
-  readonly units: Map<string, StoredUnit>
+  readonly units: TurnoverMap<string, StoredUnit>
   readonly outbox: MemoryOutbox
 }
 
@@ -68,8 +69,8 @@ const lateLimit = 20
 const unstarted: ChildRecord = { state: 'waiting', result: null, checkpoint: null }
 
 export function createMemoryUnits({ clock, retainedUnits, units, outbox }: UnitsOptions): MemoryUnits {
-  /** Ended units that hold no slot, oldest first: what retention may take. */
-  const prunable = new Map<string, StoredUnit>()
+  /** Ids of ended units that hold no slot, oldest first: what retention may take. */
+  const prunable = new Set<string>()
   const keys = new Map<
     string,
     { readonly fingerprint: string; readonly id: string; readonly until: number }
@@ -103,12 +104,12 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     if (!stored.life.slotHeld) return
     slots.release(stored.draft.slotKey, stored.draft.id)
     update(stored, { slotHeld: false })
-    if (!isLive(stored)) prunable.set(stored.draft.id, stored)
+    if (!isLive(stored)) prunable.add(stored.draft.id)
   }
 
   function prune(): number {
     let count = 0
-    for (const id of prunable.keys()) {
+    for (const id of prunable) {
       if (prunable.size <= retainedUnits) break
       prunable.delete(id)
       units.delete(id)

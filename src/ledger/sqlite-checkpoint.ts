@@ -43,6 +43,7 @@ export function createCheckpoints(path: string): Checkpoints {
 
   function checkpoint(): Promise<void> {
     clearTimeout(linger)
+    if (stopped.signal.aborted) return Promise.resolve()
     worker ??= start()
     const { promise, resolve } = deferred()
     done = resolve
@@ -58,7 +59,7 @@ export function createCheckpoints(path: string): Checkpoints {
     isBusy = true
     try {
       const { size } = await stat(`${path}-wal`)
-      if (size > logBytes && !stopped.signal.aborted) await checkpoint()
+      if (size > logBytes) await checkpoint()
     } catch {
       // No log, no work.
     } finally {

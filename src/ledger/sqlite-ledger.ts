@@ -16,6 +16,7 @@ import { pruneOnce } from './sqlite-prune.js'
 import { createSqliteSlots } from './sqlite-slots.js'
 import { createSqliteSpool } from './sqlite-spool.js'
 import { createSqliteUnits } from './sqlite-units.js'
+import { createSubscribers } from './subscribers.js'
 import { watchForeignWrites } from './sqlite-watch.js'
 import { createSqliteWriter } from './sqlite-writer.js'
 
@@ -78,7 +79,7 @@ async function openSqliteLedger(
   const slots = createSqliteSlots(db)
   const units = createSqliteUnits(db, clock, slots, outbox)
   const spool = createSqliteSpool(path)
-  const subscribers = new Set<() => void>()
+  const subscribers = createSubscribers()
   const joined = new Set<string>()
   let stopWatch: (() => void) | null = null
   let replayTimer: NodeJS.Timeout | null = null
@@ -90,14 +91,10 @@ async function openSqliteLedger(
     busyMs,
     onCommit() {
       checkpoints.afterCommit()
-      tell()
+      subscribers.tell()
     },
     sync: log === null ? null : onePending(() => log.datasync()),
   })
-
-  function tell(): void {
-    for (const subscriber of [...subscribers]) subscriber()
-  }
 
   async function write<T>(step: () => T, isResult = false): Promise<T> {
     if (isClosed) throw new DelegationError('LEDGER_CLOSED')
@@ -224,11 +221,11 @@ async function openSqliteLedger(
         })),
       ),
     subscribe(onChange) {
-      const told = (): void => onChange()
-      subscribers.add(told)
-      stopWatch ??= watchForeignWrites(db, path, tell)
+      const takeBack = subscribers.add(onChange)
+      stopWatch ??= watchForeignWrites(db, path, subscribers.tell)
       return () => {
-        if (!subscribers.delete(told) || subscribers.size > 0) return
+        takeBack()
+        if (subscribers.size > 0) return
         stopWatch?.()
         stopWatch = null
       }

@@ -39,6 +39,24 @@ interface ChannelOptions {
   readonly onActivity: () => void
 }
 
+const makeSignal = Symbol('makeSignal')
+type ContextToBe = Omit<RunnerContext, 'signal'> & { readonly [makeSignal]: () => AbortSignal }
+
+/**
+ * An own property, so that a copy of the context has it. One getter serves all contexts: an object with a getter of
+ * its own has a hidden class of its own, which V8 keeps, with all that the getter reaches, until a major collection.
+ */
+const signalProperty = {
+  enumerable: true,
+  get(this: ContextToBe): AbortSignal {
+    return this[makeSignal]()
+  },
+}
+
+function withSignal(context: ContextToBe): RunnerContext {
+  return Object.defineProperty(context, 'signal', signalProperty) as ContextToBe & RunnerContext
+}
+
 /** Joins a runner to whoever watches it. Progress is merged here, so a flood of it costs nobody else anything (P7). */
 export function createChildChannel({
   options,
@@ -90,10 +108,8 @@ export function createChildChannel({
     return abort.signal
   }
 
-  const context: RunnerContext = {
-    get signal() {
-      return signal()
-    },
+  const context: ContextToBe = {
+    [makeSignal]: signal,
     options,
     progress(fields) {
       if (isEnded) return
@@ -118,7 +134,7 @@ export function createChildChannel({
   }
 
   return {
-    context,
+    context: withSignal(context),
     interrupt(reason) {
       if (interrupted !== null) return
       interrupted = { reason }

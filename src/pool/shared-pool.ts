@@ -7,7 +7,7 @@
  */
 import type { MessagePort, Worker } from 'node:worker_threads'
 import { Piscina } from 'piscina'
-import { assertNever } from '../core/errors.js'
+import { TurnoverMap } from '../core/turnover-map.js'
 import type { RunnerReference } from '../runner.js'
 import { leastBusy } from './choose-thread.js'
 import type { ChildEnd, ChildJob, ChildObserver, ChildRun } from './executor.js'
@@ -18,36 +18,31 @@ import {
   workerInfoOf,
   type PoolWorker,
 } from './piscina-handles.js'
-import { createPings, type Pings } from './pings.js'
+import { createPings } from './pings.js'
 import { endByExit } from './thread-end.js'
 import { idleThreadMs, poolSettings } from './pool-settings.js'
+import { hearReport, markStarted, type ReportedChild, type ReportingThread } from './thread-reports.js'
 import { importBackstopMs, type ThreadPool, type ThreadPoolOptions } from './thread-pool.js'
 
-interface SharedThread {
+interface SharedThread extends ReportingThread {
   /** Null until the thread has greeted; what it is to be told waits in `outgoing`. */
   link: { readonly worker: Worker; readonly control: MessagePort } | null
   readonly outgoing: JobMessage[]
   /** Interrupts of children that have not travelled yet. */
   readonly interrupts: ControlMessage[]
-  readonly children: Map<number, SharedChild>
-  readonly loaded: Set<string>
-  readonly pings: Pings
+  readonly children: TurnoverMap<number, SharedChild>
   readonly affinity: null
   leaving: 'retired' | 'terminated' | 'import' | null
   failure: Error | null
   stopIdleTimer: () => void
 }
 
-interface SharedChild {
+interface SharedChild extends ReportedChild {
   readonly run: number
   readonly job: ChildJob<RunnerReference>
-  readonly observer: ChildObserver
-  readonly moduleKey: string
   readonly thread: SharedThread
   isInterrupted: boolean
-  started: boolean
   ended: boolean
-  stopImportTimer: () => void
 }
 
 const nothing = (): void => undefined
@@ -76,7 +71,7 @@ export function createSharedPool(options: ThreadPoolOptions): ThreadPool {
       link: null,
       outgoing: [],
       interrupts: [],
-      children: new Map(),
+      children: new TurnoverMap(),
       loaded: new Set(),
       pings: createPings(clock),
       affinity: null,
@@ -106,40 +101,13 @@ export function createSharedPool(options: ThreadPoolOptions): ThreadPool {
   }
 
   function hear(thread: SharedThread, message: ThreadMessage): void {
-    switch (message.type) {
-      case 'started': {
-        const child = thread.children.get(message.run)
-        return child === undefined ? undefined : start(child)
-      }
-      case 'activity':
-        for (const [run, activity] of message.children)
-          thread.children.get(run)?.observer.onActivity(activity)
-        return
-      case 'replies':
-        for (const [run, reply] of message.replies) onReply(thread.children.get(run), reply)
-        return
-      case 'pong':
-        return thread.pings.answer(message.ping)
-      default:
-        return assertNever(message)
-    }
-  }
-
-  function start(child: SharedChild): void {
-    if (child.started) return
-    child.started = true
-    child.stopImportTimer()
-    child.observer.onStarted()
-    const { thread, moduleKey } = child
-    if (thread.loaded.has(moduleKey)) return
-    thread.loaded.add(moduleKey)
-    // The thread told of the one that loaded the module: those that came meanwhile have it now, too.
-    for (const other of [...thread.children.values()]) if (other.moduleKey === moduleKey) start(other)
+    if (message.type !== 'replies') return hearReport(thread, message)
+    for (const [run, reply] of message.replies) onReply(thread.children.get(run), reply)
   }
 
   function onReply(child: SharedChild | undefined, { end, activity, started }: Reply): void {
     if (child === undefined) return
-    if (started) start(child)
+    if (started) markStarted(child.thread, child)
     if (activity !== null) child.observer.onActivity(activity)
     finish(child, end)
   }
@@ -213,7 +181,7 @@ export function createSharedPool(options: ThreadPoolOptions): ThreadPool {
       spillDirectory,
       ...(resumeFrom !== undefined && { resumeFrom }),
     })
-    if (thread.loaded.has(child.moduleKey)) start(child)
+    if (thread.loaded.has(child.moduleKey)) markStarted(thread, child)
     else
       child.stopImportTimer = clock.after(importTimeoutMs + importBackstopMs, () => leave(thread, 'import'))
     return {

@@ -10,7 +10,6 @@
 import { receiveMessageOnPort, type MessagePort, type Worker } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import type { Clock } from '../core/clock.js'
-import { assertNever } from '../core/errors.js'
 import type { RunnerReference } from '../runner.js'
 import type { ChildEnd, ChildJob, ChildObserver, ChildRun } from './executor.js'
 import { isHello, type ControlMessage, type JobMessage, type Reply, type ThreadMessage } from './messages.js'
@@ -23,9 +22,10 @@ import {
   type PoolWorker,
 } from './piscina-handles.js'
 import { ownThread } from './choose-thread.js'
-import { createPings, type Pings } from './pings.js'
+import { createPings } from './pings.js'
 import { poolSettings } from './pool-settings.js'
 import { endByExit, lost } from './thread-end.js'
+import { hearReport, markStarted, type ReportedChild, type ReportingThread } from './thread-reports.js'
 import { createWaitingLine } from './waiting-line.js'
 
 export interface ThreadPoolOptions {
@@ -43,30 +43,24 @@ const poolThreadsLimit = 256
 /** The thread itself reports an import that takes too long; one that blocks its loop is ended this much later, ms. */
 export const importBackstopMs = 1_000
 
-interface Thread {
+interface Thread extends ReportingThread {
   readonly worker: Worker
   readonly control: MessagePort
   /** Runner and session of its children; null while it is new. */
   affinity: string | null
-  readonly loaded: Set<string>
   readonly children: Map<number, PooledChild>
-  readonly pings: Pings
   /** Set once it takes no more children. */
   leaving: 'retired' | 'terminated' | 'import' | null
   failure: Error | null
 }
 
-interface PooledChild {
+interface PooledChild extends ReportedChild {
   readonly run: number
   readonly job: ChildJob<RunnerReference>
-  readonly observer: ChildObserver
   readonly affinity: string
-  readonly moduleKey: string
   thread: Thread | null
   interruptReason: string | null
-  started: boolean
   ended: boolean
-  stopImportTimer: () => void
 }
 
 export interface ThreadPool {
@@ -136,21 +130,9 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
     thread.children.set(child.run, child)
     if (child.interruptReason !== null)
       tell(thread, { type: 'interrupt', run: child.run, reason: child.interruptReason })
-    if (thread.loaded.has(child.moduleKey)) start(child)
+    if (thread.loaded.has(child.moduleKey)) markStarted(thread, child)
     else
       child.stopImportTimer = clock.after(importTimeoutMs + importBackstopMs, () => leave(thread, 'import'))
-  }
-
-  function start(child: PooledChild): void {
-    if (child.started) return
-    child.started = true
-    child.stopImportTimer()
-    child.observer.onStarted()
-    const { thread, moduleKey } = child
-    if (thread === null || thread.loaded.has(moduleKey)) return
-    thread.loaded.add(moduleKey)
-    // The thread told of the one that loaded the module: those that came meanwhile have it now, too.
-    for (const other of [...thread.children.values()]) if (other.moduleKey === moduleKey) start(other)
   }
 
   function leave(thread: Thread, why: 'retired' | 'terminated' | 'import'): void {
@@ -188,22 +170,8 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
   }
 
   function hear(thread: Thread, message: ThreadMessage): void {
-    switch (message.type) {
-      case 'started': {
-        const child = thread.children.get(message.run)
-        return child === undefined ? undefined : start(child)
-      }
-      case 'activity':
-        for (const [run, activity] of message.children)
-          thread.children.get(run)?.observer.onActivity(activity)
-        return
-      case 'replies':
-        return // of shared threads only
-      case 'pong':
-        return thread.pings.answer(message.ping)
-      default:
-        return assertNever(message)
-    }
+    // Replies travel by this channel from shared threads only.
+    if (message.type !== 'replies') hearReport(thread, message)
   }
 
   /** A reply may overtake what its thread said before it on the control channel: that is there already, and comes first. */
@@ -214,11 +182,12 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
   }
 
   function onReply(child: PooledChild, { end, activity, started, clean }: Reply): void {
+    const { thread } = child
     if (child.ended) return
-    if (child.thread !== null) hearPending(child.thread)
-    if (started) start(child)
+    if (thread !== null) hearPending(thread)
+    if (started && thread !== null) markStarted(thread, child)
     if (activity !== null) child.observer.onActivity(activity)
-    if (!clean && child.thread !== null) leave(child.thread, 'retired')
+    if (!clean && thread !== null) leave(thread, 'retired')
     finish(child, end)
   }
 

@@ -14,6 +14,7 @@ import {
   threadsRefusal,
   type Rejected,
 } from '../core/refusal.js'
+import type { TurnoverMap } from '../core/turnover-map.js'
 import type { Admission as LedgerAdmission, Hold, Ledger, UnitDraft, UnitRecord } from '../ledger/ledger.js'
 import type { Executor } from '../pool/executor.js'
 import type { EventHub } from './events.js'
@@ -58,7 +59,7 @@ export interface AdmissionDependencies {
   readonly hold: ProcessHold
   readonly records: Records
   /** Live units of this delegator, by id: admission adds, the end of a unit takes away. */
-  readonly units: Map<string, Unit>
+  readonly units: TurnoverMap<string, Unit>
   /** Ids whose event is to be born claimed. */
   readonly collectors: ReadonlyMap<string, number>
   readonly closing: AbortSignal

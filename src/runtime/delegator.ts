@@ -3,6 +3,7 @@ import { DelegationError } from '../core/errors.js'
 import type { AsyncDelegationEvent } from '../core/event.js'
 import type { Owner } from '../ledger/ledger.js'
 import type { CapacityScope, Rejected, SlotHolder } from '../core/refusal.js'
+import { TurnoverMap } from '../core/turnover-map.js'
 import { createAdmission, type AdmissionDependencies, type Dispatched } from './admission.js'
 import { createCompletions, type Completions } from './completions.js'
 import { createEventHub, type DelegatorEvents } from './events.js'
@@ -78,7 +79,7 @@ export function createDelegatorFrom(dependencies: DelegatorDependencies): Delega
   const hub = createEventHub(logger)
   const hold = createProcessHold()
   const closing = new AbortController()
-  const units = new Map<string, Unit>()
+  const units = new TurnoverMap<string, Unit>()
   const collectors = new Map<string, number>()
   const interrupts = createInterrupts({ units, options, hold, ledger, clock })
   const records = createRecords({ ledger, units, clock })

@@ -40,7 +40,7 @@ export interface Interrupts {
 }
 
 interface InterruptsOptions {
-  readonly units: ReadonlyMap<string, Unit>
+  readonly units: Pick<ReadonlyMap<string, Unit>, 'get' | 'values'>
   readonly options: ResolvedOptions
   readonly hold: ProcessHold
   readonly ledger: Ledger
@@ -48,7 +48,7 @@ interface InterruptsOptions {
 }
 
 export function createInterrupts({ units, options, hold, ledger, clock }: InterruptsOptions): Interrupts {
-  const remote = createRemoteInterrupts({ ledger, clock, hold, isOurs: (id) => units.has(id) })
+  const remote = createRemoteInterrupts({ ledger, clock, hold, isOurs: (id) => units.get(id) !== undefined })
 
   async function stopUnits(
     targets: readonly Unit[],

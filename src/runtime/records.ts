@@ -48,7 +48,7 @@ export interface Records {
 
 interface RecordsOptions {
   readonly ledger: Ledger
-  readonly units: ReadonlyMap<string, Unit>
+  readonly units: Pick<ReadonlyMap<string, Unit>, 'get' | 'values'>
   readonly clock: Clock
 }
 

@@ -1,5 +1,13 @@
-import { batchEvent, singleEvent, wholeBatch, type ChildOutcome, type UnitFacts } from '../core/completion.js'
+import {
+  childEntry,
+  batchEvent,
+  singleEvent,
+  wholeBatch,
+  type ChildOutcome,
+  type UnitFacts,
+} from '../core/completion.js'
 import type { AsyncDelegationEvent, ChildResult, EventRoute } from '../core/event.js'
+import type { Child, ChildPlan } from './child.js'
 import type { UnitDraft } from '../ledger/ledger.js'
 
 /** `single` and `children` run one runner per child; `whole` is one function for the batch (R31). */
@@ -59,6 +67,17 @@ export function routeOf({ route }: Pick<UnitDraft, 'route'>): EventRoute {
     ...(originUiSessionId !== '' && { origin_ui_session_id: originUiSessionId }),
     ...(originSessionId !== '' && { origin_session_id: originSessionId }),
   }
+}
+
+/** What is recorded of a child that ended. Of a unit that is run again, `plans` has the unfinished children only. */
+export function entryOf(plans: readonly ChildPlan[], child: Child, outcome: ChildOutcome): ChildResult {
+  const { index, seconds } = child
+  const own = plans[index]?.index === index ? plans[index] : plans.find((plan) => plan.index === index)
+  return childEntry(index, outcome, {
+    model: own?.job.task.model ?? null,
+    durationSeconds: seconds,
+    transcript: own?.job.transcriptPath ?? null,
+  })
 }
 
 /** Transcript paths by child index; null where none are kept. */

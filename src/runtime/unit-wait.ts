@@ -20,7 +20,7 @@ export interface UnitWait {
 interface UnitWaitOptions {
   readonly ledger: Ledger
   readonly ownerId: string
-  readonly units: ReadonlyMap<string, Unit>
+  readonly units: Pick<ReadonlyMap<string, Unit>, 'get' | 'values'>
   /** Units whose event is to be born claimed by this delegator. */
   readonly collectors: Map<string, number>
   readonly clock: Clock

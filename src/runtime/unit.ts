@@ -8,7 +8,7 @@
 import pLimit, { type LimitFunction } from 'p-limit'
 import type { Clock } from '../core/clock.js'
 import { roundedSeconds } from '../core/clock.js'
-import { childEntry, type ChildOutcome, type StopRequest } from '../core/completion.js'
+import { type ChildOutcome, type StopRequest } from '../core/completion.js'
 import {
   initialUnitState,
   isActive,
@@ -30,7 +30,7 @@ import {
 } from './child.js'
 import type { EventHub } from './events.js'
 import { stopReport, type StopReport } from './stop-report.js'
-import { transcriptsOf, unitEvent, type UnitForm } from './unit-event.js'
+import { entryOf, transcriptsOf, unitEvent, type UnitForm } from './unit-event.js'
 
 export interface UnitPlan {
   readonly form: UnitForm
@@ -238,12 +238,7 @@ class RunningUnit implements Unit, ChildWatcher {
   }
 
   #entryOf(child: Child, outcome: ChildOutcome): ChildResult {
-    const job = this.#plan.children.find(({ index }) => index === child.index)?.job
-    return childEntry(child.index, outcome, {
-      model: job?.task.model ?? null,
-      durationSeconds: child.seconds,
-      transcript: job?.transcriptPath ?? null,
-    })
+    return entryOf(this.#plan.children, child, outcome)
   }
 
   #finish(): void {
