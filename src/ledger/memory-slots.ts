@@ -57,10 +57,11 @@ export function createSlots(): Slots {
       for (const { counter, amount } of slot.charges) charge(counter, -amount)
     },
     unitsOf(counter) {
-      const charging = [...slots.values()].filter(({ charges }) =>
-        charges.some((each) => each.counter === counter),
-      )
-      return charging.flatMap(({ unitIds }) => unitIds)
+      const ids: string[] = []
+      for (const { charges, unitIds } of slots.values()) {
+        if (charges.some((charge) => charge.counter === counter)) ids.push(...unitIds)
+      }
+      return ids
     },
   }
 }
