@@ -63,7 +63,7 @@ export interface ChildRecord {
   readonly checkpoint: Json
 }
 
-/** A unit as anyone may read it; `late` is what came after the end (P4). */
+/** A unit as anyone may read it; `late` is what came after the end of the unit, or of a child of it (P4). */
 export interface UnitRecord extends UnitDraft {
   readonly owner: string
   readonly fence: number
@@ -211,7 +211,7 @@ export interface Ledger {
   ): Promise<Admission>
   /** Undoes an admission of which nothing ran (R18): no record, no event, charges back. */
   withdraw(hold: Hold): Promise<boolean>
-  /** Adds what became known (P5). False: fence lost or ended; then it is kept as `late`. */
+  /** Adds what became known (P5). False: fence lost, ended, or another result of a child that has one; then it is kept as `late`. */
   record(hold: Hold, patch: UnitPatch): Promise<boolean>
   /** Compare-and-set to the end, and the event claimable in the same step (P3, P4). Resolves when durable. */
   settle(hold: Hold, end: Settlement): Promise<Settled>
