@@ -74,7 +74,7 @@ export interface ChildRecord {
   readonly checkpoint: Json
 }
 
-/** A unit as anyone may read it; `late` is what came after the end (P4). */
+/** A unit as anyone may read it; `late` is what came after the end of the unit, or of a child of it (P4). */
 export interface UnitRecord extends UnitDraft {
   readonly owner: string
   readonly fence: number
@@ -240,8 +240,8 @@ export interface Ledger {
   /** Undoes an admission of which nothing ran (R18): no record, no event, charges back. */
   withdraw(hold: Hold): Promise<boolean>
   /**
-   * Adds what became known (P5). False: fence lost or ended; then it is kept as `late`. How an interrupt went may be
-   * known after the end only, and is recorded all the same.
+   * Adds what became known (P5). False: fence lost, ended, or another result of a child that has one; then it is kept as
+   * `late`. How an interrupt went may be known after the end only, and is recorded all the same.
    */
   record(hold: Hold, patch: UnitPatch): Promise<boolean>
   /** Compare-and-set to the end, and the event claimable in the same step (P3, P4). Resolves when durable. */

@@ -64,7 +64,7 @@ export interface StoredUnit {
   snapshot: UnitRecord | null
 }
 
-/** What came after a unit's end is kept for a reader, not for ever. */
+/** What came too late is kept for a reader, not for ever. */
 const lateLimit = 20
 const unstarted: ChildRecord = { state: 'waiting', result: null, checkpoint: null }
 
@@ -174,14 +174,15 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
 
   function record(hold: Hold, patch: UnitPatch): boolean {
     recordReport(hold, patch)
+    const { phase, child } = patch
     const stored = writable(hold)
-    if (stored === undefined) {
-      if (patch.child !== undefined) keepLate(hold, patch)
+    const before = child === undefined ? undefined : stored?.life.children[child.index]
+    const isSecondResult = child?.result !== undefined && (before?.result ?? null) !== null
+    if (stored === undefined || isSecondResult) {
+      if (child !== undefined) keepLate(hold, patch)
       return false
     }
-    const { phase, child } = patch
     if (phase !== undefined) update(stored, { state: phase })
-    const before = child === undefined ? undefined : stored.life.children[child.index]
     if (child !== undefined && before !== undefined) {
       const result = before.result ?? child.result ?? null
       const checkpoint = child.checkpoint ?? before.checkpoint

@@ -146,7 +146,7 @@ export function createSqliteUnits(
     const { phase, child, interruptReport } = patch
     if (interruptReport !== undefined) recordReport(hold, interruptReport)
     const unit = writable(hold)
-    if (unit === undefined) {
+    if (unit === undefined || isSecondResult(hold.id, child)) {
       if (child !== undefined) keepLate(hold.id, patch)
       return false
     }
@@ -162,6 +162,14 @@ export function createSqliteUnits(
       id,
       fence,
     })
+  }
+
+  function isSecondResult(unit: string, child: UnitPatch['child']): boolean {
+    if (child?.result === undefined) return false
+    const first = db
+      .sql('SELECT 1 FROM children WHERE unit = :unit AND number = :number AND result IS NOT NULL')
+      .get({ unit, number: child.index })
+    return first !== undefined
   }
 
   /** A child's first result stays (P5). */

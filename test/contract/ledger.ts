@@ -422,6 +422,18 @@ export function ledgerContract(name: string, open: OpenLedger): void {
         expect(Object.keys(await bench.statesOf())).toEqual(['u1'])
       })
 
+      it('P4: another result of a child that has one is kept as late while the unit still runs', async () => {
+        const hold = await bench.admitted(draftOf('u1', session, { childCount: 2 }))
+        const timedOut = { child: { index: 0, state: 'timeout', result: { summary: null } } }
+        expect(await bench.ledger.record(hold, timedOut)).toBe(true)
+        const before = await bench.ledger.get('u1')
+        const late = { child: { index: 0, state: 'completed', result: { summary: 'too late' } } }
+        expect(await bench.ledger.record(hold, late)).toBe(false)
+        expect(await bench.ledger.get('u1')).toEqual({ ...before, late: [late] })
+        const sibling = { child: { index: 1, state: 'completed', result: { summary: 'in time' } } }
+        expect(await bench.ledger.record(hold, sibling)).toBe(true)
+      })
+
       it('a unit that never was can be recorded by nobody', async () => {
         expect(await bench.ledger.record({ id: 'never', fence: 1 }, { phase: 'stalling' })).toBe(false)
         expect(await bench.ledger.get('never')).toBeNull()

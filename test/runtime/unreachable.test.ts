@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { memoryLedger } from '../../src/index.js'
+import { memoryLedger, type Runner } from '../../src/index.js'
 import {
   childRuns,
   completionsOf,
@@ -7,6 +7,7 @@ import {
   fixture,
   gate,
   idOf,
+  manualClock,
   open,
   openWithLedger,
   polite,
@@ -67,6 +68,35 @@ describe('a child that cannot be stopped (P6)', () => {
     await until(ledger, async () => (await delegator.capacity()).inUse === 0)
     expect((await ledger.get(id))?.late).toMatchObject([{ child: { result: { summary: 'late a' } } }])
     expect(told.map(({ delegation_id }) => delegation_id)).toEqual([id, other])
+  })
+
+  it('P4, P5: what a timed out child of a batch returns while its siblings run is kept as late', async () => {
+    const clock = manualClock()
+    const { delegator, ledger } = await openWithLedger({
+      clock,
+      childTimeoutSeconds: 30,
+      maxConcurrentChildren: 1,
+    })
+    const answers = { a: gate<{ summary: string }>(), b: gate<{ summary: string }>() }
+    const runner: Runner = ({ goal }) => answers[goal as 'a' | 'b'].promise
+    const [first, second] = [childRuns(delegator, 0), childRuns(delegator, 1)]
+    const id = idOf(await delegator.dispatchBatch({ goals: ['a', 'b'], runner }))
+    await first
+    clock.advance(30_000)
+    clock.advance(5_000)
+    await second
+    answers.a.open({ summary: 'better late' })
+    await until(ledger, async () => (await ledger.get(id))?.late.length === 1)
+    const record = await ledger.get(id)
+    expect(record).toMatchObject({ endedAt: null, children: [{ state: 'timeout' }, { result: null }] })
+    expect(record?.late).toMatchObject([{ child: { index: 0, result: { summary: 'better late' } } }])
+    answers.b.open({ summary: 'in time' })
+    expect(await delegator.wait(id)).toMatchObject({
+      results: [
+        { status: 'timeout', summary: null },
+        { status: 'completed', summary: 'in time' },
+      ],
+    })
   })
 
   it('P6: an interrupt after its event finds nothing to stop', async () => {
