@@ -17,7 +17,14 @@ import { createMembership } from './membership.js'
 import { createProcessHold } from './process-hold.js'
 import { createRecords, type DelegationRecord } from './records.js'
 import { createRecovery } from './recovery.js'
-import { batchRequest, singleRequest, type DispatchBatchOptions, type DispatchOptions } from './request.js'
+import {
+  batchRequest,
+  singleRequest,
+  type CallOptions,
+  type DispatchBatchOptions,
+  type DispatchOptions,
+  type UnitRequest,
+} from './request.js'
 import { currentSession } from './session-context.js'
 import type { Unit } from './unit.js'
 import { createUnitWait, type WaitOptions } from './unit-wait.js'
@@ -123,6 +130,12 @@ export function createDelegatorFrom(dependencies: DelegatorDependencies): Delega
     if (closed !== null) throw new DelegationError('CLOSED')
   }
 
+  function admit(request: UnitRequest, call: CallOptions): Promise<Dispatched | Rejected> {
+    const admitted = admission.admit(request, call)
+    if (ledger.info.shared) void admitted.then(membership.followRequests, () => undefined)
+    return admitted
+  }
+
   async function shutDown(graceMs: number): Promise<void> {
     closing.abort()
     // What follows is told to listeners: they must find the delegator closed.
@@ -145,11 +158,11 @@ export function createDelegatorFrom(dependencies: DelegatorDependencies): Delega
     // Async: what is wrong with a call rejects its promise.
     dispatch: async (call) => {
       assertOpen()
-      return admission.admit(singleRequest(call, options, currentSession()), call)
+      return admit(singleRequest(call, options, currentSession()), call)
     },
     dispatchBatch: async (call) => {
       assertOpen()
-      return admission.admit(batchRequest(call, options, currentSession()), call)
+      return admit(batchRequest(call, options, currentSession()), call)
     },
     activeCount,
     list: records.list,
