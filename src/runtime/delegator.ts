@@ -27,6 +27,7 @@ import {
 } from './request.js'
 import { currentSession } from './session-context.js'
 import type { Unit } from './unit.js'
+import { createStallMonitor } from './stall-monitor.js'
 import { createUnitWait, type WaitOptions } from './unit-wait.js'
 
 /** How full the delegator is, in its scope. Snake-case holders: they are shown to callers elsewhere, too. */
@@ -119,6 +120,12 @@ export function createDelegatorFrom(dependencies: DelegatorDependencies): Delega
     onInterrupt: interrupts.obey,
     isWorking: () => activeCount() > 0,
   })
+  const stallMonitor = createStallMonitor({
+    clock,
+    options: options.stall,
+    liveUnits: () => [...units.values()].filter((unit) => unit.isLive),
+    onFault: (error) => hub.emit('fault', error as Error),
+  })
   if (ledger.info.shared) membership.start()
   let closed: Promise<void> | null = null
 
@@ -132,12 +139,14 @@ export function createDelegatorFrom(dependencies: DelegatorDependencies): Delega
 
   function admit(request: UnitRequest, call: CallOptions): Promise<Dispatched | Rejected> {
     const admitted = admission.admit(request, call)
+    stallMonitor.watch()
     if (ledger.info.shared) void admitted.then(membership.followRequests, () => undefined)
     return admitted
   }
 
   async function shutDown(graceMs: number): Promise<void> {
     closing.abort()
+    stallMonitor.stop()
     // What follows is told to listeners: they must find the delegator closed.
     await Promise.resolve()
     hub.emit('closing')
