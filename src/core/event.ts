@@ -81,6 +81,8 @@ export interface SingleEvent extends CommonFields {
   readonly truncated?: boolean
   readonly summary_truncated?: boolean
   readonly summary_full_path?: string
+  readonly summary_full_characters?: number
+  readonly summary_full_sha256?: string
 }
 
 /** The completion of a batch: Hermes' sixteen fields (R37) and our additive ones. */

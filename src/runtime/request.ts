@@ -12,6 +12,7 @@ import {
   checkTexts,
   plainCopy,
 } from './checked.js'
+import type { SummaryBudget } from '../core/summary-budget.js'
 import { type ResolvedOptions, type RunnerInput } from './options.js'
 
 /** What single and batch have in common. */
@@ -43,6 +44,11 @@ export interface CallOptions {
   readonly maxUnits?: number
   /** The caller is ready to wait this long for a slot, ms. @defaultValue 0: a full delegator refuses at once (P1) */
   readonly admitWithinMs?: number
+  /**
+   * What all summaries of the unit may have together, characters: a share of what is left of the caller's context. 0 for
+   * no bound. @defaultValue that of the delegator
+   */
+  readonly maxUnitSummaryCharacters?: number
   /** Wall clock limit of each child, seconds; 0 for none. @defaultValue that of the delegator */
   readonly childTimeoutSeconds?: number
 }
@@ -105,6 +111,7 @@ export interface UnitRequest {
   readonly maxUnits: number
   readonly admitWithinMs: number
   readonly childTimeoutSeconds: number
+  readonly summaryBudget: SummaryBudget
 }
 
 /** @throws {DelegationError} with the code of the first thing that is wrong. */
@@ -185,7 +192,8 @@ function childRequest(
 }
 
 function common(call: CallOptions, options: ResolvedOptions, session: string) {
-  const { toolsets, metadata, admitWithinMs = 0, childTimeoutSeconds = options.childTimeoutSeconds } = call
+  const { toolsets, metadata, admitWithinMs = 0, maxUnitSummaryCharacters } = call
+  const { childTimeoutSeconds = options.childTimeoutSeconds } = call
   checkTexts(call, callTexts, '')
   if (toolsets !== undefined && toolsets !== null && !Array.isArray(toolsets)) {
     throw new DelegationError('OPTION_INVALID', { toolsets: typeof toolsets, expected: 'a list of names' })
@@ -203,6 +211,13 @@ function common(call: CallOptions, options: ResolvedOptions, session: string) {
     maxUnits: call.maxUnits === undefined ? options.maxUnits : checkedCount('maxUnits', call.maxUnits),
     admitWithinMs: checkedNumber('admitWithinMs', admitWithinMs),
     childTimeoutSeconds: checkedNumber('childTimeoutSeconds', childTimeoutSeconds),
+    summaryBudget:
+      maxUnitSummaryCharacters === undefined
+        ? options.summaryBudget
+        : {
+            ...options.summaryBudget,
+            unitCharacters: checkedCount('maxUnitSummaryCharacters', maxUnitSummaryCharacters),
+          },
   }
 }
 

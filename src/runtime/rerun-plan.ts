@@ -18,9 +18,9 @@ export function rerunPlan(
   executors: { readonly inline: Executor; readonly threads: Executor },
 ): Pick<UnitPlan, 'form' | 'draft' | 'hold' | 'children' | 'recorded' | 'admittedAt'> | null {
   if (record.work === null) return null
-  const { form, children, childTimeoutSeconds } = record.work as unknown as UnitRequest
+  const { form, children, childTimeoutSeconds, summaryBudget } = record.work as unknown as UnitRequest
   const { toolsets, route, admittedAt } = record
-  const request = { children, childTimeoutSeconds, toolsets, sessionKey: route.sessionKey }
+  const request = { children, childTimeoutSeconds, summaryBudget, toolsets, sessionKey: route.sessionKey }
   const unfinished = planChildren(request, record, options, executors).filter(
     ({ index }) => (record.children[index]?.result ?? null) === null,
   )
