@@ -91,6 +91,10 @@ export interface BatchEvent extends CommonFields {
   readonly goals: readonly string[]
   readonly results: readonly ChildResult[]
   readonly total_duration_seconds?: number | null
+  /** Of a notice: the unit still runs, `results` has the one child that ended, `n_tasks` is how many there are. */
+  readonly task_failure_notice?: true
+  readonly task_result_notice?: true
+  readonly n_tasks?: number
   readonly error_detail?: ErrorDetail
 }
 

@@ -23,13 +23,18 @@ const headShare = 2 / 3
 /** A cut moves at most this share of its part to find the end of a line. */
 const borderShare = 0.2
 
-/** The head and the tail of `text`, cut at line borders, with a line between them that says where the whole is. */
+/**
+ * The head and the tail of `text`, cut at line borders, with a line between them that says where the whole is; all of it
+ * no longer than `characters`, unless that line alone is.
+ */
 export function headAndTail(text: string, characters: number, wholeIn: string): string {
   if (text.length <= characters) return text
-  const head = headOf(text, Math.floor(characters * headShare))
-  const tail = tailOf(text, characters - Math.floor(characters * headShare))
-  const missing = text.length - head.length - tail.length
-  return `${head}\n[${missing} of ${text.length} characters are left out here; the whole text: ${wholeIn}]\n${tail}`
+  const note = (missing: number): string =>
+    `\n[${missing} of ${text.length} characters are left out here; the whole text: ${wholeIn}]\n`
+  const room = Math.max(0, characters - note(text.length).length)
+  const head = headOf(text, Math.floor(room * headShare))
+  const tail = tailOf(text, room - Math.floor(room * headShare))
+  return head + note(text.length - head.length - tail.length) + tail
 }
 
 function headOf(text: string, characters: number): string {
@@ -39,7 +44,7 @@ function headOf(text: string, characters: number): string {
 }
 
 function tailOf(text: string, characters: number): string {
-  const cut = text.slice(text.length - characters)
+  const cut = characters === 0 ? '' : text.slice(-characters)
   const border = cut.indexOf('\n')
   if (border >= 0 && border <= characters * borderShare) return cut.slice(border + 1)
   return /^[\uDC00-\uDFFF]/.test(cut) ? cut.slice(1) : cut

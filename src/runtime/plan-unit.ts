@@ -64,12 +64,18 @@ export function mayRunAgain(runner: RunnerReference | Runner | null): runner is 
 }
 
 /** All that a delegator in another process needs to run the unit again. Functions do not travel. */
-function workOf({ form, children, childTimeoutSeconds, summaryBudget }: UnitRequest): Json {
+function workOf({ form, children, childTimeoutSeconds, summaryBudget, tells }: UnitRequest): Json {
   const work = children.map((child) => ({
     ...child,
     runner: typeof child.runner === 'function' ? null : { ...child.runner },
   }))
-  return { form, children: work, childTimeoutSeconds, summaryBudget: { ...summaryBudget } }
+  return {
+    form,
+    children: work,
+    childTimeoutSeconds,
+    summaryBudget: { ...summaryBudget },
+    tells: { ...tells },
+  }
 }
 
 /** Who runs each child, where, and for how long. */

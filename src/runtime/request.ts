@@ -13,6 +13,7 @@ import {
   plainCopy,
 } from './checked.js'
 import type { SummaryBudget } from '../core/summary-budget.js'
+import type { UnitTells } from './unit-plan.js'
 import { type ResolvedOptions, type RunnerInput } from './options.js'
 
 /** What single and batch have in common. */
@@ -79,7 +80,19 @@ export type WholeBatchRun = (
   ctx: RunnerContext,
 ) => WholeBatchResult | null | undefined | void | Promise<WholeBatchResult | null | undefined | void>
 
-export interface DispatchBatchOptions extends CallOptions {
+/** What a host hears of a batch before its end. */
+export interface BatchTells {
+  /**
+   * `all`: one event when all children have ended. `each`: every child's end is an event of its own, too, marked
+   * `status: 'running'`. `first`: the first success ends the unit; the others are interrupted.
+   * @defaultValue 'all'
+   */
+  readonly completionPolicy?: 'all' | 'each' | 'first'
+  /** A child that fails while its siblings run is told at once, as an event of its own (spec 2.9). @defaultValue false */
+  readonly earlyFailureNotice?: boolean
+}
+
+export interface DispatchBatchOptions extends CallOptions, BatchTells {
   readonly goals?: readonly string[]
   /** In place of `goals`, where children differ. */
   readonly tasks?: readonly BatchTask[]
@@ -112,6 +125,7 @@ export interface UnitRequest {
   readonly admitWithinMs: number
   readonly childTimeoutSeconds: number
   readonly summaryBudget: SummaryBudget
+  readonly tells: UnitTells
 }
 
 /** @throws {DelegationError} with the code of the first thing that is wrong. */
@@ -191,8 +205,9 @@ function childRequest(
   }
 }
 
-function common(call: CallOptions, options: ResolvedOptions, session: string) {
+function common(call: CallOptions & BatchTells, options: ResolvedOptions, session: string) {
   const { toolsets, metadata, admitWithinMs = 0, maxUnitSummaryCharacters } = call
+  const { completionPolicy = 'all', earlyFailureNotice = false } = call
   const { childTimeoutSeconds = options.childTimeoutSeconds } = call
   checkTexts(call, callTexts, '')
   if (toolsets !== undefined && toolsets !== null && !Array.isArray(toolsets)) {
@@ -211,6 +226,11 @@ function common(call: CallOptions, options: ResolvedOptions, session: string) {
     maxUnits: call.maxUnits === undefined ? options.maxUnits : checkedCount('maxUnits', call.maxUnits),
     admitWithinMs: checkedNumber('admitWithinMs', admitWithinMs),
     childTimeoutSeconds: checkedNumber('childTimeoutSeconds', childTimeoutSeconds),
+    tells: {
+      policy: checkedPolicy(completionPolicy),
+      earlyFailure: earlyFailureNotice,
+      graceMs: options.interruptGraceMs,
+    },
     summaryBudget:
       maxUnitSummaryCharacters === undefined
         ? options.summaryBudget
@@ -219,6 +239,14 @@ function common(call: CallOptions, options: ResolvedOptions, session: string) {
             unitCharacters: checkedCount('maxUnitSummaryCharacters', maxUnitSummaryCharacters),
           },
   }
+}
+
+function checkedPolicy(policy: unknown): UnitTells['policy'] {
+  if (policy === 'all' || policy === 'each' || policy === 'first') return policy
+  throw new DelegationError('OPTION_INVALID', {
+    completionPolicy: policy,
+    expected: "'all', 'each' or 'first'",
+  })
 }
 
 const callTexts = [
