@@ -7,6 +7,7 @@
  * W2. The event loop never waits for a lock: a busy file is tried again by a timer, until the step's patience ends (P11).
  */
 import { DelegationError } from '../core/errors.js'
+import { failPoint } from '../core/fail-point.js'
 import { ledgerError, type Sqlite } from './sqlite-driver.js'
 
 export interface SqliteWriter {
@@ -88,8 +89,11 @@ export function createSqliteWriter({ db, path, busyMs, onCommit, sync }: WriterO
       return failed(batch, error)
     }
     try {
+      failPoint('commit:begun')
       const outcomes = batch.map(({ step }) => attempt(step))
+      failPoint('commit:before')
       db.sql('COMMIT').run()
+      failPoint('commit:done')
       pauseMs = firstPauseMs
       return outcomes
     } catch (error) {

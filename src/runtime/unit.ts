@@ -18,6 +18,7 @@ import {
   type UnitState,
 } from '../core/delegation.js'
 import type { AsyncDelegationEvent, ChildResult } from '../core/event.js'
+import { failPoint } from '../core/fail-point.js'
 import type { Claim, Hold, Ledger, Settlement, UnitDraft, UnitPatch } from '../ledger/ledger.js'
 import type { ChildActivity } from '../pool/executor.js'
 import {
@@ -262,7 +263,9 @@ class RunningUnit implements Unit, ChildWatcher {
     const slot = this.#slotIsKept ? 'kept' : 'freed'
     const end: Settlement = { state: event.status, cause, event, slot }
     try {
+      failPoint('settle:before')
       const settled = await ledger.settle(this.#plan.hold, claimedBy === null ? end : { ...end, claimedBy })
+      failPoint('settle:committed')
       this.#state = transition(this.#state, { type: 'recorded' })
       if (settled.won) hub.emit('completion', settled.event)
       // Not won: taken over while this process slept. The new owner's end counts, and is not ours to tell (P4).
@@ -305,8 +308,7 @@ class RunningUnit implements Unit, ChildWatcher {
 
   #outcomeOf(child: Child): Promise<void> {
     if (child.outcome !== null) return Promise.resolve()
-    this.#outcomeWaiters ??= new Map()
-    const waiters = this.#outcomeWaiters
+    const waiters = (this.#outcomeWaiters ??= new Map<Child, () => void>())
     return new Promise((resolve) => waiters.set(child, resolve))
   }
 }
