@@ -191,10 +191,12 @@ export function createSqliteUnits(
     if (unit === undefined) return { won: false, state: rows.get(hold.id)?.state ?? 'unknown' }
     const event = outbox.add(end.event, unit.dispatched_by, unit.pulled === 1)
     failPoint('settle:delivery-added')
-    const slotHeld = end.slot === 'kept' ? 1 : 0
+    // An end that was kept aside may come after its slot was given back: then there is none to be kept any more.
+    const slotKept = end.slot === 'kept' ? 1 : 0
     db.sql(
-      'UPDATE units SET state = :state, cause = :cause, ended_at = :now, slot_held = :slotHeld WHERE id = :id',
-    ).run({ state: end.state, cause: end.cause, now: clock.now(), slotHeld, id: hold.id })
+      `UPDATE units SET state = :state, cause = :cause, ended_at = :now, slot_held = min(slot_held, :slotKept)
+       WHERE id = :id`,
+    ).run({ state: end.state, cause: end.cause, now: clock.now(), slotKept, id: hold.id })
     if (end.slot === 'freed') slots.release(unit.slot_key)
     failPoint('settle:ended')
     const claim =
