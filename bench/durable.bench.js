@@ -2,12 +2,29 @@
 import { open as openFile } from 'node:fs/promises'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { newLedger, openDurable, openRaw } from './ledger.js'
-import { context, deliverAll, goal, median, open, percentile, ratioOf, report, row, runnerOf, turn } from './lib.js'
+import {
+  context,
+  deliverAll,
+  goal,
+  median,
+  open,
+  percentile,
+  ratioOf,
+  report,
+  row,
+  runnerOf,
+  turn,
+} from './lib.js'
 
 const inFlight = 64
 const total = Number(process.env.BENCH_TOTAL ?? 6_000)
 const rounds = Number(process.env.BENCH_ROUNDS ?? 7)
-const call = { goal, context, sessionKey: 'agent:main:cli:dm:bench', runner: runnerOf('noop', { placement: 'shared' }) }
+const call = {
+  goal,
+  context,
+  sessionKey: 'agent:main:cli:dm:bench',
+  runner: runnerOf('noop', { placement: 'shared' }),
+}
 const options = { maxUnits: inFlight, maxSharedThreads: 2 }
 
 /** Counts what the ledger asks of the disk. */
@@ -30,7 +47,9 @@ const cycle = (delegator) => () => rate(() => deliverAll(delegator, { total, inF
 
 /** As many rows of that size, `inFlight` to a commit: the least that three writes of a cycle could be. */
 const raw = await openRaw(newLedger())
-raw.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; CREATE TABLE rows (id TEXT PRIMARY KEY, text TEXT)')
+raw.exec(
+  'PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; CREATE TABLE rows (id TEXT PRIMARY KEY, text TEXT)',
+)
 let rows = 0
 const insert = raw.sql('INSERT INTO rows VALUES (:id, :text)')
 const text = goal + context

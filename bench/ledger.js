@@ -25,7 +25,12 @@ export const openRaw = (path) => openSqlite(path)
 /** `count` delivered, or pending, units of `session` beside what is there: copies of one that ran. */
 export async function fill(path, { count, session, state }) {
   const delegator = await openDurable(path)
-  const { delegationId } = await delegator.dispatch({ goal, context, sessionKey: session, runner: () => 'done' })
+  const { delegationId } = await delegator.dispatch({
+    goal,
+    context,
+    sessionKey: session,
+    runner: () => 'done',
+  })
   await delegator.wait(delegationId)
   await delegator.close()
   const db = await openSqlite(path)
@@ -43,7 +48,9 @@ export async function fill(path, { count, session, state }) {
   db.exec('BEGIN IMMEDIATE')
   db.exec(`${ids} INSERT INTO deliveries (event_id, delegation_id, ${delivery}) SELECT ${copyId}, ${copyId}, ${delivery}
     ${from('deliveries', 'event_id')}`)
-  db.exec(`${ids} INSERT INTO units (id, slot_key, ${unit}) SELECT ${copyId}, ${copyId}, ${unit} ${from('units', 'id')}`)
+  db.exec(
+    `${ids} INSERT INTO units (id, slot_key, ${unit}) SELECT ${copyId}, ${copyId}, ${unit} ${from('units', 'id')}`,
+  )
   if (state === 'delivered') {
     db.sql(
       "UPDATE deliveries SET state = 'delivered', resolved_at = born_at WHERE session_key = :session",

@@ -110,6 +110,12 @@ async function openSqliteLedger(
     if (!isJoined(db, id)) throw new DelegationError('LEDGER_UNKNOWN_OWNER', { owner: id })
   }
 
+  /** Who leaves in good order need not be found dead, unless something of it still runs, or waits to be recorded. */
+  function goAway(id: string): void {
+    outbox.freeClaimsOf(id)
+    if (!units.isOwning(id)) leave(db, id)
+  }
+
   const settleNow = (hold: Hold, end: Settlement): Promise<Settled> =>
     write(() => units.settle(hold, end), true)
 
@@ -237,8 +243,7 @@ async function openSqliteLedger(
       if (replayTimer !== null) clearTimeout(replayTimer)
       stopWatch?.()
       subscribers.clear()
-      // Who leaves in good order need not be found dead; what it left is somebody else's to deliver.
-      await writer.write(() => [...joined].forEach((id) => leave(db, id))).catch(() => undefined)
+      await writer.write(() => joined.forEach(goAway)).catch(() => undefined)
       await writer.idle()
       await checkpoints.stop()
       await log?.close()

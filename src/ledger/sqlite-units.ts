@@ -31,7 +31,7 @@ export interface SqliteUnits {
   settle(hold: Hold, end: Settlement): Settled
   freeSlot(hold: Hold): void
   takeOver(deadOwnerId: string, byOwnerId: string, which: 'all' | 'unknown'): Taken[]
-  /** True: live units of this owner are left. */
+  /** True: units of this owner are live, or hold a slot. */
   isOwning(ownerId: string): boolean
   askToStop(select: Select, request: Omit<InterruptRequest, 'unitId' | 'at'>): UnitRecord[]
   interruptsOf(ownerId: string): InterruptRequest[]
@@ -257,8 +257,9 @@ export function createSqliteUnits(
     get: rows.get,
     list: rows.list,
     isOwning: (ownerId) =>
-      db.sql('SELECT 1 FROM units WHERE owner = :ownerId AND ended_at IS NULL LIMIT 1').get({ ownerId }) !==
-      undefined,
+      db
+        .sql('SELECT 1 FROM units WHERE owner = :ownerId AND (ended_at IS NULL OR slot_held = 1) LIMIT 1')
+        .get({ ownerId }) !== undefined,
     askToStop(select, request) {
       const asked = rows.list(select, true, { limit: Number.MAX_SAFE_INTEGER })
       return asked.map((unit) => {

@@ -89,7 +89,8 @@ async function dispatchOne() {
     )
   }
   // A slot that is given back before its end could be written would look like two in one.
-  if (kind < 0.95 || given.locks) return accept(call, key, await delegator.dispatch({ ...call, runner: repeatable }))
+  if (kind < 0.95 || given.locks)
+    return accept(call, key, await delegator.dispatch({ ...call, runner: repeatable }))
   const stubborn = accept(call, key, await delegator.dispatch({ ...call, runner: once(30) }))
   if (stubborn !== null) delegator.interrupt(stubborn, { graceMs: 0 }).catch(() => undefined)
   return stubborn
