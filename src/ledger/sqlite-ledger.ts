@@ -47,8 +47,8 @@ interface Given {
 }
 
 const defaults = { durability: 'process', busyMs: 5_000, retentionSeconds: 7 * 24 * 3600 } as const
-/** An owner that was seen this recently need not be written again, s. */
-const seenAgainSeconds = 1
+/** An owner that was seen this recently need not be written again, s: it is thought dead after ten. */
+const seenAgainSeconds = 3
 /** An end that was kept aside is tried again this often, ms. */
 const replayMs = 1_000
 

@@ -243,7 +243,7 @@ export function createSqliteUnits(
       )
       .all<UnitRow>({ deadOwnerId, byOwnerId, which })
     failPoint('take-over:moved')
-    return taken.map((row) => ({ hold: { id: row.id, fence: row.fence }, unit: rows.recordOf(row) }))
+    return rows.recordsOf(taken).map((unit) => ({ hold: { id: unit.id, fence: unit.fence }, unit }))
   }
 
   return {
