@@ -8,6 +8,7 @@
 import type { AsyncDelegationEvent } from '../core/event.js'
 import { isSuccess } from '../core/delegation.js'
 import { DelegationError } from '../core/errors.js'
+import { failPoint } from '../core/fail-point.js'
 import { turnText, type Completion } from '../runtime/completions.js'
 import type { Delegator } from '../runtime/delegator.js'
 import { withSession } from '../runtime/session-context.js'
@@ -63,14 +64,17 @@ export function attachHost(delegator: Delegator, options: AttachHostOptions): At
     const session = events[0]?.session_key ?? ''
     let outcome: 'started' | 'busy'
     try {
+      failPoint('turn:before')
       outcome = await withSession(session, async () => options.startTurn(turnText(events), events))
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
       await delegator.completions.release(completions, `the turn failed to start: ${reason}`)
       return
     }
+    failPoint('turn:answered')
     if (outcome === 'started') await delegator.completions.ack(completions)
     else await delegator.completions.defer(completions, busyPollSeconds)
+    failPoint('turn:over')
   }
 
   /** One turn per session; failures first, because they are what a parent may have to act upon. */

@@ -47,8 +47,8 @@ interface Given {
 }
 
 const defaults = { durability: 'process', busyMs: 5_000, retentionSeconds: 7 * 24 * 3600 } as const
-/** An owner that was seen this recently need not be written again, s. */
-const seenAgainSeconds = 1
+/** An owner that was seen this recently need not be written again, s: it is thought dead after ten. */
+const seenAgainSeconds = 3
 /** An end that was kept aside is tried again this often, ms. */
 const replayMs = 1_000
 
@@ -108,6 +108,12 @@ async function openSqliteLedger(
 
   function requireOwner(id: string): void {
     if (!isJoined(db, id)) throw new DelegationError('LEDGER_UNKNOWN_OWNER', { owner: id })
+  }
+
+  /** Who leaves in good order need not be found dead, unless something of it still runs, or waits to be recorded. */
+  function goAway(id: string): void {
+    outbox.freeClaimsOf(id)
+    if (!units.isOwning(id)) leave(db, id)
   }
 
   const settleNow = (hold: Hold, end: Settlement): Promise<Settled> =>
@@ -237,8 +243,7 @@ async function openSqliteLedger(
       if (replayTimer !== null) clearTimeout(replayTimer)
       stopWatch?.()
       subscribers.clear()
-      // Who leaves in good order need not be found dead; what it left is somebody else's to deliver.
-      await writer.write(() => [...joined].forEach((id) => leave(db, id))).catch(() => undefined)
+      await writer.write(() => joined.forEach(goAway)).catch(() => undefined)
       await writer.idle()
       await checkpoints.stop()
       await log?.close()

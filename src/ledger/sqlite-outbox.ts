@@ -2,6 +2,7 @@
 import type { Clock, Instant } from '../core/clock.js'
 import { DelegationError } from '../core/errors.js'
 import type { AsyncDelegationEvent } from '../core/event.js'
+import { failPoint } from '../core/fail-point.js'
 import { afterTime, afterVerdict, type DeliveryRules, type DeliveryStanding } from './delivery-rules.js'
 import type { Claim, Delivery, DeliveryState, Page, Select, Verdict } from './ledger.js'
 import { belongingOfEvent } from './select.js'
@@ -118,6 +119,7 @@ export function createSqliteOutbox(
       if (moved) move(row, standing)
       if (standing.state !== 'pending' || standing.availableAt > now) continue
       claims.push(leaseRow({ ...row, ...asColumns(standing) }, consumer, leaseSeconds))
+      failPoint('claim:leased')
     }
     return claims
   }
@@ -164,6 +166,7 @@ export function createSqliteOutbox(
       if (row === undefined) return false
       const standing = standingOf(row)
       const isOurs = standing.state === 'claimed'
+      failPoint('verdict:before-move')
       move(row, isOurs ? afterVerdict(standing, verdict, clock.now(), rules, random) : standing)
       return isOurs
     },

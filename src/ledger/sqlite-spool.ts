@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto'
 import { mkdir, open, readdir, readFile, unlink } from 'node:fs/promises'
 import { tmpdir, userInfo } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
+import { failPoint } from '../core/fail-point.js'
 import type { Hold, Settlement } from './ledger.js'
 
 export interface KeptEnd {
@@ -35,7 +36,9 @@ export function createSqliteSpool(path: string): SqliteSpool {
     for (const { folder, prefix } of places) {
       try {
         await mkdir(folder, { recursive: true, mode: 0o700 })
+        failPoint('spool:before-keep')
         await writeWhole(join(folder, `${prefix}${id}.${fence}.json`), JSON.stringify(kept))
+        failPoint('spool:kept')
         return
       } catch (error) {
         failures.push(error)
@@ -52,6 +55,7 @@ export function createSqliteSpool(path: string): SqliteSpool {
         const kept = await readKept(join(folder, name))
         if (kept === null) continue
         await settle(kept)
+        failPoint('spool:settled')
         await unlink(join(folder, name)).catch(() => undefined)
         count += 1
       }

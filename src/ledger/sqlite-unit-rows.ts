@@ -33,61 +33,80 @@ export const unitColumns =
   'id, slot_key, owner, fence, state, cause, slot_held, admitted_at, ended_at, interrupt, interrupt_report, late, draft'
 const unstarted: ChildRecord = { state: 'waiting', result: null, checkpoint: null }
 
+interface ChildRow {
+  readonly unit: string
+  readonly number: number
+  readonly state: string
+  readonly result: string | null
+  readonly checkpoint: string | null
+}
+
 export interface UnitRows {
-  recordOf(row: UnitRow): UnitRecord
+  recordsOf(rows: readonly UnitRow[]): UnitRecord[]
   get(id: string): UnitRecord | null
   /** Newest first. */
   list(select: Select, live: boolean | null, page: Page): UnitRecord[]
 }
 
 export function createUnitRows(db: Sqlite): UnitRows {
-  function recordOf(row: UnitRow): UnitRecord {
-    const draft = JSON.parse(row.draft) as UnitDraft
-    return {
-      ...draft,
-      owner: row.owner,
-      fence: row.fence,
-      state: row.state,
-      cause: row.cause,
-      slotHeld: row.slot_held === 1,
-      admittedAt: row.admitted_at,
-      endedAt: row.ended_at,
-      children: childrenOf(row.id, draft.childCount),
-      interrupt: parsed(row.interrupt) as InterruptRequest | null,
-      interruptReport: parsed(row.interrupt_report) as InterruptAnswer | null,
-      late: (parsed(row.late) as readonly UnitPatch[] | null) ?? [],
+  /** One query for the children of all: a list may be long. */
+  function recordsOf(rows: readonly UnitRow[]): UnitRecord[] {
+    if (rows.length === 0) return []
+    const ids = JSON.stringify(rows.map(({ id }) => id))
+    const children = new Map<string, ChildRow[]>()
+    for (const row of db
+      .sql(
+        `SELECT unit, number, state, result, checkpoint FROM children
+         WHERE unit IN (SELECT value FROM json_each(:ids))`,
+      )
+      .all<ChildRow>({ ids })) {
+      const siblings = children.get(row.unit)
+      if (siblings === undefined) children.set(row.unit, [row])
+      else siblings.push(row)
     }
-  }
-
-  function childrenOf(unit: string, count: number): readonly ChildRecord[] {
-    const children = new Array<ChildRecord>(count).fill(unstarted)
-    const rows = db
-      .sql('SELECT number, state, result, checkpoint FROM children WHERE unit = :unit')
-      .all<{ number: number; state: string; result: string | null; checkpoint: string | null }>({ unit })
-    for (const { number, state, result, checkpoint } of rows) {
-      children[number] = {
-        state,
-        result: parsed(result) as JsonObject | null,
-        checkpoint: parsed(checkpoint) as Json,
-      }
-    }
-    return children
+    return rows.map((row) => recordOf(row, children.get(row.id) ?? []))
   }
 
   return {
-    recordOf,
+    recordsOf,
     get(id) {
-      const row = db.sql(`SELECT ${unitColumns} FROM units WHERE id = :id`).get<UnitRow>({ id })
-      return row === undefined ? null : recordOf(row)
+      const rows = db.sql(`SELECT ${unitColumns} FROM units WHERE id = :id`).all<UnitRow>({ id })
+      return recordsOf(rows)[0] ?? null
     },
     list(select, live, { limit }) {
       const { sql, values } = whereOf(select, 'id IN ?')
       const state = live === null ? '' : `AND ended_at IS ${live ? '' : 'NOT '}NULL`
-      return db
+      const rows = db
         .sql(`SELECT ${unitColumns} FROM units WHERE ${sql} ${state} ORDER BY n DESC LIMIT :limit`)
         .all<UnitRow>({ ...values, limit })
-        .map(recordOf)
+      return recordsOf(rows)
     },
+  }
+}
+
+function recordOf(row: UnitRow, known: readonly ChildRow[]): UnitRecord {
+  const draft = JSON.parse(row.draft) as UnitDraft
+  const children = new Array<ChildRecord>(draft.childCount).fill(unstarted)
+  for (const { number, state, result, checkpoint } of known) {
+    children[number] = {
+      state,
+      result: parsed(result) as JsonObject | null,
+      checkpoint: parsed(checkpoint) as Json,
+    }
+  }
+  return {
+    ...draft,
+    owner: row.owner,
+    fence: row.fence,
+    state: row.state,
+    cause: row.cause,
+    slotHeld: row.slot_held === 1,
+    admittedAt: row.admitted_at,
+    endedAt: row.ended_at,
+    children,
+    interrupt: parsed(row.interrupt) as InterruptRequest | null,
+    interruptReport: parsed(row.interrupt_report) as InterruptAnswer | null,
+    late: (parsed(row.late) as readonly UnitPatch[] | null) ?? [],
   }
 }
 

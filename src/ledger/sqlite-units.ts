@@ -1,6 +1,7 @@
 /** Units of the SQLite ledger: admission, what becomes known of them, and their end. Each step runs inside a write. */
 import type { Clock } from '../core/clock.js'
 import { DelegationError } from '../core/errors.js'
+import { failPoint } from '../core/fail-point.js'
 import type {
   Admission,
   Charge,
@@ -30,7 +31,7 @@ export interface SqliteUnits {
   settle(hold: Hold, end: Settlement): Settled
   freeSlot(hold: Hold): void
   takeOver(deadOwnerId: string, byOwnerId: string, which: 'all' | 'unknown'): Taken[]
-  /** True: live units of this owner are left. */
+  /** True: units of this owner are live, or hold a slot. */
   isOwning(ownerId: string): boolean
   askToStop(select: Select, request: Omit<InterruptRequest, 'unitId' | 'at'>): UnitRecord[]
   interruptsOf(ownerId: string): InterruptRequest[]
@@ -121,7 +122,9 @@ export function createSqliteUnits(
       throw new DelegationError('LEDGER_DUPLICATE', { id: draft.id })
     }
     slots.occupy(draft.slotKey, charges)
+    failPoint('admit:charged')
     insert(ownerId, draft)
+    failPoint('admit:inserted')
     if (key !== undefined) {
       db.sql(
         'INSERT OR REPLACE INTO keys (key, fingerprint, unit, until) VALUES (:key, :fingerprint, :unit, :until)',
@@ -187,11 +190,15 @@ export function createSqliteUnits(
     const unit = writable(hold)
     if (unit === undefined) return { won: false, state: rows.get(hold.id)?.state ?? 'unknown' }
     const event = outbox.add(end.event, unit.dispatched_by, unit.pulled === 1)
-    const slotHeld = end.slot === 'kept' ? 1 : 0
+    failPoint('settle:delivery-added')
+    // An end that was kept aside may come after its slot was given back: then there is none to be kept any more.
+    const slotKept = end.slot === 'kept' ? 1 : 0
     db.sql(
-      'UPDATE units SET state = :state, cause = :cause, ended_at = :now, slot_held = :slotHeld WHERE id = :id',
-    ).run({ state: end.state, cause: end.cause, now: clock.now(), slotHeld, id: hold.id })
+      `UPDATE units SET state = :state, cause = :cause, ended_at = :now, slot_held = min(slot_held, :slotKept)
+       WHERE id = :id`,
+    ).run({ state: end.state, cause: end.cause, now: clock.now(), slotKept, id: hold.id })
     if (end.slot === 'freed') slots.release(unit.slot_key)
+    failPoint('settle:ended')
     const claim =
       end.claimedBy === undefined
         ? null
@@ -206,6 +213,7 @@ export function createSqliteUnits(
       )
       .get<{ readonly slot_key: string }>({ id, fence })
     if (row !== undefined) slots.release(row.slot_key)
+    failPoint('slot:freed')
   }
 
   function withdraw(hold: Hold): boolean {
@@ -226,6 +234,7 @@ export function createSqliteUnits(
       )
       .all<{ readonly slot_key: string }>({ deadOwnerId })
     for (const { slot_key } of kept) slots.release(slot_key)
+    failPoint('take-over:slots-freed')
     const taken = db
       .sql(
         `UPDATE units SET owner = :byOwnerId, fence = fence + 1
@@ -233,7 +242,8 @@ export function createSqliteUnits(
          RETURNING ${unitColumns}`,
       )
       .all<UnitRow>({ deadOwnerId, byOwnerId, which })
-    return taken.map((row) => ({ hold: { id: row.id, fence: row.fence }, unit: rows.recordOf(row) }))
+    failPoint('take-over:moved')
+    return rows.recordsOf(taken).map((unit) => ({ hold: { id: unit.id, fence: unit.fence }, unit }))
   }
 
   return {
@@ -247,8 +257,9 @@ export function createSqliteUnits(
     get: rows.get,
     list: rows.list,
     isOwning: (ownerId) =>
-      db.sql('SELECT 1 FROM units WHERE owner = :ownerId AND ended_at IS NULL LIMIT 1').get({ ownerId }) !==
-      undefined,
+      db
+        .sql('SELECT 1 FROM units WHERE owner = :ownerId AND (ended_at IS NULL OR slot_held = 1) LIMIT 1')
+        .get({ ownerId }) !== undefined,
     askToStop(select, request) {
       const asked = rows.list(select, true, { limit: Number.MAX_SAFE_INTEGER })
       return asked.map((unit) => {

@@ -5,7 +5,7 @@
 import { watch, type FSWatcher } from 'node:fs'
 import type { Sqlite } from './sqlite-driver.js'
 
-/** After a report the watch rests this long, ms: beside a busy writer that is what keeps it cheap. */
+/** After news it rests this long, ms: beside a busy writer that is what keeps it cheap. */
 const restMs = 4
 /** Without any report it looks this often, ms. */
 const pollMs = 1_000
@@ -16,34 +16,43 @@ export function watchForeignWrites(db: Sqlite, path: string, onWrite: () => void
   let watcher: FSWatcher | null = null
   let resting: NodeJS.Timeout | null = null
   let isOver = false
-  const poll = setInterval(look, pollMs)
+  const poll = setInterval(() => void look(), pollMs)
   poll.unref()
 
-  function look(): void {
+  /** True when there was news. */
+  function look(): boolean {
     const now = dataVersion(db)
-    if (now === seen) return
+    if (now === seen) return false
     seen = now
     onWrite()
+    return true
+  }
+
+  function onReport(): void {
+    look()
+    rest()
   }
 
   function rest(): void {
     watcher?.close()
     watcher = null
-    look()
     resting ??= setTimeout(listen, restMs)
     resting.unref()
   }
 
+  /** While there is news at every look no watch is set up: beside a busy writer that would be the dearest part. */
   function listen(): void {
     resting = null
     if (isOver) return
+    if (look()) return rest()
     try {
-      watcher = watch(`${path}-wal`, { persistent: false }, rest)
+      watcher = watch(`${path}-wal`, { persistent: false }, onReport)
       watcher.on('error', () => undefined)
     } catch {
       // No watch to be had: the timer is enough.
     }
-    look()
+    // What was written before the watch stood.
+    if (look()) rest()
   }
 
   listen()

@@ -7,6 +7,7 @@
  * W2. The event loop never waits for a lock: a busy file is tried again by a timer, until the step's patience ends (P11).
  */
 import { DelegationError } from '../core/errors.js'
+import { failPoint } from '../core/fail-point.js'
 import { ledgerError, type Sqlite } from './sqlite-driver.js'
 
 export interface SqliteWriter {
@@ -45,13 +46,16 @@ type Outcome = { readonly value: unknown } | { readonly error: unknown }
 
 /** Bounds how long one commit may hold the loop. */
 const maxStepsPerCommit = 64
+/** Most locks are held for less than this, ms: so long a busy file is tried again in every turn of the loop. */
+const atOnceMs = 1
 const firstPauseMs = 1
-const longestPauseMs = 50
+const longestPauseMs = 8
 
 export function createSqliteWriter({ db, path, busyMs, onCommit, sync }: WriterOptions): SqliteWriter {
   let queue: Job[] = []
   let isScheduled = false
   let pauseMs = firstPauseMs
+  let busySinceMs: number | null = null
   let idlers: (() => void)[] = []
   let syncing = 0
 
@@ -88,9 +92,12 @@ export function createSqliteWriter({ db, path, busyMs, onCommit, sync }: WriterO
       return failed(batch, error)
     }
     try {
+      failPoint('commit:begun')
       const outcomes = batch.map(({ step }) => attempt(step))
+      failPoint('commit:before')
       db.sql('COMMIT').run()
-      pauseMs = firstPauseMs
+      failPoint('commit:done')
+      busySinceMs = null
       return outcomes
     } catch (error) {
       rollBack()
@@ -130,6 +137,11 @@ export function createSqliteWriter({ db, path, busyMs, onCommit, sync }: WriterO
     for (const job of late) job.reject(new DelegationError('LEDGER_BUSY', { path, waited_ms: busyMs }))
     queue = [...batch.filter(({ deadlineMs }) => deadlineMs > now), ...queue]
     if (queue.length === 0) return
+    if (busySinceMs === null) {
+      busySinceMs = now
+      pauseMs = firstPauseMs
+    }
+    if (now - busySinceMs < atOnceMs) return schedule(0)
     schedule(pauseMs)
     pauseMs = Math.min(pauseMs * 2, longestPauseMs)
   }

@@ -7,6 +7,7 @@
 import type { Logger } from 'pino'
 import type { Clock } from '../core/clock.js'
 import { DelegationError } from '../core/errors.js'
+import { failPoint } from '../core/fail-point.js'
 import {
   capacityRefusal,
   keyReusedRefusal,
@@ -122,6 +123,7 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
       // Short of threads nothing may be admitted, but a known key is still answered, and a full cap still named.
       const limit = isShort ? noLimitFits : request.maxUnits
       const charge = { counter: counterFor(request.sessionKey), amount: 1, limit }
+      failPoint('dispatch:before-admit')
       const admission = await ledger.admit(ownerId, draft, [charge], keyOf(request, call))
       if (admission.status === 'existing') {
         const paths = request.children.map((_child, index) => transcriptPath(options, admission.id, index))
@@ -173,6 +175,7 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
     }
     const children = planChildren(request, draft, options, dependencies)
     const unit = unitOf({ form: request.form, draft, hold: held, children, tells: request.tells }, wanted)
+    failPoint('dispatch:admitted')
     try {
       unit.start()
     } catch (error) {
@@ -180,6 +183,7 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
       return scheduleFailure(error instanceof Error ? error.message : String(error), kindOf(request))
     }
     units.set(draft.id, unit)
+    failPoint('dispatch:started')
     const { id, goal, goals } = draft
     const session_key = request.sessionKey
     if (logger.isLevelEnabled('info'))
@@ -223,6 +227,7 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
     const threads = Math.min(plan.children.length, options.maxConcurrentChildren)
     const unit = unitOf(plan, threads)
     threadsInUse += threads
+    failPoint('rerun:before-start')
     try {
       unit.start()
     } catch {

@@ -15,6 +15,7 @@ import {
   type StopRequest,
 } from '../core/completion.js'
 import { assertNever } from '../core/errors.js'
+import { failPoint } from '../core/fail-point.js'
 import { errorDetail } from '../pool/error-detail.js'
 import type {
   ChildActivity,
@@ -217,6 +218,7 @@ class RunningChild implements Child, ChildObserver {
   }
 
   onEnd(end: ChildEnd): void {
+    failPoint('child:ended')
     const state = this.#state
     switch (state.phase) {
       case 'running': {
@@ -255,6 +257,7 @@ class RunningChild implements Child, ChildObserver {
     const reason = `${request.reason} (it did not stop within ${graceMs / 1000} s)`
     const decided = stoppedOutcome({ ...request, reason })
     this.#state = { phase: 'abandoned', run, outcome: decided }
+    failPoint('child:abandoned')
     this.#decide(decided)
     return run.terminate()
   }

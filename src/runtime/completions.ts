@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Clock } from '../core/clock.js'
 import type { AsyncDelegationEvent } from '../core/event.js'
+import { failPoint } from '../core/fail-point.js'
 import { renderTurn } from '../core/render-turn.js'
 import type { Claim, Ledger, Select, Verdict } from '../ledger/ledger.js'
 import { watchChanges, type LedgerChanges } from './ledger-changes.js'
@@ -162,7 +163,9 @@ export function createCompletions({
     const { limit = defaults.limit, leaseSeconds = defaults.leaseSeconds } = options
     checkedNumber('limit', limit)
     checkedNumber('leaseSeconds', leaseSeconds)
+    failPoint('claim:before')
     const { claims, nextAt } = await ledger.claim(ownerId, selectOf(options, ownerId), limit, leaseSeconds)
+    if (claims.length > 0) failPoint('claim:committed')
     return { completions: claims.map((claim) => new ClaimedCompletion(claim, ledger)), nextAt }
   }
 

@@ -10,6 +10,7 @@ import { open } from 'node:fs/promises'
 import type { Clock } from '../core/clock.js'
 import { roundedSeconds } from '../core/clock.js'
 import type { ChildResult } from '../core/event.js'
+import { failPoint } from '../core/fail-point.js'
 import { ownerDeathEvent } from '../core/owner-death.js'
 import type { Hold, Ledger, Owner, UnitRecord } from '../ledger/ledger.js'
 import type { EventHub } from './events.js'
@@ -55,7 +56,9 @@ export function createRecovery({ ledger, self, clock, hub, rerun }: RecoveryOpti
       lastKnownStatus: unit.state,
       transcriptTails: await tailsOf(unit.transcripts ?? []),
     })
+    failPoint('recover:before-settle')
     const settled = await ledger.settle(hold, { state: 'unknown', cause: 'owner_died', event, slot: 'freed' })
+    failPoint('recover:settled')
     if (settled.won) hub.emit('completion', settled.event)
   }
 
@@ -64,6 +67,7 @@ export function createRecovery({ ledger, self, clock, hub, rerun }: RecoveryOpti
       let count = 0
       for (const owner of await ledger.owners()) {
         if (!judge.isDead(owner)) continue
+        failPoint('take-over:before')
         for (const { hold, unit } of await ledger.takeOver(owner.id, self.id, shareOf(owner))) {
           await recover(hold, unit)
           count += 1

@@ -16,6 +16,7 @@ import {
   type UnitState,
 } from '../core/delegation.js'
 import type { AsyncDelegationEvent, ChildResult } from '../core/event.js'
+import { failPoint } from '../core/fail-point.js'
 import { noticeEvent, noticeKind } from '../core/notice.js'
 import type { Claim, Hold, Settlement, UnitDraft, UnitPatch } from '../ledger/ledger.js'
 import type { ChildActivity } from '../pool/executor.js'
@@ -242,7 +243,9 @@ class RunningUnit implements Unit, ChildWatcher {
     const slot = this.#slotIsKept ? 'kept' : 'freed'
     const end: Settlement = { state: event.status, cause, event, slot }
     try {
+      failPoint('settle:before')
       const settled = await ledger.settle(this.#plan.hold, claimedBy === null ? end : { ...end, claimedBy })
+      failPoint('settle:committed')
       this.#state = transition(this.#state, { type: 'recorded' })
       if (settled.won) hub.emit('completion', settled.event)
       // Not won: taken over while this process slept. The new owner's end counts, and is not ours to tell (P4).

@@ -149,15 +149,13 @@ class Run {
     expect(won).toBe(unit.phase === 'live')
     if (!won) return
     unit.phase = 'ended'
-    unit.holdsSlot = slot === 'kept'
+    unit.holdsSlot &&= slot === 'kept'
   }
 
   async #touch({ do: how, pick }: { readonly do: string; readonly pick: number }): Promise<void> {
     const unit = this.#units[pick % Math.max(1, this.#units.length)]
     if (unit === undefined) return
     if (how === 'freeSlot') {
-      // Given back while the unit lives would be a caller's mistake: only an ended one is freed.
-      if (unit.phase === 'live') return
       await this.#ledger.freeSlot(unit.hold)
       unit.holdsSlot = false
     } else if (how === 'withdraw') {

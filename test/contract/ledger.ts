@@ -517,6 +517,15 @@ export function ledgerContract(name: string, open: OpenLedger): void {
         expect(await bench.inUse()).toBe(1)
       })
 
+      it('P6: a slot that was given back before its end was recorded stays given back', async () => {
+        const draft = draftOf('u1')
+        const hold = await bench.admitted(draft, 'a', 1)
+        await bench.ledger.freeSlot(hold)
+        await bench.ledger.settle(hold, endOf(draft, { slot: 'kept' }))
+        expect((await bench.ledger.get('u1'))?.slotHeld).toBe(false)
+        expect(await bench.inUse()).toBe(0)
+      })
+
       it('P3: an event whose id is taken cannot be settled, and the unit is as it was', async () => {
         await bench.ledger.publish('a', eventOf(draftOf('u1')))
         const draft = draftOf('u2')
