@@ -22,6 +22,20 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
+/** Errors of the catalogue that no other call would have avoided: the ledger's state, or that of a unit. */
+const failures: ReadonlySet<string> = new Set([
+  'CLOSED',
+  'LEDGER_BUSY',
+  'LEDGER_CORRUPT',
+  'LEDGER_FULL',
+  'LEDGER_IO',
+  'LEDGER_NEWER',
+  'LEDGER_NO_DRIVER',
+  'LEDGER_READ_ONLY',
+  'UNKNOWN_DELEGATION',
+  'WAIT_TIMEOUT',
+])
+
 /** Commander has said what is wrong with the call; everything else is said here. */
 function codeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
@@ -30,9 +44,10 @@ function codeOf(error: unknown): number {
     return exitCodes.failed
   }
   // By name: the class itself would bring the whole runtime along.
-  const isUsage = error.name === 'UsageError' || error.name === 'DelegationError'
-  printProblem(isUsage ? error.message : (error.stack ?? error.message))
-  return isUsage ? exitCodes.usage : exitCodes.failed
+  const isTold = error.name === 'UsageError' || error.name === 'DelegationError'
+  printProblem(isTold ? error.message : (error.stack ?? error.message))
+  const code = 'code' in error ? String(error.code) : ''
+  return isTold && !failures.has(code) ? exitCodes.usage : exitCodes.failed
 }
 
 function createProgram(onEnd: (code: number) => void): Command {
@@ -47,6 +62,7 @@ function createProgram(onEnd: (code: number) => void): Command {
       '--config <path>',
       'configuration file (else $HERMES_DELEGATE_CONFIG, ./hermes-delegate.yaml, the user folder)',
     )
+    .option('--ledger <path>', 'ledger file (else $HERMES_DELEGATE_LEDGER, ledger.path, the state folder)')
   addRun(program, onEnd)
   program
     .command('runners')

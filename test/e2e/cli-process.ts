@@ -21,7 +21,7 @@ interface StartOptions {
   readonly env?: Readonly<Record<string, string>>
 }
 
-/** The command, as a user starts it; nothing of the environment configures it. */
+/** The command, as a user starts it; nothing of the environment configures it, and its state is in its own folder. */
 export function start(args: readonly string[], options: StartOptions): Running {
   return startProcess(process.execPath, [bin, ...args], options)
 }
@@ -36,7 +36,7 @@ export function startProcess(
   )
   const child = spawn(file, args, {
     cwd,
-    env: { ...Object.fromEntries(inherited), XDG_CONFIG_HOME: cwd, ...env },
+    env: { ...Object.fromEntries(inherited), XDG_CONFIG_HOME: cwd, XDG_STATE_HOME: cwd, ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   })
   let [stdout, stderr] = ['', '']

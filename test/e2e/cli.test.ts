@@ -39,7 +39,7 @@ describe('run', () => {
   it('one goal is a single unit', async () => {
     const { code, stdout } = await shell('echo alone')
     expect(code).toBe(0)
-    expect(stdout).toMatch(/^\[ASYNC DELEGATION COMPLETE — .*\n(?:.*\n)+--- RESULT ---\nalone\n$/)
+    expect(stdout).toMatch(/^\[ASYNC DELEGATION COMPLETE — .*\n(?:.*\n)+--- RESULT ---\nalone\n.*task-0\.log\n$/)
   })
 
   it('exits 1 when all failed, and with --fail-on any when one did', async () => {
@@ -218,12 +218,12 @@ describe('the other commands', () => {
 
   it('capacity shows the slots', async () => {
     const { ended } = start(['capacity'], { cwd, env: { DELEGATION_MAX_ASYNC_CHILDREN: '7' } })
-    expect((await ended).stdout).toBe('7 of 7 slots are free, 0 in use (scope: process)\n')
+    expect((await ended).stdout).toBe('7 of 7 slots are free, 0 in use (scope: ledger)\n')
     expect(eventOf(await run('capacity', '--json'))).toEqual({
       limit: 3,
       inUse: 0,
       free: 3,
-      scope: 'process',
+      scope: 'ledger',
       holders: [],
     })
   })
