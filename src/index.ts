@@ -22,13 +22,9 @@ export type {
   WholeBatchResult,
   WholeBatchRun,
 } from './runtime/request.js'
-export type {
-  ClaimOptions,
-  Completion,
-  Completions,
-  CompletionSelect,
-  FollowOptions,
-} from './runtime/completions.js'
+export type { ClaimOptions, Completion, Completions, FollowOptions } from './runtime/completions.js'
+export type { CompletionSelect } from './runtime/completion-select.js'
+export type { DeliveryView, PublishedEvent, ReadOptions } from './runtime/deliveries.js'
 export type { DelegatorEventMap, DelegatorEvents } from './runtime/events.js'
 export type { ChildView, DelegationRecord } from './runtime/records.js'
 export type { InterruptOptions, InterruptReport, SessionSelect } from './runtime/interrupts.js'
