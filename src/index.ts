@@ -26,7 +26,7 @@ export type { ClaimOptions, Completion, Completions, FollowOptions } from './run
 export type { CompletionSelect } from './runtime/completion-select.js'
 export type { DeliveryView, PublishedEvent, ReadOptions } from './runtime/deliveries.js'
 export type { DelegatorEventMap, DelegatorEvents } from './runtime/events.js'
-export type { ChildView, DelegationRecord } from './runtime/records.js'
+export type { ChildView, DelegationRecord, ListOptions } from './runtime/records.js'
 export type { InterruptOptions, InterruptReport, SessionSelect } from './runtime/interrupts.js'
 export type { WaitOptions } from './runtime/unit-wait.js'
 export type { AttachedHost, AttachHostOptions } from './host/attach-host.js'

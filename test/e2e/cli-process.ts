@@ -14,6 +14,8 @@ export interface Ended {
 export interface Running {
   readonly process: ChildProcess
   readonly ended: Promise<Ended>
+  /** What it has printed so far. */
+  printed(): string
 }
 
 interface StartOptions {
@@ -46,7 +48,7 @@ export function startProcess(
     child.on('error', reject)
     child.on('close', (code) => resolve({ code, stdout, stderr }))
   })
-  return { process: child, ended }
+  return { process: child, ended, printed: () => stdout }
 }
 
 /** Resolves once `holds`; the test's own timeout is the limit. */
