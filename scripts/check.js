@@ -1,5 +1,6 @@
 // The one gate: format, lint, types, build, package, tests. No warnings, only errors and silence.
 import { execFileSync, spawnSync } from 'node:child_process'
+import { isBuiltin } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { build } from './build.js'
 
@@ -33,6 +34,16 @@ function unused() {
   else process.stdout.write('unused exports and dependencies ... skipped: knip cannot be fetched here\n')
 }
 
+/** The other SQLite: `node:sqlite`, which the Node that runs this may not have. */
+function otherDriver() {
+  if (isBuiltin('node:sqlite')) return
+  const node = ['--yes', '--package', 'node@24.21.0', 'node']
+  const reachable = spawnSync('npx', [...node, '--version'], { cwd: root, encoding: 'utf8' }).status === 0
+  const vitest = ['node_modules/vitest/vitest.mjs', 'run', 'test/ledger']
+  if (reachable) step('ledgers over node:sqlite', 'npx', [...node, ...vitest], { HERMES_DELEGATE_BUILT: '1' })
+  else process.stdout.write('ledgers over node:sqlite ... skipped: Node 24 cannot be fetched here\n')
+}
+
 step('format', bin('prettier'), ['--check', '--log-level', 'warn', '.'])
 step('types', bin('tsc'), ['-p', 'tsconfig.json'])
 step('lint', bin('eslint'), ['.', '--max-warnings', '0'])
@@ -43,3 +54,4 @@ unused()
 step('publint', bin('publint'), ['--strict'])
 step('attw', bin('attw'), ['--pack', '.', '--profile', 'esm-only', '--quiet'])
 step('tests', bin('vitest'), ['run', '--reporter=dot'], { HERMES_DELEGATE_BUILT: '1' })
+otherDriver()

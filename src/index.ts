@@ -28,6 +28,7 @@ export type { DeliveryView, PublishedEvent, ReadOptions } from './runtime/delive
 export type { DelegatorEventMap, DelegatorEvents } from './runtime/events.js'
 export type { ChildView, DelegationRecord, ListOptions } from './runtime/records.js'
 export type { InterruptOptions, InterruptReport, SessionSelect } from './runtime/interrupts.js'
+export type { StallOptions } from './runtime/stall-monitor.js'
 export type { WaitOptions } from './runtime/unit-wait.js'
 export type { AttachedHost, AttachHostOptions } from './host/attach-host.js'
 export type { ModuleRunnerOptions } from './runners/module.js'

@@ -126,6 +126,11 @@ export interface RunnerReference {
   readonly options?: Json
   /** @defaultValue 'isolated' */
   readonly placement?: 'isolated' | 'shared'
+  /**
+   * True: its children report progress from the start, so that one that falls silent is stuck. False: their silence
+   * means nothing. @defaultValue a child that has reported progress once is monitored
+   */
+  readonly reportsProgress?: boolean
   /** Running it twice does no more than running it once: only then may it be retried. @defaultValue false */
   readonly idempotent?: boolean
   /**

@@ -27,6 +27,8 @@ const statusCharacters = 200
 export interface StopRequest {
   readonly cause: StopCause
   readonly reason: string
+  /** What else is known of it: beside the result of a child that did not return one. */
+  readonly fields?: JsonObject
 }
 
 /**
@@ -55,7 +57,8 @@ export function outcomeOfResult(fields: JsonObject, stop: StopRequest | null): C
       error: error ?? `the runner's status is ${said.length} characters long`,
     }
   }
-  return { ...base, status: said === 'interrupted' && stop !== null ? stop.cause : said, error }
+  if (said !== 'interrupted' || stop === null) return { ...base, status: said, error }
+  return { ...base, fields: { ...stop.fields, ...fields }, status: stop.cause, error }
 }
 
 /** R23: `<Type>: <message>`. Whoever unwinds by throwing after a stop was stopped, and did not fail. */
@@ -80,7 +83,7 @@ export function stoppedOutcome(stop: StopRequest, detail: ErrorDetail | null = n
   return {
     status,
     cause: stop.cause,
-    fields: { exit_reason: status },
+    fields: { exit_reason: status, ...stop.fields },
     error: stop.reason,
     detail: detail === null ? null : told(detail),
   }
@@ -110,7 +113,17 @@ export interface UnitFacts {
 
 /** Fields of ours that travel beside Hermes' own when the runner gave them. */
 const routeFields = ['parent_session_id', 'origin_ui_session_id', 'origin_session_id'] as const
-const additiveFields = ['usage', 'truncated', 'summary_truncated', 'summary_full_path'] as const
+const additiveFields = [
+  'usage',
+  'truncated',
+  'summary_truncated',
+  'summary_full_path',
+  'stalled_after_quiet_seconds',
+  'stall_threshold_seconds',
+  'stall_phase',
+  'stall_grace_seconds',
+  'stall_loop_blocked',
+] as const
 
 /** Spec 1.7: exactly Hermes' sixteen fields, and our additive ones where they are not empty. */
 export function singleEvent(facts: UnitFacts, { status, fields, error, detail }: ChildOutcome): SingleEvent {
@@ -134,12 +147,14 @@ export function batchEvent(
     readonly totalDurationSeconds: number | null
     readonly status?: string
     readonly detail?: ErrorDetail | null
+    /** What is told of the whole unit beside its results. */
+    readonly fields?: JsonObject
   },
 ): BatchEvent {
-  const { results, error, totalDurationSeconds, detail } = joined
+  const { results, error, totalDurationSeconds, detail, fields = {} } = joined
   const common = commonFields(facts, facts.model, joined.status ?? joinStatus(results), error)
   const own = { goals, is_batch: true as const, results, total_duration_seconds: totalDurationSeconds }
-  return Object.assign(common, own, additive(facts, detail, {}))
+  return Object.assign(common, own, additive(facts, detail, fields))
 }
 
 function commonFields(facts: UnitFacts, model: string | null, status: string, error: string | null) {

@@ -55,6 +55,13 @@ interface CommonFields extends EventRoute {
   readonly seq?: number
   /** Who dispatched it has left or died before it was delivered. */
   readonly restored?: true
+  /** Of a unit that showed no progress any more (spec 2.7). */
+  readonly stalled_after_quiet_seconds?: number
+  readonly stall_threshold_seconds?: number
+  readonly stall_phase?: 'idle' | 'in_tool'
+  readonly stall_grace_seconds?: number
+  /** Its event loop did not even answer. */
+  readonly stall_loop_blocked?: boolean
   /** Of a unit whose owner died: its state when it was last heard of, and the ends of its transcripts by child index. */
   readonly last_known_status?: string
   readonly transcript_tails?: Readonly<Record<string, string>>

@@ -159,7 +159,10 @@ export interface InterruptRequest {
   readonly at: Instant
 }
 
-/** Whose. Plain data, so that an index or a subject can serve it. An empty key matches only with `dispatchedBy`. */
+/**
+ * Whose. Plain data, so that an index or a subject can serve it. An empty key matches only with `dispatchedBy`. `ids` are
+ * those of units, with all their events, or of single events.
+ */
 export type Select =
   | { readonly ids: readonly string[] }
   | { readonly sessionKey: string; readonly dispatchedBy?: string }

@@ -30,9 +30,15 @@ export function createMemoryLedger(options: MemoryLedgerOptions): Ledger {
   const { clock, random, retainedUnits = defaults.retainedUnits } = options
   const rules = { ...defaultDeliveryRules, backoff: defaultBackoff, ...options.rules }
   const stored = new TurnoverMap<string, StoredUnit>()
-  const outbox = createMemoryOutbox({ clock, random, rules, isRetained: (id) => stored.has(id) })
-  const units = createMemoryUnits({ clock, retainedUnits, units: stored, outbox })
   const owners = new Map<string, Owner>()
+  const outbox = createMemoryOutbox({
+    clock,
+    random,
+    rules,
+    isRetained: (id) => stored.has(id),
+    hasLeft: (id) => !owners.has(id),
+  })
+  const units = createMemoryUnits({ clock, retainedUnits, units: stored, outbox })
   const subscribers = createSubscribers()
   let announced = false
   let closed = false
@@ -103,7 +109,7 @@ export function createMemoryLedger(options: MemoryLedgerOptions): Ledger {
     publish: (ownerId, event) =>
       write(() => {
         requireOwner(ownerId)
-        return outbox.add(event, ownerId).seq ?? 0
+        return outbox.add(event, ownerId, false).seq ?? 0
       }),
     claim: (ownerId, which, limit, leaseSeconds) =>
       read(() => {

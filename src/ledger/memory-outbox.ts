@@ -15,13 +15,15 @@ interface Row {
   /** Who dispatched or published it: all that owns an event with an empty session key. */
   readonly origin: string
   readonly event: AsyncDelegationEvent
+  /** Only who asks for it by id gets it. */
+  readonly pulled: boolean
   standing: DeliveryStanding
   claim: { readonly token: string; readonly consumer: string } | null
 }
 
 export interface MemoryOutbox {
-  /** Returns the event as stored, with its `seq`. @throws LEDGER_DUPLICATE */
-  add(event: AsyncDelegationEvent, origin: string): AsyncDelegationEvent
+  /** Returns the event as stored, with its `seq`. `pulled`: only who asks by id gets it. @throws LEDGER_DUPLICATE */
+  add(event: AsyncDelegationEvent, origin: string, pulled: boolean): AsyncDelegationEvent
   claim(
     consumer: string,
     select: Select,
@@ -45,15 +47,25 @@ interface OutboxOptions {
   readonly rules: DeliveryRules
   /** False: nothing but the outbox knows the event, so it goes as soon as it is resolved. */
   readonly isRetained: (eventId: string) => boolean
+  /** True: this owner has left or died. What it left is `restored`. */
+  readonly hasLeft: (owner: string) => boolean
 }
 
 const isOpen = (state: DeliveryState): boolean => state === 'pending' || state === 'claimed'
 
-export function createMemoryOutbox({ clock, random, rules, isRetained }: OutboxOptions): MemoryOutbox {
+export function createMemoryOutbox({
+  clock,
+  random,
+  rules,
+  isRetained,
+  hasLeft,
+}: OutboxOptions): MemoryOutbox {
   const rows = new TurnoverMap<string, Row>()
   /** Pending and claimed rows by session key, in `seq` order: a claim costs what its session has open, not what is stored. */
   const open = new TurnoverMap<string, TurnoverMap<number, Row>>()
   const tokens = new TurnoverMap<string, Row>()
+  /** Events of a unit beside its final one, by the unit's id. */
+  const further = new Map<string, Set<string>>()
   let seq = 0
   let claimCount = 0
 
@@ -76,8 +88,22 @@ export function createMemoryOutbox({ clock, random, rules, isRetained }: OutboxO
     const session = open.get(row.event.session_key)
     session?.delete(row.seq)
     if (session?.size === 0) open.delete(row.event.session_key)
-    const settled = row.standing.state === 'delivered' || row.standing.state === 'dismissed'
-    if (settled && !isRetained(row.eventId)) rows.delete(row.eventId)
+    const isOver = row.standing.state !== 'dead'
+    // What was there to be pulled, and was, is kept for nobody.
+    if (isOver && (row.pulled || !isRetained(row.eventId))) drop(row)
+  }
+
+  function furtherOf(unit: string): Set<string> {
+    const known = further.get(unit) ?? new Set<string>()
+    further.set(unit, known)
+    return known
+  }
+
+  function drop({ eventId, event: { delegation_id } }: Row): void {
+    rows.delete(eventId)
+    const others = further.get(delegation_id)
+    others?.delete(eventId)
+    if (others?.size === 0) further.delete(delegation_id)
   }
 
   function openOf(sessionKey: string): TurnoverMap<number, Row> {
@@ -100,7 +126,8 @@ export function createMemoryOutbox({ clock, random, rules, isRetained }: OutboxO
     if ('sessionKey' in select) {
       yield* open.get(select.sessionKey)?.values() ?? []
     } else if ('ids' in select) {
-      const wanted = select.ids.map((id) => rows.get(id)).filter((row) => row !== undefined)
+      const ids = new Set(select.ids.flatMap((id) => [id, ...(further.get(id) ?? [])]))
+      const wanted = [...ids].map((id) => rows.get(id)).filter((row) => row !== undefined)
       yield* wanted.sort((a, b) => a.seq - b.seq)
     } else {
       for (const row of rows.values()) yield row
@@ -126,7 +153,7 @@ export function createMemoryOutbox({ clock, random, rules, isRetained }: OutboxO
 
   return {
     has: (eventId) => rows.has(eventId),
-    add(event, origin) {
+    add(event, origin, pulled) {
       const eventId = event.event_id ?? event.delegation_id
       if (rows.has(eventId)) throw new DelegationError('LEDGER_DUPLICATE', { event_id: eventId })
       seq += 1
@@ -140,8 +167,9 @@ export function createMemoryOutbox({ clock, random, rules, isRetained }: OutboxO
         reason: null,
         leasedUntil: null,
       } as const
-      const row: Row = { seq, eventId, bornAt: now, origin, event: stored, standing, claim: null }
+      const row: Row = { seq, eventId, bornAt: now, origin, event: stored, pulled, standing, claim: null }
       rows.set(eventId, row)
+      if (eventId !== event.delegation_id) furtherOf(event.delegation_id).add(eventId)
       openOf(event.session_key).set(seq, row)
       return stored
     },
@@ -152,6 +180,7 @@ export function createMemoryOutbox({ clock, random, rules, isRetained }: OutboxO
       for (const row of candidates(select)) {
         if (claims.length >= limit) break
         if (!isOpen(row.standing.state) || !owns(select, row)) continue
+        if (row.pulled && !('ids' in select)) continue
         move(row, afterTime(row.standing, row.bornAt, now, rules, random))
         const { state, availableAt, leasedUntil } = row.standing
         if (state === 'pending' && availableAt <= now) claims.push(lease(row, consumer, leaseSeconds))
@@ -183,7 +212,7 @@ export function createMemoryOutbox({ clock, random, rules, isRetained }: OutboxO
       row.bornAt = clock.now()
       const fresh = { attempts: 0, availableAt: row.bornAt, leasedUntil: null }
       move(row, { ...row.standing, ...fresh, state: to })
-      if (to === 'dismissed' && !isRetained(eventId)) rows.delete(eventId)
+      if (to === 'dismissed' && !isRetained(eventId)) drop(row)
       return true
     },
     list(select, states, { afterSeq = 0, limit }) {
@@ -204,13 +233,23 @@ export function createMemoryOutbox({ clock, random, rules, isRetained }: OutboxO
     forget(eventId) {
       const row = rows.get(eventId)
       if (row === undefined || isOpen(row.standing.state) || row.standing.state === 'dead') return false
-      return rows.delete(eventId)
+      drop(row)
+      return true
     },
   }
-}
 
-function snapshot(row: Row): Delivery {
-  const { state, attempts, availableAt, reason } = row.standing
-  const { seq, eventId, event } = row
-  return { seq, eventId, delegationId: event.delegation_id, state, attempts, availableAt, reason, event }
+  function snapshot({ seq, eventId, event, origin, standing }: Row): Delivery {
+    const { state, attempts, availableAt, reason } = standing
+    const shown = hasLeft(origin) ? { ...event, restored: true as const } : event
+    return {
+      seq,
+      eventId,
+      delegationId: event.delegation_id,
+      state,
+      attempts,
+      availableAt,
+      reason,
+      event: shown,
+    }
+  }
 }

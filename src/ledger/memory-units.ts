@@ -195,7 +195,7 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
   function settle(hold: Hold, end: Settlement): Settled {
     const stored = writable(hold)
     if (stored === undefined) return { won: false, state: units.get(hold.id)?.life.state ?? 'unknown' }
-    const event = outbox.add(end.event, stored.dispatchedBy)
+    const event = outbox.add(end.event, stored.dispatchedBy, stored.draft.delivery === 'collect')
     update(stored, { state: end.state, cause: end.cause, endedAt: clock.now() })
     if (end.slot === 'freed') releaseSlot(stored)
     const claim = end.claimedBy

@@ -5,6 +5,8 @@ import type { Select, UnitDraft } from './ledger.js'
 /** What a selector is held against: a unit's or an event's proof of ownership. */
 export interface Belonging {
   readonly id: string
+  /** Of an event that is not its unit's final one. */
+  readonly eventId?: string
   /** The owner that dispatched or published it; a take-over does not change it. */
   readonly dispatchedBy: string
   readonly sessionKey: string
@@ -15,7 +17,9 @@ export interface Belonging {
 /** True when `select` proves ownership. An empty selector proves nothing; an empty session key needs `dispatchedBy`. */
 export function matches(select: Select, what: Belonging): boolean {
   if ('all' in select) return true
-  if ('ids' in select) return select.ids.includes(what.id)
+  if ('ids' in select) {
+    return select.ids.includes(what.id) || (what.eventId !== undefined && select.ids.includes(what.eventId))
+  }
   if ('parentSessionId' in select) {
     return select.parentSessionId !== '' && what.parentSessionId === select.parentSessionId
   }
@@ -44,6 +48,7 @@ export function belongingOfUnit(unit: UnitDraft, dispatchedBy: string): Belongin
 export function belongingOfEvent(event: AsyncDelegationEvent, dispatchedBy: string): Belonging {
   return {
     id: event.delegation_id,
+    ...(event.event_id !== undefined && { eventId: event.event_id }),
     dispatchedBy,
     sessionKey: event.session_key,
     parentSessionId: event.parent_session_id ?? null,

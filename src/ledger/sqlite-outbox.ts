@@ -125,8 +125,7 @@ export function createSqliteOutbox(
   return {
     claim,
     add(event, origin, pulled) {
-      const { id: delegationId, ...route } = belongingOfEvent(event, origin)
-      const eventId = event.event_id ?? delegationId
+      const { id: delegationId, eventId = delegationId, ...route } = belongingOfEvent(event, origin)
       if (rowOf(eventId) !== undefined) throw new DelegationError('LEDGER_DUPLICATE', { id: eventId })
       const stored = db
         .sql(

@@ -12,6 +12,8 @@ export interface ModuleRunnerOptions {
   /** @defaultValue 'isolated' */
   readonly placement?: 'isolated' | 'shared'
   /** @see RunnerReference */
+  readonly reportsProgress?: boolean
+  /** @see RunnerReference */
   readonly idempotent?: boolean
   /** @see RunnerReference */
   readonly onOwnerDeath?: 'unknown' | 'retry' | 'adopt'

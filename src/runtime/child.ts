@@ -56,10 +56,17 @@ export interface Child {
   readonly seconds: number
   readonly activity: ChildActivity | null
   readonly secondsSinceActivity: number | null
+  /** It runs, nobody has asked it to stop, and its runner shows progress: silence then means something. */
+  readonly isMonitored: boolean
+  readonly isInTool: boolean
+  /** Since the last sign of life, ms. */
+  readonly quietMs: number
   /** Hands it to its executor. @throws what the executor throws: then nothing of it runs, and it is still waiting. */
   start(): void
   /** It could not be handed over, and says so as its outcome. Only while it is waiting. */
   failToStart(error: unknown): void
+  /** False: its event loop did not answer within `withinMs`. */
+  heartbeat(withinMs: number): Promise<boolean>
   /** Polite, then forced after `graceMs`. Resolves when it is known how that went; null if there was nothing to stop. */
   stop(request: StopRequest, graceMs: number): Promise<StopResult> | null
 }
@@ -128,7 +135,7 @@ class RunningChild implements Child, ChildObserver {
   get word(): string {
     const state = this.#state
     if (state.phase === 'waiting') return 'waiting'
-    if (state.phase === 'running') return state.stop === null ? 'running' : 'interrupting'
+    if (state.phase === 'running') return wordOfStop(state.stop)
     return state.outcome.status
   }
 
@@ -143,6 +150,21 @@ class RunningChild implements Child, ChildObserver {
   get seconds(): number {
     if (this.#startedMs === null) return 0
     return roundedSeconds(this.#startedMs, this.#endedMs ?? this.#clock.monotonicMs())
+  }
+
+  get isMonitored(): boolean {
+    if (this.#state.phase !== 'running' || this.#state.stop !== null) return false
+    const { runner } = this.#plan.job
+    const declared = typeof runner === 'function' ? undefined : runner.reportsProgress
+    return declared ?? (this.activity?.progress ?? null) !== null
+  }
+
+  get isInTool(): boolean {
+    return Boolean(this.activity?.progress?.['current_tool'])
+  }
+
+  get quietMs(): number {
+    return this.#startedMs === null ? 0 : this.#clock.monotonicMs() - this.#activityMs
   }
 
   get secondsSinceActivity(): number | null {
@@ -178,7 +200,13 @@ class RunningChild implements Child, ChildObserver {
     return state.phase === 'running' ? this.#beginStop(state.run, request, graceMs) : null
   }
 
+  heartbeat(withinMs: number): Promise<boolean> {
+    return this.#state.phase === 'running' ? this.#state.run.heartbeat(withinMs) : Promise.resolve(true)
+  }
+
   onStarted(): void {
+    // A child that stood in line has not been quiet.
+    this.#activityMs = this.#clock.monotonicMs()
     this.#watcher.onStarted(this)
   }
 
@@ -261,6 +289,11 @@ class RunningChild implements Child, ChildObserver {
     run.interrupt(request.reason)
     return result
   }
+}
+
+function wordOfStop(stop: StopRequest | null): string {
+  if (stop === null) return 'running'
+  return stop.cause === 'stalled' ? 'stalling' : 'interrupting'
 }
 
 function outcomeOfEnd(end: ChildEnd, stop: StopRequest | null): ChildOutcome {

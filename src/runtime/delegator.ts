@@ -17,9 +17,17 @@ import { createMembership } from './membership.js'
 import { createProcessHold } from './process-hold.js'
 import { createRecords, type DelegationRecord, type ListOptions } from './records.js'
 import { createRecovery } from './recovery.js'
-import { batchRequest, singleRequest, type DispatchBatchOptions, type DispatchOptions } from './request.js'
+import {
+  batchRequest,
+  singleRequest,
+  type CallOptions,
+  type DispatchBatchOptions,
+  type DispatchOptions,
+  type UnitRequest,
+} from './request.js'
 import { currentSession } from './session-context.js'
 import type { Unit } from './unit.js'
+import { createStallMonitor } from './stall-monitor.js'
 import { createUnitWait, type WaitOptions } from './unit-wait.js'
 
 /** How full the delegator is, in its scope. Snake-case holders: they are shown to callers elsewhere, too. */
@@ -112,6 +120,12 @@ export function createDelegatorFrom(dependencies: DelegatorDependencies): Delega
     onInterrupt: interrupts.obey,
     isWorking: () => activeCount() > 0,
   })
+  const stallMonitor = createStallMonitor({
+    clock,
+    options: options.stall,
+    liveUnits: () => [...units.values()].filter((unit) => unit.isLive),
+    onFault: (error) => hub.emit('fault', error as Error),
+  })
   if (ledger.info.shared) membership.start()
   let closed: Promise<void> | null = null
 
@@ -123,8 +137,16 @@ export function createDelegatorFrom(dependencies: DelegatorDependencies): Delega
     if (closed !== null) throw new DelegationError('CLOSED')
   }
 
+  function admit(request: UnitRequest, call: CallOptions): Promise<Dispatched | Rejected> {
+    const admitted = admission.admit(request, call)
+    stallMonitor.watch()
+    if (ledger.info.shared) void admitted.then(membership.followRequests, () => undefined)
+    return admitted
+  }
+
   async function shutDown(graceMs: number): Promise<void> {
     closing.abort()
+    stallMonitor.stop()
     // What follows is told to listeners: they must find the delegator closed.
     await Promise.resolve()
     hub.emit('closing')
@@ -145,11 +167,11 @@ export function createDelegatorFrom(dependencies: DelegatorDependencies): Delega
     // Async: what is wrong with a call rejects its promise.
     dispatch: async (call) => {
       assertOpen()
-      return admission.admit(singleRequest(call, options, currentSession()), call)
+      return admit(singleRequest(call, options, currentSession()), call)
     },
     dispatchBatch: async (call) => {
       assertOpen()
-      return admission.admit(batchRequest(call, options, currentSession()), call)
+      return admit(batchRequest(call, options, currentSession()), call)
     },
     activeCount,
     list: records.list,

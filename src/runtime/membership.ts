@@ -11,6 +11,8 @@ import type { Recovery } from './recovery.js'
 export interface Membership {
   /** Looks at once for what the last owner left. */
   start(): void
+  /** A unit of ours has begun, or ended: from now on there is, or is not, what others may ask us to stop. */
+  followRequests(): void
   stop(): Promise<void>
 }
 
@@ -61,7 +63,7 @@ export function createMembership(options: MembershipOptions): Membership {
 
   /** While nothing is ours, nobody can ask us anything: then not even the file is watched. */
   function followRequests(): void {
-    if (isWorking()) unsubscribe ??= ledger.subscribe(onHint)
+    if (isWorking() && !isStopped) unsubscribe ??= ledger.subscribe(onHint)
     else {
       unsubscribe?.()
       unsubscribe = null
@@ -99,6 +101,7 @@ export function createMembership(options: MembershipOptions): Membership {
 
   return {
     start: lookAgain,
+    followRequests,
     async stop() {
       isStopped = true
       stopTimer()

@@ -3,9 +3,11 @@ import { join } from 'node:path'
 import type { Logger } from 'pino'
 import type { Clock } from '../core/clock.js'
 import type { CapacityScope } from '../core/refusal.js'
+import { defaultStallThresholds } from '../core/stall.js'
 import type { Ledger } from '../ledger/ledger.js'
 import type { Executor } from '../pool/executor.js'
 import type { Runner, RunnerReference } from '../runner.js'
+import type { StallOptions } from './stall-monitor.js'
 
 /** A runner by reference, by the name of a configured one, or a plain function that runs on the host's own event loop. */
 export type RunnerInput = RunnerReference | Runner | string
@@ -79,6 +81,12 @@ export interface DelegatorOptions {
    */
   readonly spillFolder?: string
   /**
+   * When a child that shows no progress any more is stopped as `stalled`; false for never. Only children that have
+   * reported progress are looked at, and those whose runner says that it does.
+   * @defaultValue 450 s idle, 1,200 s inside a tool, 120 s grace, a look every 30 s (spec 2.7)
+   */
+  readonly stall?: Partial<StallOptions> | false
+  /**
    * Runs unfinished children of dead owners again, where their runners allow it. For hosts that stay.
    * @defaultValue false
    */
@@ -107,9 +115,11 @@ export interface ResolvedOptions {
   readonly runner: RunnerInput | null
   readonly transcriptFolder: string | null
   readonly adopt: boolean
+  readonly stall: StallOptions | null
   readonly spillFolder: string
 }
 
+const defaultSweepSeconds = 30
 /** More worker threads than this cost more than they bring on any machine. */
 export const maxThreadsBound = 64
 
@@ -147,9 +157,22 @@ export function resolveOptions(options: DelegatorOptions): ResolvedOptions {
     runners: options.runners ?? {},
     runner: options.runner ?? null,
     adopt: options.adopt ?? false,
+    stall: stallOptions(options.stall),
     transcriptFolder: options.transcripts ? options.transcripts.folder : null,
     spillFolder: options.spillFolder ?? join(tmpdir(), `hermes-delegate-${userInfo().username}`),
   })
+}
+
+function stallOptions(given: DelegatorOptions['stall']): StallOptions | null {
+  if (given === false) return null
+  const stall = { ...defaultStallThresholds, sweepSeconds: defaultSweepSeconds, ...given }
+  for (const [name, value] of Object.entries(stall)) {
+    if (typeof value === 'number' && Number.isFinite(value) && value >= 0) continue
+    throw new TypeError(
+      `Expected \`stall.${name}\` to be a number of seconds from 0 up, got ${String(value)}`,
+    )
+  }
+  return stall
 }
 
 /** @throws {TypeError} naming the option, its bounds and the value given. */

@@ -56,7 +56,15 @@ export function unitEvent({
     const { status, error, detail } = first
     return batchEvent(facts, goals, { results: [], error, totalDurationSeconds, status, detail })
   }
-  return batchEvent(facts, goals, { results, error: null, totalDurationSeconds })
+  const [stalled] = results.length > 0 && results.every(({ status }) => status === 'stalled') ? results : []
+  if (stalled === undefined) return batchEvent(facts, goals, { results, error: null, totalDurationSeconds })
+  return batchEvent(facts, goals, {
+    results,
+    error: stalled.error ?? null,
+    totalDurationSeconds,
+    status: 'stalled',
+    fields: stalled,
+  })
 }
 
 export function routeOf({ route }: Pick<UnitDraft, 'route'>): EventRoute {

@@ -5,7 +5,6 @@
  * U2. A child's result is recorded when it ends, and nothing that happens later to the unit loses it (P5).
  * U3. The slot is given back when no child is live any more, not before (P6).
  */
-import pLimit, { type LimitFunction } from 'p-limit'
 import type { Clock } from '../core/clock.js'
 import { roundedSeconds } from '../core/clock.js'
 import { type ChildOutcome, type StopRequest } from '../core/completion.js'
@@ -20,14 +19,8 @@ import {
 import type { AsyncDelegationEvent, ChildResult } from '../core/event.js'
 import type { Claim, Hold, Ledger, Settlement, UnitDraft, UnitPatch } from '../ledger/ledger.js'
 import type { ChildActivity } from '../pool/executor.js'
-import {
-  createChild,
-  startOrFail,
-  type Child,
-  type ChildPlan,
-  type ChildWatcher,
-  type StopResult,
-} from './child.js'
+import { createChild, type Child, type ChildPlan, type ChildWatcher, type StopResult } from './child.js'
+import { startInLine, type ChildLine } from './child-line.js'
 import type { EventHub } from './events.js'
 import { stopReport, type StopReport } from './stop-report.js'
 import { entryOf, transcriptsOf, unitEvent, type UnitForm } from './unit-event.js'
@@ -77,6 +70,8 @@ export interface Unit {
   start(): void
   /** Stops every live child; the unit ends no later than the grace does. */
   stop(request: StopRequest, graceMs: number): Promise<StopReport>
+  /** Stops one child that makes no progress; the unit is `stalling` once nothing else of it goes on. */
+  stall(child: Child, request: StopRequest, graceMs: number): void
 }
 
 export function createUnit(plan: UnitPlan, dependencies: UnitDependencies): Unit {
@@ -93,13 +88,11 @@ class RunningUnit implements Unit, ChildWatcher {
   readonly #dispatchedMs: number
   readonly #entries: ChildResult[]
   #outcomes = 0
-  /** What a queued child's place in line waits for: its outcome. */
-  #outcomeWaiters: Map<Child, () => void> | null = null
   #state: UnitState = initialUnitState
   #isRecorded = false
   #slotIsKept = false
   #isGone = false
-  #limit: LimitFunction | null = null
+  #line: ChildLine | null = null
   #end: UnitEnd | Error | null = null
   #tellEnd: (() => void)[] = []
 
@@ -152,20 +145,7 @@ class RunningUnit implements Unit, ChildWatcher {
   }
 
   start(): void {
-    const [first, ...rest] = this.children
-    first?.start()
-    if (rest.length === 0) return
-    const limit = pLimit({ concurrency: this.#plan.maxConcurrentChildren, rejectOnClear: true })
-    this.#limit = limit
-    // A line that is cleared was cleared by a stop, which settles the children itself.
-    if (first) limit(() => this.#outcomeOf(first)).catch(nothing)
-    for (const child of rest) {
-      limit(() => {
-        if (child.word !== 'waiting') return
-        startOrFail(child)
-        return this.#outcomeOf(child)
-      }).catch(nothing)
-    }
+    this.#line = startInLine(this.children, this.#plan.maxConcurrentChildren)
   }
 
   async stop(request: StopRequest, graceMs: number): Promise<StopReport> {
@@ -173,7 +153,7 @@ class RunningUnit implements Unit, ChildWatcher {
     const at = this.#dependencies.clock.monotonicMs()
     this.#state = transition(before, { type: 'interrupt', at, ...request })
     if (this.#state !== before) this.#record({ phase: 'interrupting' })
-    this.#limit?.clearQueue()
+    this.#line?.clear()
     const stops: Promise<StopResult>[] = []
     for (const child of this.children) {
       const stopping = child.stop(request, graceMs)
@@ -182,6 +162,15 @@ class RunningUnit implements Unit, ChildWatcher {
       stops.push(stopping)
     }
     return stopReport(await Promise.all(stops))
+  }
+
+  stall(child: Child, request: StopRequest, graceMs: number): void {
+    void child.stop(request, graceMs)
+    this.#tellChild(child, child.word)
+    if (this.children.some(({ isLive, word }) => isLive && word !== 'stalling')) return
+    const before = this.#state
+    this.#state = transition(before, { type: 'stalled', at: this.#dependencies.clock.monotonicMs() })
+    if (this.#state !== before) this.#record({ phase: 'stalling' })
   }
 
   onStarted(child: Child): void {
@@ -210,8 +199,7 @@ class RunningUnit implements Unit, ChildWatcher {
       }
       this.#tellChild(child, outcome.status, entry)
     }
-    this.#outcomeWaiters?.get(child)?.()
-    this.#outcomeWaiters?.delete(child)
+    this.#line?.leave(child)
     if (this.#outcomes === this.children.length) this.#finish()
   }
 
@@ -302,15 +290,4 @@ class RunningUnit implements Unit, ChildWatcher {
       liveTranscripts: this.liveTranscripts,
     })
   }
-
-  #outcomeOf(child: Child): Promise<void> {
-    if (child.outcome !== null) return Promise.resolve()
-    this.#outcomeWaiters ??= new Map()
-    const waiters = this.#outcomeWaiters
-    return new Promise((resolve) => waiters.set(child, resolve))
-  }
-}
-
-function nothing(): void {
-  // for what is answered elsewhere
 }

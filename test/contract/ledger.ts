@@ -589,6 +589,30 @@ export function ledgerContract(name: string, open: OpenLedger): void {
         expect(await bench.ledger.record(alive, { phase: 'stalling' })).toBe(true)
       })
 
+      it('what it dispatched and did not deliver is `restored`; what a living one did is not', async () => {
+        await bench.ended(draftOf('u1'))
+        await bench.ended(draftOf('u2'), 'b')
+        const before = await bench.ledger.deliveries(mine, ['pending'], { limit: 9 })
+        expect(before.map(({ event }) => event.restored)).toEqual([undefined, undefined])
+        await bench.ledger.takeOver('a', 'b', 'all')
+        const claims = await bench.claimed(mine, 'b')
+        expect(claims.map(({ eventId, delivery }) => [eventId, delivery.event.restored])).toEqual([
+          ['u1', true],
+          ['u2', undefined],
+        ])
+      })
+
+      it('leaves what may be run again to one who adopts, and the dead owner with it', async () => {
+        await bench.admitted(draftOf('plain'))
+        await bench.admitted(draftOf('again', session, { onOwnerDeath: 'retry', work: { some: 'work' } }))
+        const first = await bench.ledger.takeOver('a', 'b', 'unknown')
+        expect(first.map(({ unit }) => unit.id)).toEqual(['plain'])
+        expect((await bench.ledger.owners()).map(({ id }) => id).sort()).toEqual(['a', 'b'])
+        const second = await bench.ledger.takeOver('a', 'b', 'all')
+        expect(second.map(({ unit }) => [unit.id, unit.work])).toEqual([['again', { some: 'work' }]])
+        expect((await bench.ledger.owners()).map(({ id }) => id)).toEqual(['b'])
+      })
+
       it('the dead owner has left: it is not listed, and what it asks for throws LEDGER_UNKNOWN_OWNER', async () => {
         await bench.ledger.takeOver('a', 'b', 'all')
         expect((await bench.ledger.owners()).map(({ id }) => id)).toEqual(['b'])
@@ -597,7 +621,59 @@ export function ledgerContract(name: string, open: OpenLedger): void {
       })
     })
 
+    describe('ids', () => {
+      it('name a unit with all its events, or one event', async () => {
+        await bench.ended(draftOf('u1'))
+        await bench.ledger.publish('a', eventOf(draftOf('u1'), { event_id: 'u1:1' }))
+        await bench.ledger.publish('a', eventOf(draftOf('u2'), { event_id: 'u2:1' }))
+        const named = async (id: string): Promise<string[]> =>
+          (await bench.ledger.deliveries({ ids: [id] }, everyState, { limit: 9 })).map(
+            ({ eventId }) => eventId,
+          )
+        expect(await named('u1')).toEqual(['u1', 'u1:1'])
+        expect(await named('u1:1')).toEqual(['u1:1'])
+        expect(await named('u2')).toEqual(['u2:1'])
+        expect(await bench.claimedIds({ ids: ['u2:1'] })).toEqual(['u2:1'])
+      })
+    })
+
+    describe('a unit that is there to be collected', () => {
+      const pulled = draftOf('u1', session, { delivery: 'collect' })
+
+      it('no session gets its event; who names it does, once', async () => {
+        await bench.ended(pulled)
+        expect(await bench.claimedIds(mine)).toEqual([])
+        expect(await bench.claimedIds(everything)).toEqual([])
+        const [claim] = await bench.claimed({ ids: ['u1'] })
+        expect(claim?.eventId).toBe('u1')
+        expect(await bench.ledger.resolve([claim!.token], ack)).toEqual([true])
+        expect(await bench.statesOf()).toEqual({})
+      })
+
+      it('leaves the outbox when it is collected; the unit stays', async () => {
+        await bench.ended(pulled)
+        expect(await bench.ledger.collect('u1')).toBe(true)
+        expect(await bench.statesOf()).toEqual({})
+        expect(await bench.ledger.get('u1')).toMatchObject({ state: 'completed' })
+        expect(await bench.ledger.collect('u1')).toBe(false)
+      })
+    })
+
     describe('owners and interrupts', () => {
+      it('P6: how an interrupt went is recorded, after the end as well, but not under an old fence', async () => {
+        const draft = draftOf('u1')
+        const hold = await bench.admitted(draft)
+        const report = { requestId: 'r1', signalled: 1, stopped: 1, escalated: 0, unreachable: 0 }
+        await bench.ledger.settle(hold, endOf(draft))
+        await bench.ledger.record(hold, { interruptReport: report })
+        await bench.ledger.record(
+          { ...hold, fence: hold.fence + 1 },
+          { interruptReport: { ...report, requestId: 'r2' } },
+        )
+        expect((await bench.ledger.get('u1'))?.interruptReport).toEqual(report)
+        expect((await bench.ledger.get('u1'))?.late).toEqual([])
+      })
+
       it('whoever has not joined throws LEDGER_UNKNOWN_OWNER and changes nothing', async () => {
         await bench.ended(draftOf('u1'))
         const { ledger } = bench

@@ -1,0 +1,76 @@
+/**
+ * Finds children that make no progress any more, and stops them. One timer for all units, and none while nothing is
+ * monitored.
+ */
+import type { Clock } from '../core/clock.js'
+import { stallStop, stalledFor, type Stall, type StallThresholds } from '../core/stall.js'
+import type { Child } from './child.js'
+import type { Unit } from './unit.js'
+
+export interface StallMonitor {
+  /** A unit has begun. */
+  watch(): void
+  stop(): void
+}
+
+export interface StallOptions extends StallThresholds {
+  /** Between two looks, seconds. */
+  readonly sweepSeconds: number
+}
+
+interface StallMonitorOptions {
+  readonly clock: Clock
+  /** Null: nothing is monitored. */
+  readonly options: StallOptions | null
+  readonly liveUnits: () => readonly Unit[]
+  readonly onFault: (error: unknown) => void
+}
+
+/** How long a thread's event loop has to answer before it counts as blocked, ms. */
+const answerMs = 1_000
+
+export function createStallMonitor({
+  clock,
+  options,
+  liveUnits,
+  onFault,
+}: StallMonitorOptions): StallMonitor {
+  const suspected = new WeakSet<Child>()
+  let stopTimer: (() => void) | null = null
+
+  function sweep(thresholds: StallOptions): void {
+    stopTimer = null
+    for (const unit of liveUnits()) {
+      for (const child of unit.children) look(unit, child, thresholds).catch(onFault)
+    }
+    if (liveUnits().length > 0) watch()
+  }
+
+  async function look(unit: Unit, child: Child, thresholds: StallOptions): Promise<void> {
+    if (suspected.has(child) || stallOf(child, thresholds) === null) return
+    suspected.add(child)
+    const isAlive = await child.heartbeat(answerMs)
+    suspected.delete(child)
+    // It may have gone on, or ended, while it was asked.
+    const stall = stallOf(child, thresholds)
+    if (stall === null) return
+    const { graceSeconds } = thresholds
+    unit.stall(child, stallStop(child.goal, stall, graceSeconds, !isAlive), graceSeconds * 1000)
+  }
+
+  function watch(): void {
+    if (options !== null) stopTimer ??= clock.after(options.sweepSeconds * 1000, () => sweep(options))
+  }
+
+  return {
+    watch,
+    stop() {
+      stopTimer?.()
+      stopTimer = null
+    },
+  }
+}
+
+function stallOf(child: Child, thresholds: StallThresholds): Stall | null {
+  return child.isMonitored ? stalledFor(child.quietMs, child.isInTool, thresholds) : null
+}

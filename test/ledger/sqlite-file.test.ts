@@ -1,0 +1,271 @@
+import { spawnSync } from 'node:child_process'
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Hold, Ledger } from '../../src/ledger/ledger.js'
+import { openSqlite, type Sqlite } from '../../src/ledger/sqlite-driver.js'
+import { sqliteLedger, type SqliteLedgerOptions } from '../../src/ledger/sqlite-ledger.js'
+import { draftOf, endOf, ownerOf } from '../contract/ledger.js'
+import { createManualClock } from '../support/manual-clock.js'
+
+const mine = { sessionKey: 'agent:main:cli:dm:local' }
+const units = [{ counter: 'units', amount: 1, limit: 99 }]
+
+let folder: string
+let path: string
+let opened: { close(): unknown }[] = []
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'hermes-ledger-'))
+  path = join(folder, 'state.db')
+})
+afterEach(async () => {
+  await Promise.all(opened.map((each) => each.close()))
+  opened = []
+  rmSync(folder, { recursive: true, force: true })
+})
+
+async function open(options: SqliteLedgerOptions = {}, at = path): Promise<Ledger> {
+  const ledger = await sqliteLedger(at, options)({ clock: createManualClock(), random: () => 0.5 })
+  opened.push(ledger)
+  return ledger
+}
+
+/** Another program's connection to the same file. */
+async function openForeign(): Promise<Sqlite> {
+  const db = await openSqlite(path)
+  opened.push(db)
+  return db
+}
+
+async function admitted(ledger: Ledger, id: string): Promise<Hold> {
+  const admission = await ledger.admit('a', draftOf(id), units)
+  expect(admission.status).toBe('admitted')
+  return (admission as { readonly hold: Hold }).hold
+}
+
+const coded = (code: string): unknown => expect.objectContaining({ name: 'DelegationError', code })
+
+describe('the file', () => {
+  it('is for this user alone under any umask, and so is all that stands beside it', async () => {
+    const before = process.umask(0)
+    try {
+      const ledger = await open({}, join(folder, 'new', 'state.db'))
+      await ledger.join(ownerOf('a'))
+    } finally {
+      process.umask(before)
+    }
+    expect(statSync(join(folder, 'new')).mode & 0o777).toBe(0o700)
+    const names = readdirSync(join(folder, 'new'))
+    expect(names).toEqual(expect.arrayContaining(['state.db', 'state.db-wal', 'state.db-shm']))
+    for (const name of names) expect(statSync(join(folder, 'new', name)).mode & 0o777, name).toBe(0o600)
+  })
+
+  it('that was readable by others is not any more once it was opened', async () => {
+    await (await open()).close()
+    chmodSync(path, 0o644)
+    await open()
+    expect(statSync(path).mode & 0o777).toBe(0o600)
+  })
+
+  it('that is a folder, or stands in the way of one, is LEDGER_PATH, and names the path', async () => {
+    mkdirSync(path)
+    await expect(open()).rejects.toEqual(coded('LEDGER_PATH'))
+    writeFileSync(join(folder, 'file'), '')
+    const below = join(folder, 'file', 'state.db')
+    await expect(open({}, below)).rejects.toThrow(below)
+    await expect(open({}, below)).rejects.toEqual(coded('LEDGER_PATH'))
+  })
+
+  it('that is no database, or a damaged one, is LEDGER_CORRUPT, and stays as it was', async () => {
+    const text = 'no database at all\n'.repeat(500)
+    writeFileSync(path, text)
+    await expect(open()).rejects.toEqual(coded('LEDGER_CORRUPT'))
+    expect(readFileSync(path, 'utf8')).toBe(text)
+  })
+
+  it('that is a database of another program is LEDGER_FOREIGN', async () => {
+    const db = await openForeign()
+    db.exec('CREATE TABLE theirs (a)')
+    await expect(open()).rejects.toEqual(coded('LEDGER_FOREIGN'))
+  })
+
+  it('of a newer major version is LEDGER_NEWER; of a newer minor one it works', async () => {
+    await (await open()).close()
+    const db = await openForeign()
+    db.exec("PRAGMA user_version = 1999; ALTER TABLE units ADD COLUMN later TEXT DEFAULT 'x'")
+    const ledger = await open()
+    await ledger.join(ownerOf('a'))
+    await ledger.settle(await admitted(ledger, 'u1'), endOf(draftOf('u1')))
+    expect((await ledger.claim('a', mine, 9, 60)).claims).toHaveLength(1)
+    await ledger.close()
+    db.exec('PRAGMA user_version = 2000')
+    await expect(open()).rejects.toEqual(coded('LEDGER_NEWER'))
+  })
+
+  it.runIf(process.getuid?.() === 0)('that may only be read is LEDGER_READ_ONLY', async () => {
+    const ledger = await open()
+    await ledger.close()
+    chmodSync(folder, 0o755)
+    chmodSync(path, 0o444)
+    const dist = new URL('../../dist/ledger/sqlite-ledger.js', import.meta.url).href
+    const program = `
+      const { sqliteLedger } = await import(${JSON.stringify(dist)})
+      process.setuid(65534)
+      await sqliteLedger(${JSON.stringify(path)})({ clock: { now: () => 0 }, random: Math.random })
+        .catch((error) => console.log(error.code))`
+    const child = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' })
+    expect(child.stdout.trim(), child.stderr).toBe('LEDGER_READ_ONLY')
+  })
+})
+
+describe('what survives', () => {
+  it.each(['process', 'power'] as const)(
+    'P3: with durability %s everything, when it is opened again',
+    async (durability) => {
+      const first = await open({ durability })
+      expect(first.info).toMatchObject({ kind: 'sqlite', shared: true, durability })
+      await first.join(ownerOf('a'))
+      await first.settle(await admitted(first, 'u1'), endOf(draftOf('u1')))
+      await admitted(first, 'live')
+      await first.close()
+      const second = await open({ durability })
+      await second.join(ownerOf('b'))
+      expect((await second.list({ all: true }, null, { limit: 9 })).map(({ id }) => id)).toEqual([
+        'live',
+        'u1',
+      ])
+      const [claim] = (await second.claim('b', mine, 9, 60)).claims
+      expect(claim?.delivery.event).toMatchObject({ delegation_id: 'u1', restored: true, seq: 1 })
+      expect((await second.usage(['units']))[0]?.inUse).toBe(1)
+    },
+  )
+
+  it('a key is known after a restart, until its time is over', async () => {
+    const key = { key: 'k', fingerprint: 'f', keepSeconds: 60 }
+    const first = await open()
+    await first.join(ownerOf('a'))
+    await first.admit('a', draftOf('u1'), units, key)
+    await first.close()
+    const second = await open()
+    await second.join(ownerOf('a'))
+    expect(await second.admit('a', draftOf('u2'), units, key)).toEqual({ status: 'existing', id: 'u1' })
+  })
+
+  it('delivered rows go after seven days, what is pending never: it is dead, and an operator sees it', async () => {
+    const clock = createManualClock()
+    const ledger = await sqliteLedger(path)({ clock, random: () => 0.5 })
+    opened.push(ledger)
+    await ledger.join(ownerOf('a'))
+    for (const id of ['done', 'waiting']) await ledger.settle(await admitted(ledger, id), endOf(draftOf(id)))
+    await ledger.collect('done')
+    clock.advance(6.9 * 24 * 3600 * 1000)
+    expect(await ledger.prune()).toBe(0)
+    clock.advance(0.2 * 24 * 3600 * 1000)
+    expect(await ledger.prune()).toBeGreaterThan(0)
+    expect(await ledger.get('done')).toBeNull()
+    const rest = await ledger.deliveries({ all: true }, ['delivered', 'pending', 'dead'], { limit: 9 })
+    expect(rest.map(({ eventId, state, reason }) => [eventId, state, reason])).toEqual([
+      ['waiting', 'dead', 'expired'],
+    ])
+    expect(await ledger.reopen(['waiting'], 'pending')).toEqual([true])
+    expect((await ledger.claim('a', mine, 9, 60)).claims).toHaveLength(1)
+  })
+})
+
+describe('a foreign lock', () => {
+  it('P11: holds up no loop, and what was asked for meanwhile is done when it is gone', async () => {
+    const ledger = await open()
+    await ledger.join(ownerOf('a'))
+    const hold = await admitted(ledger, 'u1')
+    const foreign = await openForeign()
+    foreign.exec('BEGIN IMMEDIATE')
+    const delay = monitorEventLoopDelay({ resolution: 1 })
+    delay.enable()
+    const settled = ledger.settle(hold, endOf(draftOf('u1')))
+    const admission = ledger.admit('a', draftOf('u2'), units)
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    expect((await ledger.get('u1'))?.state).toBe('running')
+    delay.disable()
+    foreign.exec('COMMIT')
+    expect((await settled).won).toBe(true)
+    expect((await admission).status).toBe('admitted')
+    // A call that waited for the lock would have stood still for all of it.
+    expect(delay.max / 1e6).toBeLessThan(150)
+  })
+
+  it('that lasts is LEDGER_BUSY to who asks, and a refusal needs no lock', async () => {
+    const ledger = await open({ busyMs: 50 })
+    await ledger.join(ownerOf('a'))
+    await admitted(ledger, 'u1')
+    const foreign = await openForeign()
+    foreign.exec('BEGIN IMMEDIATE')
+    await expect(ledger.admit('a', draftOf('u2'), units)).rejects.toEqual(coded('LEDGER_BUSY'))
+    const full = [{ counter: 'units', amount: 1, limit: 1 }]
+    expect((await ledger.admit('a', draftOf('u3'), full)).status).toBe('refused')
+    foreign.exec('COMMIT')
+    await admitted(ledger, 'u2')
+  })
+
+  it('P3: an end that cannot be written is kept aside, and comes when it can', async () => {
+    const ledger = await open({ busyMs: 50 })
+    await ledger.join(ownerOf('a'))
+    const hold = await admitted(ledger, 'u1')
+    const foreign = await openForeign()
+    foreign.exec('BEGIN IMMEDIATE')
+    expect(await ledger.settle(hold, endOf(draftOf('u1')))).toMatchObject({ won: true })
+    expect(readdirSync(folder).filter((name) => name.includes('.unsettled.'))).toHaveLength(1)
+    foreign.exec('COMMIT')
+    const hinted = new Promise<void>((resolve) => ledger.subscribe(resolve))
+    await hinted
+    expect((await ledger.claim('a', mine, 9, 60)).claims.map(({ eventId }) => eventId)).toEqual(['u1'])
+    await expect.poll(() => readdirSync(folder).filter((name) => name.includes('.unsettled.'))).toEqual([])
+  })
+
+  it('P3: what was kept aside is replayed by the next start', async () => {
+    const first = await open({ busyMs: 50 })
+    await first.join(ownerOf('a'))
+    const hold = await admitted(first, 'u1')
+    const foreign = await openForeign()
+    foreign.exec('BEGIN IMMEDIATE')
+    await first.settle(hold, endOf(draftOf('u1')))
+    await first.close()
+    foreign.exec('COMMIT')
+    const second = await open()
+    await second.join(ownerOf('b'))
+    expect((await second.claim('b', mine, 9, 60)).claims.map(({ eventId }) => eventId)).toEqual(['u1'])
+  })
+})
+
+describe('two connections', () => {
+  it('one is told of what the other has written', async () => {
+    const [reader, writer] = [await open(), await open()]
+    await writer.join(ownerOf('a'))
+    const hinted = new Promise<void>((resolve) => reader.subscribe(resolve))
+    await writer.settle(await admitted(writer, 'u1'), endOf(draftOf('u1')))
+    await hinted
+    expect((await reader.get('u1'))?.state).toBe('completed')
+  })
+
+  it('P1: of 40 dispatches by both at once 3 are admitted', async () => {
+    const both = [await open(), await open()]
+    await both[0]!.join(ownerOf('a'))
+    const cap = [{ counter: 'units', amount: 1, limit: 3 }]
+    const admissions = await Promise.all(
+      Array.from({ length: 40 }, (_, index) => both[index % 2]!.admit('a', draftOf(`u${index}`), cap)),
+    )
+    expect(admissions.filter(({ status }) => status === 'admitted')).toHaveLength(3)
+    expect((await both[1]!.usage(['units']))[0]?.inUse).toBe(3)
+  })
+})

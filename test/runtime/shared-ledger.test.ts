@@ -1,0 +1,274 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import type { AsyncDelegationEvent, Dispatched, Rejected } from '../../src/index.js'
+import { ledgerPath, openOn, startHost, type HostOnLedger } from './host-on-ledger.js'
+import { idOf, polite, quick } from './support.js'
+
+const sessionKey = 'agent:main:cli:dm:local'
+
+const handleOf = async (host: HostOnLedger): Promise<string> =>
+  idOf(await host.said<Dispatched | Rejected>('handle'))
+
+const childIs =
+  (state: string) =>
+  (child: { readonly state: string }): boolean =>
+    child.state === state
+
+describe('the cap of a shared ledger', () => {
+  it('P1: holds across processes, and the refusal names the holder in the other one', async () => {
+    const path = ledgerPath()
+    const host = startHost(path, { goal: 'wait', options: { maxUnits: 1 } })
+    const id = await handleOf(host)
+    const here = await openOn(path, { maxUnits: 1 })
+    const refused = await here.dispatch({ goal: 'second', runner: quick })
+    expect(refused).toMatchObject({
+      status: 'rejected',
+      refusal: { code: 'CAPACITY', limit: 1, inUse: 1, scope: 'ledger', holders: [{ delegation_id: id }] },
+    })
+    expect(await here.capacity()).toMatchObject({ inUse: 1, free: 0 })
+    expect((await here.get(id)).owner_pid).toBe(host.process.pid)
+  })
+
+  it('P1: who waits for a slot is woken by the end of a unit elsewhere', async () => {
+    const path = ledgerPath()
+    const host = startHost(path, { goal: 'wait', options: { maxUnits: 1 } })
+    const id = await handleOf(host)
+    const here = await openOn(path, { maxUnits: 1 })
+    const waiting = here.dispatch({ goal: 'second', runner: quick, admitWithinMs: 30_000 })
+    await here.interrupt(id)
+    expect((await waiting).status).toBe('dispatched')
+  })
+})
+
+describe('a unit of another process', () => {
+  it('P6: is stopped from here, and the report adds up', async () => {
+    const path = ledgerPath()
+    const host = startHost(path, { goals: ['wait', 'wait', 'quick'] })
+    const id = await handleOf(host)
+    await host.said('child', childIs('completed'))
+    const here = await openOn(path)
+    expect(await here.interrupt(id, { reason: 'enough' })).toEqual({
+      signalled: 2,
+      stopped: 2,
+      escalated: 0,
+      unreachable: 0,
+      units: 1,
+    })
+    const event = await here.wait(id)
+    expect(event).toMatchObject({ status: 'completed', is_batch: true })
+    expect(event.is_batch === true && event.results).toMatchObject([
+      { status: 'interrupted', summary: 'half of wait' },
+      { status: 'interrupted' },
+      { status: 'completed', summary: 'did quick' },
+    ])
+  })
+
+  it('P6: by force, when it does not hear', async () => {
+    const path = ledgerPath()
+    const host = startHost(path, { goal: 'wait', export: 'deaf' })
+    const id = await handleOf(host)
+    const here = await openOn(path)
+    const report = await here.interrupt(id, { graceMs: 100 })
+    expect(report).toMatchObject({ signalled: 1, stopped: 0, escalated: 1, unreachable: 0 })
+  })
+
+  it('P6: a session is stopped wherever its units run', async () => {
+    const path = ledgerPath()
+    const host = startHost(path, { goal: 'wait', sessionKey })
+    await handleOf(host)
+    const here = await openOn(path)
+    const own = idOf(await here.dispatch({ goal: 'here', runner: polite, sessionKey }))
+    const other = idOf(
+      await here.dispatch({ goal: 'other', runner: polite, sessionKey: 'agent:main:cli:dm:2' }),
+    )
+    expect(await here.interruptForSession({ sessionKey })).toMatchObject({
+      signalled: 2,
+      stopped: 2,
+      units: 2,
+    })
+    expect((await here.wait(own)).status).toBe('interrupted')
+    expect((await here.get(other)).status).toBe('running')
+  })
+
+  it('is unreachable when its owner does not answer (a suspended process)', async () => {
+    const path = ledgerPath()
+    const host = startHost(path, { goal: 'wait' })
+    const id = await handleOf(host)
+    host.process.kill('SIGSTOP')
+    const here = await openOn(path)
+    expect(await here.interrupt(id, { graceMs: 0 })).toMatchObject({ signalled: 1, unreachable: 1 })
+    host.process.kill('SIGCONT')
+    expect((await here.wait(id)).status).toBe('interrupted')
+  })
+
+  it('is waited for, and one wait collects what no claim gets then', async () => {
+    const path = ledgerPath()
+    const host = startHost(path, { goal: 'wait', sessionKey })
+    const id = await handleOf(host)
+    const here = await openOn(path)
+    await expect(here.wait(id, { timeoutMs: 20 })).rejects.toMatchObject({ code: 'WAIT_TIMEOUT' })
+    const waiting = here.wait(id, { collect: true })
+    await here.interrupt(id)
+    expect((await waiting).delegation_id).toBe(id)
+    expect(await here.completions.claim({ sessionKey })).toEqual([])
+  })
+
+  it('P3: its completion reaches who follows its session here', async () => {
+    const path = ledgerPath()
+    const here = await openOn(path)
+    const follower = here.completions.follow({ sessionKey })
+    const first = follower.next()
+    const host = startHost(path, { goal: 'quick', sessionKey })
+    const id = await handleOf(host)
+    const { value } = await first
+    expect(value).toMatchObject({ event: { delegation_id: id, status: 'completed' } })
+    await follower.return()
+  })
+})
+
+describe('an owner that died', () => {
+  it('P5, P3: its unit is `unknown` within seconds, with what its children had finished', async () => {
+    const path = ledgerPath()
+    const host = startHost(path, { goals: ['quick one', 'wait'], sessionKey })
+    const id = await handleOf(host)
+    await host.said('child', childIs('completed'))
+    const here = await openOn(path)
+    await host.kill()
+    const event = await here.wait(id)
+    expect(event).toMatchObject({
+      status: 'unknown',
+      is_batch: true,
+      last_known_status: 'running',
+      error:
+        'Delegation owner exited before the unit finished; 1/2 child results were recorded and are included below, ' +
+        'the rest are unknown.',
+      results: [
+        { task_index: 0, status: 'completed', summary: 'did quick one' },
+        { task_index: 1, status: 'unknown', summary: null },
+      ],
+    })
+    const [completion] = await here.completions.claim({ sessionKey })
+    expect(completion?.event).toMatchObject({ delegation_id: id, restored: true })
+    expect((await here.capacity()).inUse).toBe(0)
+  })
+
+  it('P3: is found by the next one to start, too; a single unit says what was known of it', async () => {
+    const path = ledgerPath()
+    const transcripts = mkdtempSync(join(tmpdir(), 'hermes-transcripts-'))
+    onTestFinished(() => rmSync(transcripts, { recursive: true, force: true }))
+    const host = startHost(path, {
+      goal: 'wait',
+      sessionKey,
+      options: { transcripts: { folder: transcripts } },
+    })
+    const id = await handleOf(host)
+    await host.said('child', childIs('running'))
+    await expect.poll(() => existsSync(join(transcripts, id, 'task-0.log'))).toBe(true)
+    await host.kill()
+    const here = await openOn(path)
+    const event = await here.wait(id)
+    expect(event).toMatchObject({
+      status: 'unknown',
+      summary: null,
+      error: 'Delegation owner exited before recording a terminal result; outcome unknown.',
+      last_known_status: 'running',
+      transcript_tails: { '0': expect.stringContaining('working on wait') as string },
+    })
+  })
+
+  it('P3: what it had claimed is claimed again, and that cost no attempt', async () => {
+    const path = ledgerPath()
+    const here = await openOn(path)
+    const id = idOf(await here.dispatch({ goal: 'one', runner: quick, sessionKey }))
+    await here.wait(id)
+    const host = startHost(path, { claim: true, sessionKey })
+    expect(await host.said('claimed')).toMatchObject({ delegation_id: id })
+    expect(await here.completions.claim({ sessionKey })).toEqual([])
+    await host.kill()
+    const follower = here.completions.follow({ sessionKey })
+    const { value } = await follower.next()
+    expect(value?.event.delegation_id).toBe(id)
+    await value?.ack()
+    await follower.return()
+  })
+
+  it('P4: that wakes up after it was declared dead can write nothing', async () => {
+    const path = ledgerPath()
+    const host = startHost(path, { goal: 'wait', sessionKey })
+    const id = await handleOf(host)
+    host.process.kill('SIGSTOP')
+    const here = await openOn(path)
+    const { sqliteLedger } = await import('../../src/index.js')
+    const ledger = await sqliteLedger(path)({
+      clock: { now: () => Date.now() / 1000 } as never,
+      random: () => 0.5,
+    })
+    const [owner] = (await ledger.owners()).filter(({ pid }) => pid === host.process.pid)
+    await ledger.join({
+      id: 'judge',
+      pid: process.pid,
+      startedAt: 0,
+      bootId: 'x',
+      pidNamespace: 'x',
+      seenAt: 0,
+    })
+    const [taken] = await ledger.takeOver(owner!.id, 'judge', 'all')
+    const event = {
+      ...(taken!.unit as object),
+      type: 'async_delegation',
+      delegation_id: id,
+      event_id: id,
+      session_key: sessionKey,
+    }
+    await ledger.settle(taken!.hold, {
+      state: 'unknown',
+      cause: 'owner_died',
+      event: event as unknown as AsyncDelegationEvent,
+      slot: 'freed',
+    })
+    host.process.kill('SIGCONT')
+    host.process.stdin?.end()
+    await new Promise((resolve) => host.process.on('close', resolve))
+    expect((await here.get(id)).status).toBe('unknown')
+    await ledger.close()
+  })
+})
+
+describe('P5: a runner that may be run again', () => {
+  it.each([
+    ['retry', { idempotent: true }, 'resumed from null'],
+    ['adopt', {}, 'resumed from {"step":7}'],
+  ] as const)(
+    '%s: unfinished children alone are, by a delegator that adopts',
+    async (onOwnerDeath, more, summary) => {
+      const path = ledgerPath()
+      const mark = join(mkdtempSync(join(tmpdir(), 'hermes-mark-')), 'mark')
+      onTestFinished(() => rmSync(join(mark, '..'), { recursive: true, force: true }))
+      const runner = { onOwnerDeath, ...more }
+      const host = startHost(path, { goals: ['quick', mark], export: 'secondTime', runner, sessionKey })
+      const id = await handleOf(host)
+      await host.said('child', childIs('completed'))
+      await expect.poll(() => existsSync(mark)).toBe(true)
+      const bystander = await openOn(path)
+      await host.kill()
+      const adopter = await openOn(path, { adopt: true })
+      const event = await bystander.wait(id)
+      expect(event).toMatchObject({
+        status: 'completed',
+        results: [
+          { task_index: 0, summary: 'did quick' },
+          { task_index: 1, summary },
+        ],
+      })
+      expect((await adopter.capacity()).inUse).toBe(0)
+    },
+  )
+
+  it('retry without `idempotent` is no runner', async () => {
+    const here = await openOn(ledgerPath())
+    const runner = { url: 'file:///nowhere.js', onOwnerDeath: 'retry' } as const
+    await expect(here.dispatch({ goal: 'x', runner })).rejects.toMatchObject({ code: 'RUNNER_INVALID' })
+  })
+})
