@@ -23,6 +23,15 @@ export function addDeliveryCommands(program: Command, onEnd: (code: number) => v
       const { drain } = await import('./drain.js')
       onEnd(await drain(command.optsWithGlobals<DrainOptions>()))
     })
+  program
+    .command('audit')
+    .description('name what is stale, undelivered or inconsistent, and what to do about it')
+    .option('--json', 'as one line of JSON')
+    .addHelpText('after', '\nExit codes: 0 everything is in order, 1 something is not, 2 usage.')
+    .action(async (_options: unknown, command: Command) => {
+      const { audit } = await import('./audit.js')
+      onEnd(await audit(command.optsWithGlobals<CommandOptions>()))
+    })
   const deliveries = program
     .command('deliveries')
     .description('list completions that are not delivered, and decide about those that are dead')

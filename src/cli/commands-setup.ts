@@ -13,6 +13,15 @@ export function addSetupCommands(program: Command, onEnd: (code: number) => void
       onEnd(await runners(command.optsWithGlobals<CommandOptions>()))
     })
   program
+    .command('doctor')
+    .description('show what this installation stands on, and what of it is not well')
+    .option('--json', 'as one line of JSON')
+    .addHelpText('after', '\nExit codes: 0 all is well, 1 something is not, 2 usage.')
+    .action(async (_options: unknown, command: Command) => {
+      const { doctor } = await import('./doctor.js')
+      onEnd(await doctor(command.optsWithGlobals<CommandOptions>()))
+    })
+  program
     .command('init')
     .description('write ./hermes-delegate.yaml (or --config), with every key and its default')
     .option('--force', 'replace a file that is there')

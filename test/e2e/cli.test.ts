@@ -191,7 +191,19 @@ describe('usage', () => {
     expect(await run('--version')).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' })
     const { code, stdout } = await run('--help')
     expect(code).toBe(0)
-    const commands = ['run', 'drain', 'list', 'show', 'wait', 'logs', 'capacity', 'interrupt', 'deliveries']
+    const commands = [
+      'run',
+      'drain',
+      'list',
+      'show',
+      'wait',
+      'logs',
+      'capacity',
+      'interrupt',
+      'deliveries',
+      'audit',
+      'doctor',
+    ]
     for (const word of ['--config', '--ledger', '--version', '--help', ...commands, 'runners', 'init']) {
       expect(stdout).toContain(word)
     }
