@@ -79,7 +79,7 @@ describe('doctor', () => {
     const { code, stdout } = await run('doctor')
     expect(code).toBe(1)
     expect(stdout).toMatch(
-      /^BAD +config +the configuration is not valid .*expected one of sqlite, memory, got "redis"/m,
+      /^BAD +config +the configuration is not valid .*\n.*expected one of sqlite, memory, got "redis"/m,
     )
   })
 })
