@@ -18,6 +18,7 @@ export type { Capacity, CloseOptions, Delegator } from './runtime/delegator.js'
 export type { Dispatched } from './runtime/admission.js'
 export type {
   BatchTask,
+  BatchTells,
   CallOptions,
   DispatchBatchOptions,
   DispatchOptions,

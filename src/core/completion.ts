@@ -118,6 +118,8 @@ const additiveFields = [
   'truncated',
   'summary_truncated',
   'summary_full_path',
+  'summary_full_characters',
+  'summary_full_sha256',
   'stalled_after_quiet_seconds',
   'stall_threshold_seconds',
   'stall_phase',

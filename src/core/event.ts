@@ -81,6 +81,8 @@ export interface SingleEvent extends CommonFields {
   readonly truncated?: boolean
   readonly summary_truncated?: boolean
   readonly summary_full_path?: string
+  readonly summary_full_characters?: number
+  readonly summary_full_sha256?: string
 }
 
 /** The completion of a batch: Hermes' sixteen fields (R37) and our additive ones. */
@@ -89,6 +91,10 @@ export interface BatchEvent extends CommonFields {
   readonly goals: readonly string[]
   readonly results: readonly ChildResult[]
   readonly total_duration_seconds?: number | null
+  /** Of a notice: the unit still runs, `results` has the one child that ended, `n_tasks` is how many there are. */
+  readonly task_failure_notice?: true
+  readonly task_result_notice?: true
+  readonly n_tasks?: number
   readonly error_detail?: ErrorDetail
 }
 

@@ -39,6 +39,11 @@ export function sortedResults(event: JsonObject): readonly JsonObject[] {
     .sort((a, b) => taskIndex(a) - taskIndex(b))
 }
 
+/** True for what is told of a unit that still runs. */
+export function isNotice(event: JsonObject): boolean {
+  return isTruthy(event['task_failure_notice']) || isTruthy(event['task_result_notice'])
+}
+
 /** The position of a task in its call, from 0. */
 export function taskIndex(entry: JsonObject): number {
   const index = entry['task_index']
@@ -166,8 +171,25 @@ function singleBody(event: JsonObject): string[] {
   ]
 }
 
+/** A child that ended while its unit still runs (spec 3.4). */
+function noticeLines(event: JsonObject, entry: JsonObject, options: FormatOptions): string[] {
+  const count = fieldText(event['n_tasks'])
+  const [word, what] = isTruthy(event['task_failure_notice']) ? ['FAILED', 'failed'] : ['COMPLETE', 'ended']
+  const id = `${textOr(event['delegation_id'], '?')}, task ${taskIndex(entry) + 1}/${count}`
+  return [
+    title(`ASYNC DELEGATION TASK ${word}`, { delegation_id: id }),
+    introduction(
+      `One subagent of a batch you dispatched has ${what}; the others still run, and the consolidated result will come.`,
+      options,
+    ),
+    ...taskLines(entry, event, count),
+  ]
+}
+
 function batchLines(event: JsonObject, options: FormatOptions): string[] {
   const results = sortedResults(event)
+  const [first] = results
+  if (first !== undefined && isNotice(event)) return noticeLines(event, first, options)
   const count = results.length === 0 ? listOf(event['goals']).length : results.length
   // An absent key and a null differ, as in the original: `?` and `None`.
   const { duration_seconds: duration = '?', total_duration_seconds: total = duration } = event
@@ -185,7 +207,7 @@ function batchLines(event: JsonObject, options: FormatOptions): string[] {
   ]
 }
 
-function taskLines(entry: JsonObject, event: JsonObject, count: number): string[] {
+function taskLines(entry: JsonObject, event: JsonObject, count: number | string): string[] {
   const index = taskIndex(entry)
   const goal = listOf(event['goals'])[index]
   const { api_calls: calls, duration_seconds: duration } = entry

@@ -114,6 +114,9 @@ function armoured(event: JsonObject, limits: Limits): JsonObject {
     ...common,
     ...error,
     is_batch: true,
+    ...numbers(event, ['n_tasks']),
+    task_failure_notice: isTruthy(event['task_failure_notice']),
+    task_result_notice: isTruthy(event['task_result_notice']),
     goals: boundedGoals(listOf(event['goals']).map((goal) => host.line(goal) ?? '')),
     results: results.map((entry, position) => ({
       ...childLabels(entry, limits.nonce),

@@ -10,6 +10,8 @@ export interface ChildJob<Work extends RunnerReference | Runner = RunnerReferenc
   /** `null`: the child's lines go to observers only. */
   readonly transcriptPath: string | null
   readonly spillDirectory: string
+  /** What of its summary goes on; 0 for no bound. The rest is spilled. */
+  readonly summaryCharacters: number
   /** The last checkpoint of an earlier run. */
   readonly resumeFrom?: Json
 }

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.js'
 import type { Runner } from '../runner.js'
 import { createChildChannel } from './child-channel.js'
-import { endOf } from './child-result.js'
+import { endOf, spillInBackground, spillPath } from './child-result.js'
 import { errorDetail } from './error-detail.js'
 import type { ChildEnd, ChildJob, ChildObserver, ChildRun, Executor } from './executor.js'
 import { createGroupWatcher } from './group-watcher.js'
@@ -49,7 +49,16 @@ export function createInlineExecutor({ clock }: { readonly clock: Clock }): Exec
 
     const call = async (): Promise<ChildEnd> => {
       observer.onStarted()
-      return endOf(await runner(job.task, channel.context), null)
+      const kept: Promise<void>[] = []
+      const spill = (text: string): string => {
+        const path = spillPath(job)
+        kept.push(spillInBackground(path, text))
+        return path
+      }
+      const returned = await runner(job.task, channel.context)
+      const end = endOf(returned, { characters: job.summaryCharacters, spill })
+      await Promise.all(kept)
+      return end
     }
     // The dispatch has returned before the function is called (R17).
     const later = Promise.resolve().then(call)

@@ -157,7 +157,7 @@ export function createSharedPool(options: ThreadPoolOptions): ThreadPool {
 
   function run(job: ChildJob<RunnerReference>, observer: ChildObserver): ChildRun {
     const thread = leastBusy(threads, () => threads.length < maxThreads) ?? startThread()
-    const { task, runner, transcriptPath, spillDirectory, resumeFrom } = job
+    const { task, runner, transcriptPath, spillDirectory, summaryCharacters, resumeFrom } = job
     const child: SharedChild = {
       run: nextRun++,
       job,
@@ -179,6 +179,7 @@ export function createSharedPool(options: ThreadPoolOptions): ThreadPool {
       runner,
       transcriptPath,
       spillDirectory,
+      summaryCharacters,
       ...(resumeFrom !== undefined && { resumeFrom }),
     })
     if (thread.loaded.has(child.moduleKey)) markStarted(thread, child)

@@ -229,6 +229,7 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
       runner: job.runner,
       transcriptPath: job.transcriptPath,
       spillDirectory: job.spillDirectory,
+      summaryCharacters: job.summaryCharacters,
       ...(job.resumeFrom !== undefined && { resumeFrom: job.resumeFrom }),
     }
     pool.run(labelled(message, child)).then(

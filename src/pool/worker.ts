@@ -8,7 +8,7 @@ import { setPriority } from 'node:os'
 import { Writable } from 'node:stream'
 import { MessageChannel, parentPort, threadId } from 'node:worker_threads'
 import { createChildChannel, type ChildChannel } from './child-channel.js'
-import { endOf, fileSpill } from './child-result.js'
+import { endOf, spillAtOnce, spillPath } from './child-result.js'
 import { errorDetail } from './error-detail.js'
 import type { ChildEnd } from './executor.js'
 import { createGroupWatcher } from './group-watcher.js'
@@ -225,10 +225,13 @@ function execute(
     children.set(job.run, child)
     const reason = early.get(job.run)
     if (early.delete(job.run)) channel.interrupt(reason)
-    const { delegationId, taskIndex } = job.task
-    const spill = (text: string): string =>
-      fileSpill(job.spillDirectory, `${delegationId}-${taskIndex}.txt`)(text)
-    const call = async (): Promise<ChildEnd> => endOf(await runner(job.task, channel.context), spill)
+    const spill = (text: string): string => {
+      const path = spillPath(job)
+      spillAtOnce(path, text)
+      return path
+    }
+    const limit = { characters: job.summaryCharacters, spill }
+    const call = async (): Promise<ChildEnd> => endOf(await runner(job.task, channel.context), limit)
     const start = (): void =>
       void call()
         .catch(threw)

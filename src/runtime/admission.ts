@@ -25,7 +25,8 @@ import type { ProcessHold } from './process-hold.js'
 import type { Records } from './records.js'
 import { fingerprintOf, type CallOptions, type UnitRequest } from './request.js'
 import { rerunPlan } from './rerun-plan.js'
-import { createUnit, type Unit, type UnitPlan } from './unit.js'
+import type { UnitPlan } from './unit-plan.js'
+import { createUnit, type Unit } from './unit.js'
 import { transcriptsOf } from './unit-event.js'
 
 /** What a dispatch that was admitted returns, before its runner has finished (R17). */
@@ -171,7 +172,7 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
       throw new DelegationError('CLOSED')
     }
     const children = planChildren(request, draft, options, dependencies)
-    const unit = unitOf({ form: request.form, draft, hold: held, children }, wanted)
+    const unit = unitOf({ form: request.form, draft, hold: held, children, tells: request.tells }, wanted)
     try {
       unit.start()
     } catch (error) {
@@ -193,7 +194,7 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
   }
 
   function unitOf(
-    plan: Pick<UnitPlan, 'form' | 'draft' | 'hold' | 'children'> & Partial<UnitPlan>,
+    plan: Pick<UnitPlan, 'form' | 'draft' | 'hold' | 'children' | 'tells'> & Partial<UnitPlan>,
     threads: number,
   ): Unit {
     const { id } = plan.draft
@@ -204,6 +205,7 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
         clock,
         ledger,
         hub,
+        publish: (event) => ledger.publish(ownerId, event),
         collector: () =>
           collectors.has(id) ? { consumer: ownerId, leaseSeconds: collectLeaseSeconds } : null,
         onGone: () => {

@@ -4,6 +4,7 @@ import type { Logger } from 'pino'
 import type { Clock } from '../core/clock.js'
 import type { CapacityScope } from '../core/refusal.js'
 import { defaultStallThresholds } from '../core/stall.js'
+import { defaultSummaryBudget, type SummaryBudget } from '../core/summary-budget.js'
 import type { Ledger } from '../ledger/ledger.js'
 import type { Executor } from '../pool/executor.js'
 import type { Runner, RunnerReference } from '../runner.js'
@@ -91,6 +92,17 @@ export interface DelegatorOptions {
    * @defaultValue false
    */
   readonly adopt?: boolean
+  /**
+   * What of a child's summary enters its event, characters; the whole of a longer one is kept in `spillFolder`, and named
+   * in the event with its size and digest. 0 for no bound.
+   * @defaultValue 8_000
+   */
+  readonly maxSummaryCharacters?: number
+  /**
+   * What all summaries of a unit may have together, shared by its children alike; 0 for no bound.
+   * @defaultValue 48_000
+   */
+  readonly maxUnitSummaryCharacters?: number
   /** @defaultValue a logger that is silent */
   readonly logger?: Logger
   /** @defaultValue the machine's own */
@@ -117,6 +129,7 @@ export interface ResolvedOptions {
   readonly adopt: boolean
   readonly stall: StallOptions | null
   readonly spillFolder: string
+  readonly summaryBudget: SummaryBudget
 }
 
 const defaultSweepSeconds = 30
@@ -124,6 +137,8 @@ const defaultSweepSeconds = 30
 export const maxThreadsBound = 64
 
 const defaults = {
+  maxSummaryCharacters: defaultSummaryBudget.childCharacters,
+  maxUnitSummaryCharacters: defaultSummaryBudget.unitCharacters,
   maxUnits: 3,
   maxConcurrentChildren: 3,
   maxSharedThreads: 2,
@@ -160,6 +175,10 @@ export function resolveOptions(options: DelegatorOptions): ResolvedOptions {
     stall: stallOptions(options.stall),
     transcriptFolder: options.transcripts ? options.transcripts.folder : null,
     spillFolder: options.spillFolder ?? join(tmpdir(), `hermes-delegate-${userInfo().username}`),
+    summaryBudget: {
+      childCharacters: number('maxSummaryCharacters', 0),
+      unitCharacters: number('maxUnitSummaryCharacters', 0),
+    },
   })
 }
 

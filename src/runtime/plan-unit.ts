@@ -2,6 +2,7 @@
 import { randomFillSync } from 'node:crypto'
 import { join } from 'node:path'
 import { batchLabel } from '../core/batch.js'
+import { shareOfBudget } from '../core/summary-budget.js'
 import type { Json } from '../core/json.js'
 import type { OnOwnerDeath, UnitDraft } from '../ledger/ledger.js'
 import type { Executor } from '../pool/executor.js'
@@ -63,22 +64,32 @@ export function mayRunAgain(runner: RunnerReference | Runner | null): runner is 
 }
 
 /** All that a delegator in another process needs to run the unit again. Functions do not travel. */
-function workOf({ form, children, childTimeoutSeconds }: UnitRequest): Json {
+function workOf({ form, children, childTimeoutSeconds, summaryBudget, tells }: UnitRequest): Json {
   const work = children.map((child) => ({
     ...child,
     runner: typeof child.runner === 'function' ? null : { ...child.runner },
   }))
-  return { form, children: work, childTimeoutSeconds }
+  return {
+    form,
+    children: work,
+    childTimeoutSeconds,
+    summaryBudget: { ...summaryBudget },
+    tells: { ...tells },
+  }
 }
 
 /** Who runs each child, where, and for how long. */
 export function planChildren(
-  request: Pick<UnitRequest, 'children' | 'childTimeoutSeconds' | 'toolsets' | 'sessionKey'>,
+  request: Pick<
+    UnitRequest,
+    'children' | 'childTimeoutSeconds' | 'summaryBudget' | 'toolsets' | 'sessionKey'
+  >,
   { id }: Pick<UnitDraft, 'id'>,
   options: ResolvedOptions,
   executors: { readonly inline: Executor; readonly threads: Executor },
 ): readonly ChildPlan[] {
   const seconds = request.childTimeoutSeconds
+  const summaryCharacters = shareOfBudget(request.summaryBudget, request.children.length)
   return request.children.map(({ runner, goal, context, role, model }, index) => ({
     index,
     executor: typeof runner === 'function' ? executors.inline : executors.threads,
@@ -98,6 +109,7 @@ export function planChildren(
       runner,
       transcriptPath: transcriptPath(options, id, index),
       spillDirectory: options.spillFolder,
+      summaryCharacters,
     },
   }))
 }

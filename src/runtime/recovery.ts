@@ -14,7 +14,7 @@ import { ownerDeathEvent } from '../core/owner-death.js'
 import type { Hold, Ledger, Owner, UnitRecord } from '../ledger/ledger.js'
 import type { EventHub } from './events.js'
 import { createOwnerJudge } from './owner-identity.js'
-import { routeOf, transcriptsOf } from './unit-event.js'
+import { transcriptsOf, unitFacts } from './unit-event.js'
 
 export interface Recovery {
   /** Looks for dead owners once. Resolves to how many units were taken over. */
@@ -80,20 +80,12 @@ export function recordedOf({ children }: UnitRecord): readonly ChildResult[] {
 }
 
 function factsOf(unit: UnitRecord, now: number) {
-  return {
-    delegationId: unit.id,
-    route: routeOf(unit),
-    goal: unit.goal,
-    context: unit.context,
-    toolsets: unit.toolsets,
-    role: unit.role,
-    model: unit.model,
+  return unitFacts(unit, {
     dispatchedAt: unit.admittedAt,
     completedAt: now,
     durationSeconds: Math.max(0, roundedSeconds(unit.admittedAt * 1000, now * 1000)),
-    metadata: unit.metadata,
     liveTranscripts: unit.transcripts === null ? null : transcriptsOf(unit.transcripts),
-  }
+  })
 }
 
 /** The last lines of each transcript that can be read (spec 2.1: 20 lines, 2,000 characters). */

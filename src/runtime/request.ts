@@ -12,6 +12,8 @@ import {
   checkTexts,
   plainCopy,
 } from './checked.js'
+import type { SummaryBudget } from '../core/summary-budget.js'
+import type { UnitTells } from './unit-plan.js'
 import { type ResolvedOptions, type RunnerInput } from './options.js'
 
 /** What single and batch have in common. */
@@ -43,6 +45,11 @@ export interface CallOptions {
   readonly maxUnits?: number
   /** The caller is ready to wait this long for a slot, ms. @defaultValue 0: a full delegator refuses at once (P1) */
   readonly admitWithinMs?: number
+  /**
+   * What all summaries of the unit may have together, characters: a share of what is left of the caller's context. 0 for
+   * no bound. @defaultValue that of the delegator
+   */
+  readonly maxUnitSummaryCharacters?: number
   /** Wall clock limit of each child, seconds; 0 for none. @defaultValue that of the delegator */
   readonly childTimeoutSeconds?: number
 }
@@ -73,7 +80,19 @@ export type WholeBatchRun = (
   ctx: RunnerContext,
 ) => WholeBatchResult | null | undefined | void | Promise<WholeBatchResult | null | undefined | void>
 
-export interface DispatchBatchOptions extends CallOptions {
+/** What a host hears of a batch before its end. */
+export interface BatchTells {
+  /**
+   * `all`: one event when all children have ended. `each`: every child's end is an event of its own, too, marked
+   * `status: 'running'`. `first`: the first success ends the unit; the others are interrupted.
+   * @defaultValue 'all'
+   */
+  readonly completionPolicy?: 'all' | 'each' | 'first'
+  /** A child that fails while its siblings run is told at once, as an event of its own (spec 2.9). @defaultValue false */
+  readonly earlyFailureNotice?: boolean
+}
+
+export interface DispatchBatchOptions extends CallOptions, BatchTells {
   readonly goals?: readonly string[]
   /** In place of `goals`, where children differ. */
   readonly tasks?: readonly BatchTask[]
@@ -105,6 +124,8 @@ export interface UnitRequest {
   readonly maxUnits: number
   readonly admitWithinMs: number
   readonly childTimeoutSeconds: number
+  readonly summaryBudget: SummaryBudget
+  readonly tells: UnitTells
 }
 
 /** @throws {DelegationError} with the code of the first thing that is wrong. */
@@ -184,8 +205,10 @@ function childRequest(
   }
 }
 
-function common(call: CallOptions, options: ResolvedOptions, session: string) {
-  const { toolsets, metadata, admitWithinMs = 0, childTimeoutSeconds = options.childTimeoutSeconds } = call
+function common(call: CallOptions & BatchTells, options: ResolvedOptions, session: string) {
+  const { toolsets, metadata, admitWithinMs = 0, maxUnitSummaryCharacters } = call
+  const { completionPolicy = 'all', earlyFailureNotice = false } = call
+  const { childTimeoutSeconds = options.childTimeoutSeconds } = call
   checkTexts(call, callTexts, '')
   if (toolsets !== undefined && toolsets !== null && !Array.isArray(toolsets)) {
     throw new DelegationError('OPTION_INVALID', { toolsets: typeof toolsets, expected: 'a list of names' })
@@ -203,7 +226,27 @@ function common(call: CallOptions, options: ResolvedOptions, session: string) {
     maxUnits: call.maxUnits === undefined ? options.maxUnits : checkedCount('maxUnits', call.maxUnits),
     admitWithinMs: checkedNumber('admitWithinMs', admitWithinMs),
     childTimeoutSeconds: checkedNumber('childTimeoutSeconds', childTimeoutSeconds),
+    tells: {
+      policy: checkedPolicy(completionPolicy),
+      earlyFailure: earlyFailureNotice,
+      graceMs: options.interruptGraceMs,
+    },
+    summaryBudget:
+      maxUnitSummaryCharacters === undefined
+        ? options.summaryBudget
+        : {
+            ...options.summaryBudget,
+            unitCharacters: checkedCount('maxUnitSummaryCharacters', maxUnitSummaryCharacters),
+          },
   }
+}
+
+function checkedPolicy(policy: unknown): UnitTells['policy'] {
+  if (policy === 'all' || policy === 'each' || policy === 'first') return policy
+  throw new DelegationError('OPTION_INVALID', {
+    completionPolicy: policy,
+    expected: "'all', 'each' or 'first'",
+  })
 }
 
 const callTexts = [

@@ -5,7 +5,7 @@ import type { ResolvedOptions } from './options.js'
 import { mayRunAgain, planChildren } from './plan-unit.js'
 import { recordedOf } from './recovery.js'
 import type { UnitRequest } from './request.js'
-import type { UnitPlan } from './unit.js'
+import type { UnitPlan } from './unit-plan.js'
 
 /**
  * What is left to do of a unit whose owner died: its unfinished children, those of them whose runner allows it. The
@@ -16,11 +16,11 @@ export function rerunPlan(
   record: UnitRecord,
   options: ResolvedOptions,
   executors: { readonly inline: Executor; readonly threads: Executor },
-): Pick<UnitPlan, 'form' | 'draft' | 'hold' | 'children' | 'recorded' | 'admittedAt'> | null {
+): Pick<UnitPlan, 'form' | 'draft' | 'hold' | 'children' | 'recorded' | 'admittedAt' | 'tells'> | null {
   if (record.work === null) return null
-  const { form, children, childTimeoutSeconds } = record.work as unknown as UnitRequest
+  const { form, children, childTimeoutSeconds, summaryBudget, tells } = record.work as unknown as UnitRequest
   const { toolsets, route, admittedAt } = record
-  const request = { children, childTimeoutSeconds, toolsets, sessionKey: route.sessionKey }
+  const request = { children, childTimeoutSeconds, summaryBudget, toolsets, sessionKey: route.sessionKey }
   const unfinished = planChildren(request, record, options, executors).filter(
     ({ index }) => (record.children[index]?.result ?? null) === null,
   )
@@ -29,6 +29,7 @@ export function rerunPlan(
   const lost = unfinished.filter((plan) => !runnable.includes(plan))
   return {
     form,
+    tells,
     draft: record,
     hold,
     admittedAt,

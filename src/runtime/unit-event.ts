@@ -13,27 +13,20 @@ import type { UnitDraft } from '../ledger/ledger.js'
 /** `single` and `children` run one runner per child; `whole` is one function for the batch (R31). */
 export type UnitForm = 'single' | 'children' | 'whole'
 
-export interface UnitEventFacts {
+type UnitMeasures = Pick<UnitFacts, 'dispatchedAt' | 'completedAt' | 'durationSeconds' | 'liveTranscripts'>
+
+export interface UnitEventFacts extends UnitMeasures {
   readonly form: UnitForm
   readonly draft: UnitDraft
   /** The outcome of the only child, where there is one by form. */
   readonly first: ChildOutcome | null
   readonly results: readonly ChildResult[]
-  readonly dispatchedAt: number
-  readonly completedAt: number
-  readonly durationSeconds: number
-  readonly liveTranscripts: Readonly<Record<string, string>> | null
 }
 
-/** The final event of a unit whose children all have an outcome. */
-export function unitEvent({
-  form,
-  draft,
-  first,
-  results,
-  ...measured
-}: UnitEventFacts): AsyncDelegationEvent {
-  const facts: UnitFacts = {
+/** What is known of a unit, and what was measured of it. */
+export function unitFacts(draft: UnitDraft, measured: UnitMeasures): UnitFacts {
+  const { dispatchedAt, completedAt, durationSeconds, liveTranscripts } = measured
+  return {
     delegationId: draft.id,
     route: routeOf(draft),
     goal: draft.goal,
@@ -42,11 +35,17 @@ export function unitEvent({
     role: draft.role,
     model: draft.model,
     metadata: draft.metadata,
-    dispatchedAt: measured.dispatchedAt,
-    completedAt: measured.completedAt,
-    durationSeconds: measured.durationSeconds,
-    liveTranscripts: measured.liveTranscripts,
+    dispatchedAt,
+    completedAt,
+    durationSeconds,
+    liveTranscripts,
   }
+}
+
+/** The final event of a unit whose children all have an outcome. */
+export function unitEvent(given: UnitEventFacts): AsyncDelegationEvent {
+  const { form, draft, first, results } = given
+  const facts = unitFacts(draft, given)
   if (form === 'single' && first !== null) return singleEvent(facts, first)
   const goals = draft.goals ?? []
   const totalDurationSeconds = facts.durationSeconds
@@ -67,7 +66,7 @@ export function unitEvent({
   })
 }
 
-export function routeOf({ route }: Pick<UnitDraft, 'route'>): EventRoute {
+function routeOf({ route }: UnitDraft): EventRoute {
   const { sessionKey, parentSessionId, originUiSessionId, originSessionId } = route
   return {
     session_key: sessionKey,

@@ -5,7 +5,6 @@
  * U2. A child's result is recorded when it ends, and nothing that happens later to the unit loses it (P5).
  * U3. The slot is given back when no child is live any more, not before (P6).
  */
-import type { Clock } from '../core/clock.js'
 import { roundedSeconds } from '../core/clock.js'
 import { type ChildOutcome, type StopRequest } from '../core/completion.js'
 import {
@@ -17,36 +16,14 @@ import {
   type UnitState,
 } from '../core/delegation.js'
 import type { AsyncDelegationEvent, ChildResult } from '../core/event.js'
-import type { Claim, Hold, Ledger, Settlement, UnitDraft, UnitPatch } from '../ledger/ledger.js'
+import { noticeEvent, noticeKind } from '../core/notice.js'
+import type { Claim, Hold, Settlement, UnitDraft, UnitPatch } from '../ledger/ledger.js'
 import type { ChildActivity } from '../pool/executor.js'
-import { createChild, type Child, type ChildPlan, type ChildWatcher, type StopResult } from './child.js'
+import { createChild, type Child, type ChildWatcher, type StopResult } from './child.js'
 import { startInLine, type ChildLine } from './child-line.js'
-import type { EventHub } from './events.js'
+import type { UnitDependencies, UnitPlan } from './unit-plan.js'
 import { stopReport, type StopReport } from './stop-report.js'
-import { entryOf, transcriptsOf, unitEvent, type UnitForm } from './unit-event.js'
-
-export interface UnitPlan {
-  readonly form: UnitForm
-  readonly draft: UnitDraft
-  readonly hold: Hold
-  /** What is to be run: of a unit that is run again, the children that had not ended. */
-  readonly children: readonly ChildPlan[]
-  /** Results of children that ended under an earlier owner. */
-  readonly recorded: readonly ChildResult[]
-  /** When it was first admitted, of a unit that is run again; null for a new one. */
-  readonly admittedAt: number | null
-  readonly maxConcurrentChildren: number
-}
-
-export interface UnitDependencies {
-  readonly clock: Clock
-  readonly ledger: Ledger
-  readonly hub: EventHub
-  /** Called once, when no child is live and the end is recorded: the unit can be forgotten. */
-  readonly onGone: (unit: Unit) => void
-  /** Who takes the event as its claim, if anybody waits to collect it. */
-  readonly collector: () => { readonly consumer: string; readonly leaseSeconds: number } | null
-}
+import { entryOf, transcriptsOf, unitEvent, unitFacts } from './unit-event.js'
 
 /** The end of a unit, as the ledger has it. `claim` is there for who asked to collect it. */
 interface UnitEnd {
@@ -198,9 +175,24 @@ class RunningUnit implements Unit, ChildWatcher {
         this.#record({ child: { index: child.index, state: outcome.status, result: entry } })
       }
       this.#tellChild(child, outcome.status, entry)
+      if (this.#outcomes < this.children.length) this.#onEarlyEnd(entry)
     }
     this.#line?.leave(child)
     if (this.#outcomes === this.children.length) this.#finish()
+  }
+
+  /** One has ended while others go on. */
+  #onEarlyEnd(entry: ChildResult): void {
+    const { draft, tells } = this.#plan
+    if (this.#state.phase !== 'running' && this.#state.phase !== 'stalling') return
+    const kind = noticeKind(tells, entry)
+    if (kind !== null && draft.delivery === 'claim') {
+      const event = noticeEvent(kind, unitFacts(draft, this.#measures()), draft.goals ?? [], entry)
+      this.#attempt(this.#dependencies.publish(event))
+    }
+    if (tells.policy !== 'first' || !isSuccess(entry.status)) return
+    const reason = 'another child of the batch was done first'
+    this.#attempt(this.stop({ cause: 'interrupted', reason }, tells.graceMs))
   }
 
   onEnd(child: Child, late: ChildOutcome | null): void {
@@ -274,7 +266,7 @@ class RunningUnit implements Unit, ChildWatcher {
     if (!this.#isRecorded || this.#isGone || this.#hasLiveChild()) return
     this.#isGone = true
     if (this.#slotIsKept) this.#attempt(this.#dependencies.ledger.freeSlot(this.#plan.hold))
-    this.#dependencies.onGone(this)
+    this.#dependencies.onGone()
   }
 
   #buildEvent(): AsyncDelegationEvent {
@@ -284,10 +276,16 @@ class RunningUnit implements Unit, ChildWatcher {
       draft,
       first: this.children[0]?.outcome ?? null,
       results: this.#entries.sort((a, b) => a.task_index - b.task_index),
+      ...this.#measures(),
+    })
+  }
+
+  #measures() {
+    return {
       dispatchedAt: this.#dispatchedAt,
       completedAt: this.#dependencies.clock.now(),
       durationSeconds: this.runningSeconds,
       liveTranscripts: this.liveTranscripts,
-    })
+    }
   }
 }

@@ -57,7 +57,7 @@ export function watch(
     for (const check of waiting) check()
   }
   const run = executor.run(
-    { task, runner, transcriptPath: null, spillDirectory, ...more },
+    { task, runner, transcriptPath: null, spillDirectory, summaryCharacters: 0, ...more },
     {
       onStarted() {
         tell('started')

@@ -26,6 +26,7 @@ it('P7: children that came to a shared thread while it loaded their module count
         task: { ...task, delegationId: 'd', taskIndex },
         runner: { url: waitsForInterrupt, placement: 'shared' },
         transcriptPath: null,
+        summaryCharacters: 0,
         spillDirectory: '/nowhere',
       },
       { onStarted: started, onActivity: () => undefined, onEnd: ({ kind }) => ended(kind) },

@@ -1,8 +1,15 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { moduleRunner, type DelegatorOptions, type RunnerInput, type SingleEvent } from '../../src/index.js'
-import { faulty, fixture, fixtureUrl, idOf, openWithLedger, temporaryFolder, until } from './support.js'
+import {
+  moduleRunner,
+  type DelegatorOptions,
+  type Runner,
+  type RunnerInput,
+  type SingleEvent,
+} from '../../src/index.js'
+import { faulty, fixture, fixtureUrl, idOf, open, openWithLedger, temporaryFolder, until } from './support.js'
 
 /** Runs one child, and holds what every faulty child must leave intact: one event, a free slot, a host that answers. */
 async function endOf(runner: RunnerInput, options: DelegatorOptions = {}): Promise<SingleEvent> {
@@ -77,12 +84,42 @@ describe('what a runner may return', () => {
 
   it('P10: a summary that is too long is cut, and kept whole in a file of this user alone', async () => {
     const event = await endOf(faulty('returnsLongSummary'))
-    expect(event).toMatchObject({ status: 'completed', summary_truncated: true })
-    expect(event.summary).toHaveLength(65_536)
+    const whole = 'y'.repeat(2_000_000)
+    expect(event).toMatchObject({
+      status: 'completed',
+      summary_truncated: true,
+      summary_full_characters: 2_000_000,
+      summary_full_sha256: createHash('sha256').update(whole).digest('hex'),
+    })
     const path = event.summary_full_path ?? ''
+    expect(event.summary).toMatch(/^y{5000,}\n\[\d+ of 2000000 characters are left out here; .+\]\ny{2500,}$/)
+    expect(event.summary).toContain(path)
     expect(existsSync(path)).toBe(true)
-    expect(readFileSync(path, 'utf8')).toBe('y'.repeat(2_000_000))
+    expect(readFileSync(path, 'utf8')).toBe(whole)
     expect(statSync(path).mode & 0o777).toBe(0o600)
+  })
+
+  it('P10: the children of a batch share what its summaries may have together; a call may say how much', async () => {
+    const delegator = await open()
+    const long: Runner = ({ goal }) => ({ summary: `${goal} `.repeat(1_000) })
+    const goals = Array.from({ length: 4 }, (_, index) => `goal ${index}`)
+    const call = { goals, runner: long, maxUnitSummaryCharacters: 2_000 }
+    const event = await delegator.wait(idOf(await delegator.dispatchBatch(call)))
+    const results = event.is_batch === true ? event.results : []
+    expect(results).toHaveLength(4)
+    for (const { summary, summary_full_path: path } of results) {
+      expect(summary?.length).toBeLessThan(700)
+      expect(readFileSync(path as string, 'utf8')).toHaveLength(7_000)
+      expect(statSync(path as string).mode & 0o777).toBe(0o600)
+    }
+  })
+
+  it('P10: without a bound a summary is delivered whole, as long as it can travel', async () => {
+    const delegator = await open({ maxSummaryCharacters: 0, maxUnitSummaryCharacters: 0 })
+    const long: Runner = () => ({ summary: 'z'.repeat(500_000) })
+    const event = await delegator.wait(idOf(await delegator.dispatch({ goal: 'x', runner: long })))
+    expect(event).not.toHaveProperty('summary_truncated')
+    expect(event.summary).toHaveLength(500_000)
   })
 })
 
