@@ -6,6 +6,8 @@ export { moduleRunner } from './runners/module.js'
 export { shellRunner } from './runners/shell.js'
 export { createMemoryLedger as memoryLedger } from './ledger/memory-ledger.js'
 export { sqliteLedger } from './ledger/sqlite-ledger.js'
+export { ledgerFacts } from './ledger/sqlite-facts.js'
+export { inspectLedger } from './runtime/inspect.js'
 export { formatCompletion } from './core/format.js'
 export { renderTurn } from './core/render-turn.js'
 export { buildSessionKey, parseSessionKey } from './core/session-key.js'
@@ -23,15 +25,11 @@ export type {
   WholeBatchResult,
   WholeBatchRun,
 } from './runtime/request.js'
-export type {
-  ClaimOptions,
-  Completion,
-  Completions,
-  CompletionSelect,
-  FollowOptions,
-} from './runtime/completions.js'
+export type { ClaimOptions, Completion, Completions, FollowOptions } from './runtime/completions.js'
+export type { CompletionSelect } from './runtime/completion-select.js'
+export type { DeliveryView, PublishedEvent, ReadOptions } from './runtime/deliveries.js'
 export type { DelegatorEventMap, DelegatorEvents } from './runtime/events.js'
-export type { ChildView, DelegationRecord } from './runtime/records.js'
+export type { ChildView, DelegationRecord, ListOptions } from './runtime/records.js'
 export type { InterruptOptions, InterruptReport, SessionSelect } from './runtime/interrupts.js'
 export type { StallOptions } from './runtime/stall-monitor.js'
 export type { WaitOptions } from './runtime/unit-wait.js'
@@ -43,6 +41,9 @@ export type { ErrorCode } from './core/errors.js'
 export type { CapacityScope, Refusal, Rejected, SlotHolder } from './core/refusal.js'
 export type { Clock } from './core/clock.js'
 export type { SqliteLedgerOptions } from './ledger/sqlite-ledger.js'
+export type { LedgerFacts } from './ledger/sqlite-facts.js'
+export type { AuditFinding } from './runtime/audit.js'
+export type { Leftover, LedgerInspection, OwnerView } from './runtime/inspect.js'
 export type { Ledger } from './ledger/ledger.js'
 export type { Executor } from './pool/executor.js'
 export type { Placement, Runner, RunnerContext, RunnerReference, RunnerResult, RunnerTask } from './runner.js'

@@ -1,8 +1,7 @@
 import { openDelegator, type CommandOptions } from './open.js'
-import { exitCodes, printJson, printOut, printTable } from './render.js'
-import { withoutControls } from './terminal-text.js'
+import { duration, exitCodes, printJson, printOut, printTable } from './render.js'
 
-/** Shows how full the delegator is, and who holds its slots. */
+/** Shows how many slots there are, and who holds them; over all processes that share the ledger, unless configured otherwise. */
 export async function capacity(options: CommandOptions): Promise<number> {
   const opened = await openDelegator(options)
   try {
@@ -10,8 +9,12 @@ export async function capacity(options: CommandOptions): Promise<number> {
     if (options.json === true) printJson({ limit, inUse, free, scope, holders })
     else {
       printOut(`${free} of ${limit} slots are free, ${inUse} in use (scope: ${scope})\n`)
-      const rows = holders.map((holder) => [holder.delegation_id, `${holder.running_seconds}s`, holder.goal])
-      printTable(rows.map((row) => row.map((cell) => withoutControls(cell))))
+      const rows = holders.map((holder) => [
+        holder.delegation_id,
+        duration(holder.running_seconds),
+        holder.goal,
+      ])
+      if (rows.length > 0) printTable([['ID', 'AGE', 'GOAL'], ...rows])
     }
     return exitCodes.ok
   } finally {

@@ -1,13 +1,14 @@
 /**
- * The commands, and what their ends mean. Imports commander alone: a command is loaded when it is used, so that
- * `--help` and `--version` pay for no runtime.
+ * The program, and what the ends of its commands mean. Imports commander alone: a command is loaded when it is used, so
+ * that `--help` and `--version` pay for no runtime.
  */
 import { readFileSync } from 'node:fs'
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { Command, CommanderError } from 'commander'
+import { addDeliveryCommands } from './commands-deliveries.js'
+import { addRun } from './commands-run.js'
+import { addSetupCommands } from './commands-setup.js'
+import { addUnitCommands } from './commands-units.js'
 import { exitCodes, printError, printOut, printProblem, survivePipes } from './render.js'
-import type { InitOptions } from './init.js'
-import type { CommandOptions } from './open.js'
-import type { RunOptions } from './run.js'
 
 /** Runs one command. Resolves to the exit code; never rejects. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -22,6 +23,20 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
+/** Errors of the catalogue that no other call would have avoided: the ledger's state, or that of a unit. */
+const failures: ReadonlySet<string> = new Set([
+  'CLOSED',
+  'LEDGER_BUSY',
+  'LEDGER_CORRUPT',
+  'LEDGER_FULL',
+  'LEDGER_IO',
+  'LEDGER_NEWER',
+  'LEDGER_NO_DRIVER',
+  'LEDGER_READ_ONLY',
+  'UNKNOWN_DELEGATION',
+  'WAIT_TIMEOUT',
+])
+
 /** Commander has said what is wrong with the call; everything else is said here. */
 function codeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
@@ -30,9 +45,10 @@ function codeOf(error: unknown): number {
     return exitCodes.failed
   }
   // By name: the class itself would bring the whole runtime along.
-  const isUsage = error.name === 'UsageError' || error.name === 'DelegationError'
-  printProblem(isUsage ? error.message : (error.stack ?? error.message))
-  return isUsage ? exitCodes.usage : exitCodes.failed
+  const isTold = error.name === 'UsageError' || error.name === 'DelegationError'
+  printProblem(isTold ? error.message : (error.stack ?? error.message))
+  const code = 'code' in error ? String(error.code) : ''
+  return isTold && !failures.has(code) ? exitCodes.usage : exitCodes.failed
 }
 
 function createProgram(onEnd: (code: number) => void): Command {
@@ -47,74 +63,12 @@ function createProgram(onEnd: (code: number) => void): Command {
       '--config <path>',
       'configuration file (else $HERMES_DELEGATE_CONFIG, ./hermes-delegate.yaml, the user folder)',
     )
+    .option('--ledger <path>', 'ledger file (else $HERMES_DELEGATE_LEDGER, ledger.path, the state folder)')
   addRun(program, onEnd)
-  program
-    .command('runners')
-    .description('list the built-in and the configured runners')
-    .option('--json', 'as one line of JSON')
-    .action(async (_options: unknown, command: Command) => {
-      const { runners } = await import('./runners.js')
-      onEnd(await runners(command.optsWithGlobals<CommandOptions>()))
-    })
-  program
-    .command('capacity')
-    .description('show how many units may run, and which do')
-    .option('--json', 'as one line of JSON')
-    .action(async (_options: unknown, command: Command) => {
-      const { capacity } = await import('./capacity.js')
-      onEnd(await capacity(command.optsWithGlobals<CommandOptions>()))
-    })
-  program
-    .command('init')
-    .description('write ./hermes-delegate.yaml (or --config), with every key and its default')
-    .option('--force', 'replace a file that is there')
-    .action(async (_options: unknown, command: Command) => {
-      const { init } = await import('./init.js')
-      onEnd(await init(command.optsWithGlobals<InitOptions>()))
-    })
+  addUnitCommands(program, onEnd)
+  addDeliveryCommands(program, onEnd)
+  addSetupCommands(program, onEnd)
   return program
-}
-
-function addRun(program: Command, onEnd: (code: number) => void): void {
-  program
-    .command('run')
-    .description('run one goal, or several as one batch, and print the completion')
-    .argument('<goal...>', 'what to do; each goal is a child of its own')
-    .option('-r, --runner <runner>', 'shell, a configured name, or the path, URL or package of a module')
-    .option('--context <text>', 'what the children should know besides their goals')
-    .option('--toolsets <names>', 'toolsets of the children, joined by commas', list)
-    .option('--role <role>', 'role of the children')
-    .option('--model <model>', 'model of the children')
-    .option('--session <key>', 'session the completion belongs to')
-    .option('--timeout <seconds>', 'wall clock limit of each child; 0 for none', seconds)
-    .option('--admit-within <seconds>', 'how long to wait for a slot before it is refused', seconds)
-    .addOption(
-      new Option('--fail-on <which>', 'exit 1 when the whole unit failed, or when any child did')
-        .choices(['all', 'any'])
-        .default('all'),
-    )
-    .option('--json', 'print the event as one line of JSON')
-    .addHelpText(
-      'after',
-      '\nExit codes: 0 completed, 1 any other end, 2 usage, 75 refused, 130 interrupted, 143 terminated.',
-    )
-    .action(async (goals: readonly string[], _options: unknown, command: Command) => {
-      const { run } = await import('./run.js')
-      onEnd(await run(goals, command.optsWithGlobals<RunOptions>()))
-    })
-}
-
-function seconds(given: string): number {
-  const value = Number(given)
-  if (given.trim() !== '' && Number.isFinite(value) && value >= 0) return value
-  throw new InvalidArgumentError('Expected a number of seconds from 0 up.')
-}
-
-function list(given: string): string[] {
-  return given
-    .split(',')
-    .map((name) => name.trim())
-    .filter((name) => name !== '')
 }
 
 function version(): string {

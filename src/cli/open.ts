@@ -9,6 +9,7 @@ import { UsageError } from './usage-error.js'
 /** What every command takes. */
 export interface CommandOptions {
   readonly config?: string
+  readonly ledger?: string
   readonly json?: boolean
 }
 
@@ -18,6 +19,8 @@ export interface Opened {
   readonly config: Config
   /** Log lines share standard error with whatever else is shown there. */
   readonly logsToTerminal: boolean
+  /** True for a unit that was dispatched here, and runs in this process. */
+  owns(id: string): boolean
   /** Closes what was opened. A child that nobody can stop does not hold it up, nor the exit after it (P6). */
   close(): Promise<void>
 }
@@ -27,20 +30,29 @@ const slotsBackMs = 1_000
 const slotsPollMs = 20
 
 /** @throws {DelegationError} for a configuration that cannot be used. */
-export async function openDelegator(options: CommandOptions): Promise<Opened> {
-  const config = await loadConfig({ path: options.config })
+export async function configFor({ config: path, ledger }: CommandOptions): Promise<Config> {
+  const config = await loadConfig({ path, ledger })
   for (const warning of config.warnings) printProblem(`warning: ${warning}`)
+  return config
+}
+
+/** @throws {DelegationError} for a configuration or a ledger that cannot be used. */
+export async function openDelegator(options: CommandOptions): Promise<Opened> {
+  const config = await configFor(options)
   const log = await openLog(config)
   const logger = pino({ name: 'hermes-delegate', level: config.log.level }, log.destination)
   const { runners } = config
-  const delegator = await createDelegator({ ...config.options, runners, logger })
+  const delegator = await createDelegator({ ...config.options, ledger: config.ledger.open, runners, logger })
+  const own = new Set<string>()
+  delegator.events.on('dispatched', ({ delegation_id }) => own.add(delegation_id))
   delegator.events.on('fault', (error) => printProblem(`fault: ${error.message}`))
   return {
     delegator,
     config,
     logsToTerminal: config.log.path === null && config.log.level !== 'silent',
+    owns: (id) => own.has(id),
     async close() {
-      if (!(await slotsAreBack(delegator))) leaveThreadsBehind()
+      if (own.size > 0 && !(await slotsAreBack(delegator, own))) leaveThreadsBehind()
       await delegator.close()
       await log.close()
     },
@@ -48,11 +60,11 @@ export async function openDelegator(options: CommandOptions): Promise<Opened> {
 }
 
 /** Closed already, by the user's signal: then nothing had been admitted. */
-async function slotsAreBack(delegator: Delegator): Promise<boolean> {
+async function slotsAreBack(delegator: Delegator, own: ReadonlySet<string>): Promise<boolean> {
   try {
     for (let waitedMs = 0; waitedMs <= slotsBackMs; waitedMs += slotsPollMs) {
       const { holders } = await delegator.capacity()
-      if (holders.length === 0) return true
+      if (!holders.some(({ delegation_id }) => own.has(delegation_id))) return true
       await new Promise((resolve) => setTimeout(resolve, slotsPollMs))
     }
     return false

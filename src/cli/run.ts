@@ -1,55 +1,57 @@
-import {
-  formatCompletion,
-  type AsyncDelegationEvent,
-  type Delegator,
-  type Dispatched,
-  type Rejected,
-  type RunnerReference,
-} from '../index.js'
+import type { AsyncDelegationEvent, Delegator, Rejected } from '../index.js'
+import { completionText, isSuccess } from './completion-text.js'
+import { detachedParent, runDetached, startDetached } from './detach.js'
+import { dispatch, type DispatchingOptions } from './dispatch.js'
 import { leaveThreadsBehind } from './exit.js'
 import { attachTree } from './live-tree.js'
-import { openDelegator, type CommandOptions } from './open.js'
-import { exitCodes, printJson, printProblem, printText } from './render.js'
-import { runnerNamed } from './runner-named.js'
+import { commandOf, notify } from './notify.js'
+import { clearOldTranscripts } from './old-transcripts.js'
+import { configFor, openDelegator } from './open.js'
+import { exitCodes, printJson, printOut, printProblem, printText } from './render.js'
 import { onStopSignal, type StopSignal, type Urgency } from './stop-signals.js'
+import { UsageError } from './usage-error.js'
 
 /** Options of `run`, as commander hands them over. */
-export interface RunOptions extends CommandOptions {
-  readonly runner?: string
-  readonly context?: string
-  readonly toolsets?: readonly string[]
-  readonly role?: string
-  readonly model?: string
-  readonly session?: string
-  /** Of each child, seconds. */
-  readonly timeout?: number
-  /** Seconds. */
-  readonly admitWithin?: number
+export interface RunOptions extends DispatchingOptions {
   readonly failOn: 'all' | 'any'
+  readonly detach?: boolean
+  readonly notifyCmd?: string
 }
 
 /** Runs one goal, or several as one unit, to its end. The exit code says how it went. */
 export async function run(goals: readonly string[], options: RunOptions): Promise<number> {
+  const command = options.notifyCmd === undefined ? null : commandOf(options.notifyCmd)
+  if (options.detach !== true) return runAttached(goals, options, command)
+  const parent = detachedParent()
+  return parent === null ? detach(options) : runDetached(goals, options, command, parent)
+}
+
+async function runAttached(
+  goals: readonly string[],
+  options: RunOptions,
+  command: readonly string[] | null,
+): Promise<number> {
   const opened = await openDelegator(options)
-  const { delegator, config, logsToTerminal } = opened
+  const { delegator, logsToTerminal } = opened
   let id: string | null = null
   const signals = onStopSignal((name, urgency) => {
-    if (id !== null) void interrupt(delegator, name, urgency)
-    // The way out of a dispatch that waits for a slot; any other has its handle in a moment.
-    else if (options.admitWithin !== undefined) void delegator.close()
+    if (id !== null && opened.owns(id)) void interrupt(delegator, name, urgency)
+    // The way out of a dispatch that waits for a slot, or from another process's unit of the same key.
+    else if (id !== null || options.admitWithin !== undefined) void delegator.close()
   })
   const showsTree = process.stderr.isTTY && options.json !== true && !logsToTerminal
   const tree = showsTree ? attachTree(delegator, { stream: process.stderr }) : null
+  const cleared = clearOldTranscripts(opened.config, delegator)
   try {
-    const runner = runnerNamed(options.runner, config)
-    const handle = await dispatch(delegator, goals, runner, options)
+    const handle = await dispatch(delegator, goals, opened.config, options)
     if (handle.status === 'rejected') return signals.code ?? refused(handle, options)
     id = handle.delegationId
     if (signals.first !== null) void interrupt(delegator, signals.first, 'request')
     const event = await delegator.wait(id, { collect: true })
     tree?.stop()
     if (options.json === true) printJson(event)
-    else printText(formatCompletion(event))
+    else printText(completionText(event, false))
+    if (command !== null) await notify(command, event)
     return signals.code ?? exitCodeOf(event, options)
   } catch (error) {
     // CLOSED is what a dispatch says that was waiting when the user gave up.
@@ -57,32 +59,24 @@ export async function run(goals: readonly string[], options: RunOptions): Promis
     throw error
   } finally {
     tree?.stop()
+    await cleared
     await opened.close()
     signals.release()
   }
 }
 
-function dispatch(
-  delegator: Delegator,
-  goals: readonly string[],
-  runner: RunnerReference,
-  options: RunOptions,
-): Promise<Dispatched | Rejected> {
-  const { context, toolsets, role, model, session, timeout, admitWithin } = options
-  const call = {
-    runner,
-    ...(context !== undefined && { context }),
-    ...(toolsets !== undefined && { toolsets }),
-    ...(role !== undefined && { role }),
-    ...(model !== undefined && { model }),
-    ...(session !== undefined && { sessionKey: session }),
-    ...(timeout !== undefined && { childTimeoutSeconds: timeout }),
-    ...(admitWithin !== undefined && { admitWithinMs: admitWithin * 1000 }),
-  }
-  const [goal = ''] = goals
-  return goals.length > 1
-    ? delegator.dispatchBatch({ goals, ...call })
-    : delegator.dispatch({ goal, ...call })
+/** Starts the process that runs the unit, and tells how that went. */
+async function detach(options: RunOptions): Promise<number> {
+  const { ledger } = await configFor(options)
+  if (ledger.kind === 'memory')
+    throw new UsageError('--detach needs a ledger in a file: nobody else sees one in memory')
+  const { handle, pid } = await startDetached()
+  if (handle.status === 'rejected') return refused(handle, options)
+  const { status, delegationId: delegation_id, liveTranscripts: live_transcripts } = handle
+  if (options.json === true)
+    printJson({ status, delegation_id, pid, ...(live_transcripts !== undefined && { live_transcripts }) })
+  else printOut(`${delegation_id}\n`)
+  return exitCodes.ok
 }
 
 /** The unit ends with what its children had finished (P5). */
@@ -104,9 +98,4 @@ function exitCodeOf(event: AsyncDelegationEvent, { failOn }: RunOptions): number
   const isGood =
     isSuccess(event.status) && (failOn === 'all' || results.every(({ status }) => isSuccess(status)))
   return isGood ? exitCodes.ok : exitCodes.failed
-}
-
-/** `success` is some runners' word for `completed` (P9). */
-function isSuccess(status: string | undefined): boolean {
-  return status === 'completed' || status === 'success'
 }

@@ -2,7 +2,6 @@ import { loadConfig } from '../config/load.js'
 import { knownRunners } from './runner-named.js'
 import type { CommandOptions } from './open.js'
 import { exitCodes, printJson, printTable } from './render.js'
-import { withoutControls } from './terminal-text.js'
 
 /** Lists what `-r` takes by name. */
 export async function runners({ config, json = false }: CommandOptions): Promise<number> {
@@ -24,9 +23,7 @@ export async function runners({ config, json = false }: CommandOptions): Promise
       placement,
       url,
     ])
-    printTable(
-      [['NAME', 'KIND', 'PLACEMENT', 'URL'], ...rows].map((row) => row.map((cell) => withoutControls(cell))),
-    )
+    printTable([['NAME', 'KIND', 'PLACEMENT', 'URL'], ...rows])
   }
   return exitCodes.ok
 }

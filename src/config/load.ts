@@ -6,13 +6,17 @@ import { LineCounter, parseDocument } from 'yaml'
 import { DelegationError, type DelegatorOptions, type RunnerReference } from '../index.js'
 import { environmentNumbers } from './environment.js'
 import { problemLines, suggestion } from './problems.js'
+import { configuredLedger, type ConfiguredLedger } from './configured-ledger.js'
 import { configuredRunner } from './configured-runner.js'
+import { stateFolder } from './state-folder.js'
 import { builtinRunners, configFile, isSet, oneOfThese, type ConfigFile, type LogLevel } from './schema.js'
 
 /** Where a configuration is looked for. */
 export interface ConfigLookup {
   /** `--config`: must exist. */
   readonly path?: string | undefined
+  /** `--ledger`: comes before HERMES_DELEGATE_LEDGER and the file. */
+  readonly ledger?: string | undefined
   /** @defaultValue `process.env` */
   readonly env?: Readonly<Record<string, string | undefined>>
   /** @defaultValue the working folder */
@@ -23,8 +27,13 @@ export interface ConfigLookup {
 export interface Config {
   /** Null: no file was found, and the defaults hold. */
   readonly path: string | null
-  /** `runners` and `runner` are left out: they stand below. */
+  /** `ledger`, `runners` and `runner` are left out: they stand below. */
   readonly options: DelegatorOptions
+  readonly ledger: ConfiguredLedger
+  /** How long a claim holds unless it is renewed, seconds. */
+  readonly leaseSeconds: number
+  /** Nobody named another one: then old transcripts are ours to clear away. */
+  readonly ownsTranscripts: boolean
   readonly runners: Readonly<Record<string, RunnerReference>>
   /** Name of the default runner. */
   readonly runner: string | null
@@ -33,6 +42,7 @@ export interface Config {
   readonly warnings: readonly string[]
 }
 
+const leaseSeconds = 300
 /** Hermes' floor of a child's wall clock limit, seconds (spec 6). */
 const timeoutFloorSeconds = 30
 
@@ -42,6 +52,7 @@ const timeoutFloorSeconds = 30
  */
 export async function loadConfig({
   path,
+  ledger,
   env = process.env,
   cwd = process.cwd(),
 }: ConfigLookup = {}): Promise<Config> {
@@ -49,9 +60,17 @@ export async function loadConfig({
   const file = found === null ? {} : checked(found.path, parsed(found.path, found.text))
   const warnings: string[] = []
   const folder = found === null ? cwd : resolve(found.path, '..')
+  const state = stateFolder(env)
+  const given = ledger ?? (env['HERMES_DELEGATE_LEDGER'] || undefined)
   return {
     path: found?.path ?? null,
-    options: optionsOf(file, folder, environmentNumbers(env, warnings), warnings),
+    options: {
+      ...defaultsOf(state),
+      ...optionsOf(file, folder, environmentNumbers(env, warnings), warnings),
+    },
+    ledger: configuredLedger(file, { given, cwd, folder, stateFolder: state }),
+    leaseSeconds: file.delivery?.lease_seconds ?? leaseSeconds,
+    ownsTranscripts: !isSet(file.transcripts?.folder),
     runners: Object.fromEntries(
       Object.entries(file.runners ?? {}).map(([name, entry]) => [name, configuredRunner(entry, folder)]),
     ),
@@ -135,6 +154,11 @@ function runnerProblem({ delegation, runners }: ConfigFile): string[] {
   if (!isSet(name) || known.includes(name)) return []
   const shown = JSON.stringify(name.slice(0, 60))
   return [`delegation.runner: expected ${oneOfThese(known)}, got ${shown}${suggestion(name, known)}`]
+}
+
+/** Commands are processes of their own: a cap of each alone would be none. */
+function defaultsOf(state: string): DelegatorOptions {
+  return { capacityScope: 'ledger', transcripts: { folder: join(state, 'transcripts') } }
 }
 
 function optionsOf(

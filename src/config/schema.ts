@@ -73,6 +73,35 @@ const runner = z
     }
   })
 
+const days = 'a number of days over 0'
+const hours = 'a number of hours over 0'
+
+const ledger = z
+  .strictObject(
+    {
+      kind: oneOf(['sqlite', 'memory']).nullish(),
+      path,
+      durability: oneOf(['process', 'power']).nullish(),
+      busy_ms: wholeNumber(0),
+      retention_days: z.number(days).positive(days).nullish(),
+    },
+    mapping,
+  )
+  .superRefine(({ kind, path: file }, context) => {
+    if (kind === 'memory' && isSet(file)) {
+      context.addIssue({ code: 'custom', path: ['path'], message: 'nothing here (it belongs to `sqlite`)' })
+    }
+  })
+
+const delivery = z.strictObject(
+  {
+    max_attempts: wholeNumber(1),
+    max_age_hours: z.number(hours).positive(hours).nullish(),
+    lease_seconds: wholeNumber(1),
+  },
+  mapping,
+)
+
 const transcripts = z.strictObject({ folder: path }, mapping)
 const log = z.strictObject({ level: oneOf(logLevels).nullish(), path }, mapping)
 
@@ -80,6 +109,8 @@ const log = z.strictObject({ level: oneOf(logLevels).nullish(), path }, mapping)
 export const configFile = z.strictObject(
   {
     delegation: delegation.nullish(),
+    ledger: ledger.nullish(),
+    delivery: delivery.nullish(),
     transcripts: transcripts.nullish(),
     spill_folder: path,
     runners: z.record(z.string(), runner, mapping).nullish(),
@@ -100,6 +131,8 @@ export type LogLevel = (typeof logLevels)[number]
 const keysOfSection: Readonly<Record<string, readonly string[]>> = {
   '': Object.keys(configFile.shape),
   delegation: Object.keys(delegation.shape),
+  ledger: Object.keys(ledger.shape),
+  delivery: Object.keys(delivery.shape),
   transcripts: Object.keys(transcripts.shape),
   log: Object.keys(log.shape),
   'runners.*': Object.keys(runner.shape),

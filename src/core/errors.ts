@@ -17,6 +17,7 @@ const messages = {
   RUNNER_INVALID: 'a runner is a reference, the name of a configured runner, or a function',
   UNKNOWN_DELEGATION: 'no delegation of that id is known',
   WAIT_TIMEOUT: 'the delegation had not ended in the time given',
+  EVENT_INVALID: 'an event cannot be published as it is',
   LEDGER_CLOSED: 'the ledger is closed',
   LEDGER_DUPLICATE: 'an event of that id is in the ledger already',
   LEDGER_UNKNOWN_OWNER: 'no owner of that id has joined the ledger',

@@ -67,6 +67,11 @@ export async function openSqlite(path: string): Promise<Sqlite> {
   }
 }
 
+/** Which one is used here. */
+export function driverName(): string {
+  return isBuiltin('node:sqlite') ? 'node:sqlite' : 'better-sqlite3'
+}
+
 async function loadDriver(): Promise<(path: string) => Driver> {
   if (isBuiltin('node:sqlite')) {
     // By a name that the compiler does not follow: the types of the oldest Node that is supported know no such module.

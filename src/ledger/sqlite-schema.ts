@@ -70,7 +70,8 @@ const migrations: readonly string[] = [
   `,
 ]
 
-const current = major * 1000 + migrations.length
+/** What this program writes: `major * 1000 + minor`. */
+export const current = major * 1000 + migrations.length
 
 /**
  * Brings the file up to this program's version. Inside a transaction that holds the write lock, so that of two

@@ -4,23 +4,12 @@ import type { Clock } from '../core/clock.js'
 import type { AsyncDelegationEvent } from '../core/event.js'
 import { failPoint } from '../core/fail-point.js'
 import { renderTurn } from '../core/render-turn.js'
-import type { Claim, Ledger, Select, Verdict } from '../ledger/ledger.js'
+import type { Claim, Ledger, Verdict } from '../ledger/ledger.js'
+import { selectOf, type CompletionSelect } from './completion-select.js'
+import { createDeliveries, type Deliveries } from './deliveries.js'
 import { watchChanges, type LedgerChanges } from './ledger-changes.js'
 import { checkedNumber } from './checked.js'
 import type { ProcessHold } from './process-hold.js'
-
-/**
- * Whose completions. The first selector that is given counts; with none, what this delegator itself dispatched. An
- * empty `sessionKey` proves ownership only to the delegator that dispatched it.
- */
-export interface CompletionSelect {
-  readonly ids?: readonly string[]
-  readonly sessionKey?: string
-  readonly parentSessionId?: string
-  readonly originUiSessionId?: string
-  /** Everything in the ledger, whoever it belongs to. */
-  readonly all?: boolean
-}
 
 export interface ClaimOptions extends CompletionSelect {
   /** @defaultValue 100 */
@@ -60,7 +49,7 @@ export interface Completion {
   drop(reason?: string): Promise<boolean>
 }
 
-export interface Completions {
+export interface Completions extends Deliveries {
   claim(options?: ClaimOptions): Promise<readonly Completion[]>
   /** One verdict for many, in one step of the ledger. */
   ack(completions: readonly Completion[]): Promise<readonly boolean[]>
@@ -83,18 +72,6 @@ interface CompletionsOptions {
   readonly closed: AbortSignal
   /** True while a unit of this delegator is live. */
   readonly isWorking: () => boolean
-}
-
-/** Turns the caller's selector into the ledger's. */
-function selectOf(select: CompletionSelect, ownerId: string): Select {
-  if (select.ids !== undefined) return { ids: select.ids }
-  if (select.sessionKey !== undefined) {
-    const { sessionKey } = select
-    return sessionKey === '' ? { sessionKey, dispatchedBy: ownerId } : { sessionKey }
-  }
-  if (select.parentSessionId !== undefined) return { parentSessionId: select.parentSessionId }
-  if (select.originUiSessionId !== undefined) return { originUiSessionId: select.originUiSessionId }
-  return select.all === true ? { all: true } : { dispatchedBy: ownerId }
 }
 
 /** @param nonce gives a fresh fence for every turn. */
@@ -227,5 +204,6 @@ export function createCompletions({
       judgeAll(completions, { kind: 'defer', forSeconds: checkedNumber('seconds', seconds) }),
     drop: (completions, reason = 'dropped') => judgeAll(completions, { kind: 'drop', reason }),
     follow,
+    ...createDeliveries(ledger, ownerId),
   }
 }

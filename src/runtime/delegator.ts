@@ -15,7 +15,7 @@ import {
 } from './interrupts.js'
 import { createMembership } from './membership.js'
 import { createProcessHold } from './process-hold.js'
-import { createRecords, type DelegationRecord } from './records.js'
+import { createRecords, type DelegationRecord, type ListOptions } from './records.js'
 import { createRecovery } from './recovery.js'
 import {
   batchRequest,
@@ -51,8 +51,8 @@ export interface Delegator {
   dispatchBatch(options: DispatchBatchOptions): Promise<Dispatched | Rejected>
   /** This delegator's own live units, now (R39). */
   activeCount(): number
-  /** All records, newest first: live ones and those that retention has kept (R40). Plain data. */
-  list(): Promise<readonly DelegationRecord[]>
+  /** Records, newest first: live ones and those that retention has kept (R40). Plain data. */
+  list(options?: ListOptions): Promise<readonly DelegationRecord[]>
   /** @throws {DelegationError} UNKNOWN_DELEGATION for an id that never was, or that retention has dropped. */
   get(id: string): Promise<DelegationRecord>
   capacity(options?: { readonly sessionKey?: string }): Promise<Capacity>

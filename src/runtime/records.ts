@@ -5,7 +5,9 @@ import type { ErrorDetail } from '../core/event.js'
 import type { JsonObject } from '../core/json.js'
 import type { SlotHolder } from '../core/refusal.js'
 import type { Delivery, Ledger, SlotHolderRecord, UnitRecord } from '../ledger/ledger.js'
+import { checkedCount } from './checked.js'
 import type { Unit } from './unit.js'
+import { transcriptsOf } from './unit-event.js'
 
 export interface ChildView {
   readonly task_index: number
@@ -35,12 +37,21 @@ export interface DelegationRecord {
   readonly dispatched_at: number
   readonly completed_at: number | null
   readonly owner_pid: number
+  /** Paths of the children's transcripts, by index; absent where none are kept. */
+  readonly live_transcripts?: Readonly<Record<string, string>>
   readonly children: readonly ChildView[]
   readonly error_detail?: ErrorDetail
 }
 
+export interface ListOptions {
+  /** True: only live units. False: only those that have ended. @defaultValue both */
+  readonly live?: boolean
+  /** The newest so many. @defaultValue 10_000 */
+  readonly limit?: number
+}
+
 export interface Records {
-  list(): Promise<readonly DelegationRecord[]>
+  list(options?: ListOptions): Promise<readonly DelegationRecord[]>
   get(id: string): Promise<DelegationRecord>
   holderOf(unit: SlotHolderRecord): SlotHolder
   holderOfUnit(unit: Unit): SlotHolder
@@ -71,7 +82,11 @@ export function createRecords({ ledger, units, clock }: RecordsOptions): Records
   })
 
   return {
-    list: async () => recordsOf(await ledger.list({ all: true }, null, { limit: listLimit })),
+    async list({ live, limit = listLimit } = {}) {
+      return recordsOf(
+        await ledger.list({ all: true }, live ?? null, { limit: checkedCount('limit', limit) }),
+      )
+    },
     async get(id) {
       const unit = await ledger.get(id)
       const [record] = unit === null ? [] : await recordsOf([unit])
@@ -93,6 +108,7 @@ function recordOf(
   live: Unit | undefined,
   deliveryState: Delivery['state'] | null,
 ): DelegationRecord {
+  const liveTranscripts = unit.transcripts === null ? null : transcriptsOf(unit.transcripts)
   return {
     delegation_id: unit.id,
     status: unit.state,
@@ -107,6 +123,7 @@ function recordOf(
     dispatched_at: unit.admittedAt,
     completed_at: unit.endedAt,
     owner_pid: ownerPid(unit),
+    ...(liveTranscripts !== null && { live_transcripts: liveTranscripts }),
     children: live === undefined ? recordedChildren(unit) : liveChildren(live),
   }
 }

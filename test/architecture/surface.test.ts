@@ -12,6 +12,8 @@ describe('the public surface is what was meant', () => {
       'buildSessionKey',
       'createDelegator',
       'formatCompletion',
+      'inspectLedger',
+      'ledgerFacts',
       'memoryLedger',
       'moduleRunner',
       'parseSessionKey',

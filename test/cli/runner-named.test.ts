@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { knownRunners, runnerNamed } from '../../src/cli/runner-named.js'
 import type { Config } from '../../src/config/load.js'
-import { shellRunner, type RunnerReference } from '../../src/index.js'
+import { memoryLedger, shellRunner, type RunnerReference } from '../../src/index.js'
 
 const before = process.cwd()
 let folder: string
@@ -22,7 +22,17 @@ afterEach(() => {
 })
 
 function config(runners: Record<string, RunnerReference> = {}, runner: string | null = null): Config {
-  return { path: null, options: {}, runners, runner, log: { level: 'silent', path: null }, warnings: [] }
+  return {
+    path: null,
+    options: {},
+    ledger: { kind: 'memory', path: null, retentionSeconds: 1, open: memoryLedger },
+    leaseSeconds: 300,
+    ownsTranscripts: true,
+    runners,
+    runner,
+    log: { level: 'silent', path: null },
+    warnings: [],
+  }
 }
 
 describe('-r', () => {

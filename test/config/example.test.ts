@@ -11,7 +11,7 @@ const example = parse(readFileSync(path, 'utf8')) as Record<string, Record<strin
 
 /** Written out: a key is public, and whoever adds or drops one says so here. */
 const keys = {
-  '': ['delegation', 'transcripts', 'spill_folder', 'runners', 'log'],
+  '': ['delegation', 'ledger', 'delivery', 'transcripts', 'spill_folder', 'runners', 'log'],
   delegation: [
     'max_async_children',
     'max_concurrent_children',
@@ -24,6 +24,8 @@ const keys = {
     'import_timeout_ms',
     'runner',
   ],
+  ledger: ['kind', 'path', 'durability', 'busy_ms', 'retention_days'],
+  delivery: ['max_attempts', 'max_age_hours', 'lease_seconds'],
   transcripts: ['folder'],
   'runners.here': ['builtin', 'module', 'export', 'options', 'placement'],
   log: ['level', 'path'],
@@ -41,7 +43,15 @@ describe('config.example.yaml', () => {
   )
 
   it('loads, and its values are the defaults', async () => {
-    const { options, runner, log, warnings } = await loadConfig({ path, env: {} })
+    const state = { XDG_STATE_HOME: '/state' }
+    const { options, runner, log, warnings, ledger, leaseSeconds } = await loadConfig({ path, env: state })
+    const { kind, path: file, retentionSeconds } = ledger
+    expect({ kind, file, retentionSeconds, leaseSeconds }).toEqual({
+      kind: 'sqlite',
+      file: '/state/hermes-delegate/ledger.db',
+      retentionSeconds: 7 * 24 * 3600,
+      leaseSeconds: 300,
+    })
     expect({ runner, log, warnings }).toEqual({
       runner: null,
       log: { level: 'silent', path: null },
@@ -51,7 +61,8 @@ describe('config.example.yaml', () => {
       maxUnits: 3,
       maxConcurrentChildren: 3,
       maxSharedThreads: 2,
-      capacityScope: 'process',
+      capacityScope: 'ledger',
+      transcripts: { folder: '/state/hermes-delegate/transcripts' },
       interruptGraceMs: 5000,
       childTimeoutSeconds: 0,
       childMemoryMb: 512,

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { loadConfig, type Config } from '../../src/config/load.js'
-import { DelegationError } from '../../src/index.js'
+import { createDelegator, DelegationError } from '../../src/index.js'
+import { manualClock } from '../runtime/support.js'
 
 let folder: string
 let env: Record<string, string | undefined>
@@ -21,7 +22,14 @@ function write(text: string, name = 'hermes-delegate.yaml'): string {
   return path
 }
 
-const load = (path?: string): Promise<Config> => loadConfig({ path, env, cwd: folder })
+const load = (path?: string): Promise<Config> =>
+  loadConfig({ path, env: { XDG_STATE_HOME: folder, ...env }, cwd: folder })
+
+/** What holds where nothing is configured. */
+const byDefault = () => ({
+  capacityScope: 'ledger',
+  transcripts: { folder: join(folder, 'hermes-delegate/transcripts') },
+})
 
 async function errorOf(loading: Promise<Config>): Promise<DelegationError> {
   const error: unknown = await loading.then(
@@ -101,12 +109,18 @@ describe('the environment', () => {
       DELEGATION_CHILD_TIMEOUT_SECONDS: '45.5',
     }
     expect((await load()).options).toEqual({
+      ...byDefault(),
       maxUnits: 5,
       maxConcurrentChildren: 6,
       childTimeoutSeconds: 45.5,
     })
     write('delegation: { max_async_children: 0, child_timeout_seconds: 0 }')
-    expect((await load()).options).toEqual({ maxUnits: 0, maxConcurrentChildren: 6, childTimeoutSeconds: 0 })
+    expect((await load()).options).toEqual({
+      ...byDefault(),
+      maxUnits: 0,
+      maxConcurrentChildren: 6,
+      childTimeoutSeconds: 0,
+    })
   })
 
   it.each(['many', '-1', '1.5', 'Infinity', '0x'])(
@@ -114,7 +128,7 @@ describe('the environment', () => {
     async (bad) => {
       env = { DELEGATION_MAX_ASYNC_CHILDREN: bad }
       const { options, warnings } = await load()
-      expect(options).toEqual({})
+      expect(options).toEqual(byDefault())
       expect(warnings).toEqual([
         'DELEGATION_MAX_ASYNC_CHILDREN is ignored: expected a whole number from 0 up',
       ])
@@ -126,6 +140,83 @@ describe('the environment', () => {
     const { options, warnings } = await load()
     expect(options.childTimeoutSeconds).toBe(30)
     expect(warnings).toHaveLength(1)
+  })
+})
+
+describe('which ledger', () => {
+  const pathOf = async (path?: string, ledger?: string): Promise<string | null> =>
+    (await loadConfig({ path, ledger, env: { XDG_STATE_HOME: folder, ...env }, cwd: folder })).ledger.path
+
+  it('--ledger comes before the variable, that before the file, and the state folder comes last', async () => {
+    mkdirSync(join(folder, 'etc'))
+    const config = write('ledger: { path: own.db }', 'etc/config.yaml')
+    env['HERMES_DELEGATE_LEDGER'] = 'variable.db'
+    expect(await pathOf(config, 'option.db')).toBe(join(folder, 'option.db'))
+    expect(await pathOf(config)).toBe(join(folder, 'variable.db'))
+    env['HERMES_DELEGATE_LEDGER'] = ''
+    expect(await pathOf(config)).toBe(join(folder, 'etc/own.db'))
+    expect(await pathOf()).toBe(join(folder, 'hermes-delegate/ledger.db'))
+  })
+
+  it('a state folder that is a relative path is ignored', async () => {
+    env['XDG_STATE_HOME'] = 'state'
+    expect(await pathOf()).toMatch(/\/\.local\/state\/hermes-delegate\/ledger\.db$/)
+  })
+
+  it('memory is none that other processes see, unless a file was named for this call', async () => {
+    const config = write('ledger: { kind: memory }')
+    const { ledger } = await load(config)
+    expect(ledger).toMatchObject({ kind: 'memory', path: null })
+    expect(await pathOf(config, 'option.db')).toBe(join(folder, 'option.db'))
+  })
+
+  it('its settings and those of delivery reach it', async () => {
+    write('ledger: { path: x.db, durability: power, retention_days: 0.5 }\ndelivery: { lease_seconds: 20 }')
+    const { ledger, leaseSeconds } = await load()
+    expect({ retentionSeconds: ledger.retentionSeconds, leaseSeconds }).toEqual({
+      retentionSeconds: 43_200,
+      leaseSeconds: 20,
+    })
+    const opened = await ledger.open({ clock: manualClock(), random: () => 0 })
+    expect(opened.info).toMatchObject({ kind: 'sqlite', durability: 'power' })
+    await opened.close()
+  })
+
+  it.each(['memory', 'sqlite'])('%s: attempts and age are those of the file', async (kind) => {
+    write(`ledger: { kind: ${kind} }\ndelivery: { max_attempts: 1, max_age_hours: 1 }`)
+    const clock = manualClock()
+    const { open: ledger } = (await load()).ledger
+    const delegator = await createDelegator({ ledger, clock })
+    for (const goal of ['a', 'b']) {
+      const handle = await delegator.dispatch({ goal, runner: () => ({}) })
+      if (handle.status === 'dispatched') await delegator.wait(handle.delegationId)
+    }
+    const [first] = await delegator.completions.claim({ limit: 1 })
+    await first?.release('it failed')
+    clock.advance(3_700_000)
+    expect(await delegator.completions.claim()).toEqual([])
+    const states = (await delegator.list()).map(({ delivery_state }) => delivery_state)
+    expect(states).toEqual(['dead', 'dead'])
+    const closed = delegator.close()
+    clock.advance(5_000)
+    await closed
+  })
+
+  it.each([
+    ['ledger: { kind: redis }', 'ledger.kind: expected one of sqlite, memory, got "redis"'],
+    [
+      'ledger: { kind: memory, path: x.db }',
+      'ledger.path: expected nothing here (it belongs to `sqlite`), got "x.db"',
+    ],
+    ['ledger: { durability: disk }', 'ledger.durability: expected one of process, power, got "disk"'],
+    ['ledger: { retention_days: 0 }', 'ledger.retention_days: expected a number of days over 0, got 0'],
+    [
+      'delivery: { lease: 3 }',
+      'delivery.lease: unknown key; known here: max_attempts, max_age_hours, lease_seconds',
+    ],
+    ['delivery: { max_attempts: 0 }', 'delivery.max_attempts: expected a whole number from 1 up, got 0'],
+  ])('%s is a problem', async (text, problem) => {
+    expect(await problemsOf(text)).toEqual([problem])
   })
 })
 
@@ -145,6 +236,7 @@ describe('what becomes of it', () => {
     )
     const { options, runners, log } = await load(path)
     expect(options).toEqual({
+      ...byDefault(),
       transcripts: { folder: join(folder, 'etc/logs') },
       spillFolder: join(folder, 'spill'),
     })

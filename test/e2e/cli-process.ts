@@ -14,6 +14,8 @@ export interface Ended {
 export interface Running {
   readonly process: ChildProcess
   readonly ended: Promise<Ended>
+  /** What it has printed so far. */
+  printed(): string
 }
 
 interface StartOptions {
@@ -21,7 +23,7 @@ interface StartOptions {
   readonly env?: Readonly<Record<string, string>>
 }
 
-/** The command, as a user starts it; nothing of the environment configures it. */
+/** The command, as a user starts it; nothing of the environment configures it, and its state is in its own folder. */
 export function start(args: readonly string[], options: StartOptions): Running {
   return startProcess(process.execPath, [bin, ...args], options)
 }
@@ -32,11 +34,11 @@ export function startProcess(
   { cwd, env = {} }: StartOptions,
 ): Running {
   const inherited = Object.entries(process.env).filter(
-    ([name]) => !/^(?:DELEGATION_|HERMES_|NODE_|VITEST)/.test(name),
+    ([name]) => !/^(?:DELEGATION_|HERMES_|NODE_|VITEST|NO_COLOR)/.test(name),
   )
   const child = spawn(file, args, {
     cwd,
-    env: { ...Object.fromEntries(inherited), XDG_CONFIG_HOME: cwd, ...env },
+    env: { ...Object.fromEntries(inherited), XDG_CONFIG_HOME: cwd, XDG_STATE_HOME: cwd, ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   })
   let [stdout, stderr] = ['', '']
@@ -46,7 +48,7 @@ export function startProcess(
     child.on('error', reject)
     child.on('close', (code) => resolve({ code, stdout, stderr }))
   })
-  return { process: child, ended }
+  return { process: child, ended, printed: () => stdout }
 }
 
 /** Resolves once `holds`; the test's own timeout is the limit. */

@@ -54,6 +54,21 @@ describe.skipIf(!hasScript())('on a terminal', () => {
     expect(stdout).not.toContain('\u001b]0;')
   })
 
+  it('tables are coloured and cut to the line; NO_COLOR leaves the words', async () => {
+    const long = `true ${'# a long goal '.repeat(20)}`
+    await onTerminal(`run -r shell '${long}'`).ended
+    const { stdout } = await onTerminal('list --all').ended
+    expect(stdout).toMatch(/^\u001b\[1mID +STATUS .*\u001b\[0m\r\n/)
+    expect(stdout).toMatch(/\u001b\[32mcompleted\u001b\[0m .*…\r\n$/)
+    const plain = await startProcess(
+      'script',
+      ['-qec', `stty cols 90 rows 20; ${process.execPath} ${bin} list --all`, '/dev/null'],
+      { cwd, env: { NO_COLOR: '1' } },
+    ).ended
+    expect(plain.stdout).not.toContain('\u001b[')
+    for (const line of plain.stdout.split('\r\n')) expect(line.length).toBeLessThanOrEqual(90)
+  })
+
   it('Ctrl-C from the keyboard reaches it, and not its children', async () => {
     const running = onTerminal(`run -r shell 'touch started; trap "touch asked" INT; ${uniqueSleep(600)}'`)
     await untilFile(path('started'))

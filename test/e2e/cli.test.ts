@@ -39,7 +39,9 @@ describe('run', () => {
   it('one goal is a single unit', async () => {
     const { code, stdout } = await shell('echo alone')
     expect(code).toBe(0)
-    expect(stdout).toMatch(/^\[ASYNC DELEGATION COMPLETE — .*\n(?:.*\n)+--- RESULT ---\nalone\n$/)
+    expect(stdout).toMatch(
+      /^\[ASYNC DELEGATION COMPLETE — .*\n(?:.*\n)+--- RESULT ---\nalone\n.*task-0\.log\n$/,
+    )
   })
 
   it('exits 1 when all failed, and with --fail-on any when one did', async () => {
@@ -156,6 +158,19 @@ describe('usage', () => {
     [['run', '-r', 'shel', 'x'], 'did you mean `shell`?'],
     [['run', 'x'], '-r takes shell'],
     [['run', '-r', 'shell', '  '], 'a goal must say something'],
+    [['run', '-r', 'shell', '--notify-cmd', "tell 'me", 'x'], 'a quote or a backslash that does not end'],
+    [['run', '--detach', '-r', 'shel', 'x'], 'did you mean `shell`?'],
+    [['drain'], 'give --session KEY, or --all'],
+    [['drain', '--all', '--session', 's'], 'give --session KEY, or --all'],
+    [['drain', '--session', ''], 'an empty key is the session of nobody'],
+    [['drain', '--all', '--limit', '0'], 'Expected a whole number from 1 up.'],
+    [['drain', '--all', '--follow', '--no-ack'], 'give one'],
+    [['interrupt'], 'give --session KEY, or --all'],
+    [['interrupt', 'deleg_x', '--all'], 'one of the three'],
+    [['wait'], 'missing required argument'],
+    [['logs', 'x', '--task', '0'], 'Expected a whole number from 1 up.'],
+    [['deliveries', 'retry'], 'missing required argument'],
+    [['--ledger', '.', 'list'], 'the ledger cannot be opened at this path'],
     [['--config', 'missing.yaml', 'runners'], 'there is no such file'],
     [
       ['--config', 'bad.yaml', 'runners'],
@@ -176,7 +191,20 @@ describe('usage', () => {
     expect(await run('--version')).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' })
     const { code, stdout } = await run('--help')
     expect(code).toBe(0)
-    for (const word of ['--config', '--version', '--help', 'run', 'runners', 'capacity', 'init']) {
+    const commands = [
+      'run',
+      'drain',
+      'list',
+      'show',
+      'wait',
+      'logs',
+      'capacity',
+      'interrupt',
+      'deliveries',
+      'audit',
+      'doctor',
+    ]
+    for (const word of ['--config', '--ledger', '--version', '--help', ...commands, 'runners', 'init']) {
       expect(stdout).toContain(word)
     }
   })
@@ -190,9 +218,12 @@ describe('usage', () => {
       '--role <role>',
       '--model <model>',
       '--session <key>',
+      '--key <key>',
       '--timeout <seconds>',
       '--admit-within <seconds>',
       '--fail-on <which>',
+      '--detach',
+      '--notify-cmd <command>',
       '--json',
       '-h, --help',
     ])
@@ -218,12 +249,12 @@ describe('the other commands', () => {
 
   it('capacity shows the slots', async () => {
     const { ended } = start(['capacity'], { cwd, env: { DELEGATION_MAX_ASYNC_CHILDREN: '7' } })
-    expect((await ended).stdout).toBe('7 of 7 slots are free, 0 in use (scope: process)\n')
+    expect((await ended).stdout).toBe('7 of 7 slots are free, 0 in use (scope: ledger)\n')
     expect(eventOf(await run('capacity', '--json'))).toEqual({
       limit: 3,
       inUse: 0,
       free: 3,
-      scope: 'process',
+      scope: 'ledger',
       holders: [],
     })
   })

@@ -5,8 +5,10 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, describe, expect, it } from 'vitest'
 import { read, root } from '../support/sources.js'
+import { bin } from './cli-process.js'
 
 const run = promisify(execFile)
+const path = (name: string): string => join(folder, name)
 const folder = mkdtempSync(join(tmpdir(), 'readme-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -27,6 +29,17 @@ describe('README', () => {
     const { stdout } = await run(process.execPath, ['agent.js'], { cwd: folder })
     expect(stdout).toMatch(/README\.md has \d+ words/)
     expect(stdout).toMatch(/CHANGELOG\.md has \d+ words/)
+  })
+
+  it('its shell script leaves work behind, and drains what came of it', async () => {
+    const [, script = ''] = /```sh\n# background\.sh\n([\s\S]*?)```/.exec(read('README.md')) ?? []
+    mkdirSync(path('bin'))
+    symlinkSync(bin, path('bin/hermes-delegate'))
+    const env = { ...process.env, PATH: `${path('bin')}:${process.env['PATH']}`, XDG_STATE_HOME: folder }
+    const { stdout } = await run('bash', ['-euc', script], { cwd: folder, env })
+    expect(stdout).toMatch(/^ID +STATUS .*\ndeleg_\S+ +running .* chat /)
+    // Once from `wait`, which delivers nothing, and once from `drain`.
+    expect(stdout.match(/✓ TASK 2\/2: echo two/g)).toHaveLength(2)
   })
 
   it('names files that exist', () => {

@@ -1,0 +1,32 @@
+import type { Command } from 'commander'
+import type { InitOptions } from './init.js'
+import type { CommandOptions } from './open.js'
+
+/** What is configured, and whether it works. */
+export function addSetupCommands(program: Command, onEnd: (code: number) => void): void {
+  program
+    .command('runners')
+    .description('list the built-in and the configured runners')
+    .option('--json', 'as one line of JSON')
+    .action(async (_options: unknown, command: Command) => {
+      const { runners } = await import('./runners.js')
+      onEnd(await runners(command.optsWithGlobals<CommandOptions>()))
+    })
+  program
+    .command('doctor')
+    .description('show what this installation stands on, and what of it is not well')
+    .option('--json', 'as one line of JSON')
+    .addHelpText('after', '\nExit codes: 0 all is well, 1 something is not, 2 usage.')
+    .action(async (_options: unknown, command: Command) => {
+      const { doctor } = await import('./doctor.js')
+      onEnd(await doctor(command.optsWithGlobals<CommandOptions>()))
+    })
+  program
+    .command('init')
+    .description('write ./hermes-delegate.yaml (or --config), with every key and its default')
+    .option('--force', 'replace a file that is there')
+    .action(async (_options: unknown, command: Command) => {
+      const { init } = await import('./init.js')
+      onEnd(await init(command.optsWithGlobals<InitOptions>()))
+    })
+}

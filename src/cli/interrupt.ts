@@ -1,0 +1,59 @@
+import type { Delegator, InterruptReport } from '../index.js'
+import { openDelegator, type CommandOptions } from './open.js'
+import { exitCodes, printJson, printOut } from './render.js'
+import { selectionOf, type SelectionOptions } from './selection.js'
+import { UsageError } from './usage-error.js'
+
+/** Options of `interrupt`, as commander hands them over. */
+export interface InterruptOptions extends CommandOptions, SelectionOptions {
+  readonly reason?: string
+}
+
+/** Stops units, whichever process runs them. Fails when something of them could not be reached. */
+export async function interrupt(ids: readonly string[], options: InterruptOptions): Promise<number> {
+  const { session, all, json } = options
+  const reason = options.reason ?? 'interrupted by the user'
+  if (ids.length > 0 && (session !== undefined || all === true))
+    throw new UsageError('give ids, or --session KEY, or --all: one of the three')
+  const selection = ids.length > 0 ? null : selectionOf(options)
+  const opened = await openDelegator(options)
+  try {
+    const report =
+      selection === null
+        ? await stopEach(opened.delegator, ids, reason)
+        : await opened.delegator.interruptForSession(selection, { reason })
+    if (json === true) printJson(report)
+    else printOut(`${told(report)}\n`)
+    return report.unreachable === 0 ? exitCodes.ok : exitCodes.failed
+  } finally {
+    await opened.close()
+  }
+}
+
+/** All ids are known before the first is stopped. */
+async function stopEach(
+  delegator: Delegator,
+  ids: readonly string[],
+  reason: string,
+): Promise<InterruptReport> {
+  await Promise.all(ids.map((id) => delegator.get(id)))
+  const reports = await Promise.all([...new Set(ids)].map((id) => delegator.interrupt(id, { reason })))
+  const sum = (field: keyof InterruptReport): number =>
+    reports.reduce((total, report) => total + report[field], 0)
+  return {
+    signalled: sum('signalled'),
+    stopped: sum('stopped'),
+    escalated: sum('escalated'),
+    unreachable: sum('unreachable'),
+    units: sum('units'),
+  }
+}
+
+function told({ units, signalled, stopped, escalated, unreachable }: InterruptReport): string {
+  if (units === 0) return 'nothing of it runs'
+  const subagents = signalled === 1 ? '1 subagent' : `${signalled} subagents`
+  return (
+    `${units === 1 ? '1 unit' : `${units} units`} with ${subagents}: ${stopped} stopped by themselves, ` +
+    `${escalated} by force, ${unreachable} could not be reached`
+  )
+}
