@@ -5,8 +5,8 @@ import envPaths from 'env-paths'
 import { LineCounter, parseDocument } from 'yaml'
 import { DelegationError, type DelegatorOptions, type RunnerReference } from '../index.js'
 import { environmentNumbers } from './environment.js'
-import { problemLines, suggestion } from './problems.js'
-import { configuredRunner } from './configured-runner.js'
+import { plain, problemLines, suggestion } from './problems.js'
+import { commandProblem, configuredRunner } from './configured-runner.js'
 import { builtinRunners, configFile, isSet, oneOfThese, type ConfigFile, type LogLevel } from './schema.js'
 
 /** Where a configuration is looked for. */
@@ -52,9 +52,7 @@ export async function loadConfig({
   return {
     path: found?.path ?? null,
     options: optionsOf(file, folder, environmentNumbers(env, warnings), warnings),
-    runners: Object.fromEntries(
-      Object.entries(file.runners ?? {}).map(([name, entry]) => [name, configuredRunner(entry, folder)]),
-    ),
+    runners: found === null ? {} : runnersOf(found.path, file, folder),
     runner: file.delegation?.runner ?? null,
     log: logOf(file, folder),
     warnings,
@@ -135,6 +133,28 @@ function runnerProblem({ delegation, runners }: ConfigFile): string[] {
   if (!isSet(name) || known.includes(name)) return []
   const shown = JSON.stringify(name.slice(0, 60))
   return [`delegation.runner: expected ${oneOfThese(known)}, got ${shown}${suggestion(name, known)}`]
+}
+
+/** @throws {DelegationError} CONFIG_INVALID with all that is wrong with commands, each with its key. */
+function runnersOf(
+  path: string,
+  { runners }: ConfigFile,
+  folder: string,
+): Readonly<Record<string, RunnerReference>> {
+  const problems: string[] = []
+  const references: [string, RunnerReference][] = []
+  for (const [name, entry] of Object.entries(runners ?? {})) {
+    try {
+      references.push([name, configuredRunner(entry, folder)])
+    } catch (error) {
+      if (!(error instanceof DelegationError) || !Array.isArray(error.detail['problems'])) throw error
+      problems.push(
+        ...error.detail['problems'].map((problem) => plain(commandProblem(name, String(problem)))),
+      )
+    }
+  }
+  if (problems.length > 0) throw new DelegationError('CONFIG_INVALID', { file: path, problems })
+  return Object.fromEntries(references)
 }
 
 function optionsOf(

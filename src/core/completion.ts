@@ -110,7 +110,9 @@ export interface UnitFacts {
 
 /** Fields of ours that travel beside Hermes' own when the runner gave them. */
 const routeFields = ['parent_session_id', 'origin_ui_session_id', 'origin_session_id'] as const
-const additiveFields = ['usage', 'truncated', 'summary_truncated', 'summary_full_path'] as const
+const additiveFields = [
+  ...['usage', 'session_id', 'worktree', 'truncated', 'summary_truncated', 'summary_full_path'],
+] as const
 
 /** Spec 1.7: exactly Hermes' sixteen fields, and our additive ones where they are not empty. */
 export function singleEvent(facts: UnitFacts, { status, fields, error, detail }: ChildOutcome): SingleEvent {

@@ -25,7 +25,7 @@ const keys = {
     'runner',
   ],
   transcripts: ['folder'],
-  'runners.here': ['builtin', 'module', 'export', 'options', 'placement'],
+  'runners.here': ['builtin', 'module', 'preset', 'command', 'export', 'options', 'placement'],
   log: ['level', 'path'],
 }
 
