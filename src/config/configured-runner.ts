@@ -1,13 +1,25 @@
 import { existsSync } from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
-import { moduleRunner, shellRunner, type RunnerReference, type ShellRunnerOptions } from '../index.js'
+import {
+  commandRunner,
+  moduleRunner,
+  shellRunner,
+  type CommandRunnerOptions,
+  type RunnerReference,
+  type ShellRunnerOptions,
+} from '../index.js'
 import type { Json, JsonObject } from '../runner.js'
 import { isSet, type ConfiguredRunner } from './schema.js'
 
-/** The reference of an entry of `runners`. Its paths start at `folder`, where the file that names them is. */
+/**
+ * The reference of an entry of `runners`. Its paths start at `folder`, where the file that names them is.
+ * @throws {DelegationError} RUNNER_INVALID with the problems of a command.
+ */
 export function configuredRunner(entry: ConfiguredRunner, folder: string): RunnerReference {
   const placement = isSet(entry.placement) ? { placement: entry.placement } : {}
   const options = entry.options as Json | undefined
+  if (isSet(entry.command) || isSet(entry.preset))
+    return commandRunner(commandOptions(entry, folder), placement)
   if (!isSet(entry.module)) return { ...shellRunner(shellOptions(options, folder)), ...placement }
   return moduleRunner(moduleFrom(entry.module, folder), {
     ...placement,
@@ -30,4 +42,47 @@ function shellOptions(options: Json | undefined, folder: string): ShellRunnerOpt
     ...(typeof cwd === 'string' && { cwd: resolve(folder, cwd) }),
     ...(isSet(env) && { env: env as Readonly<Record<string, string>> }),
   }
+}
+
+/** Keys of a command as they are written in a file, by what the maker calls them. */
+const writtenAs: Readonly<Record<string, string>> = { exitCodes: 'exit_codes', killAfterMs: 'kill_after_ms' }
+
+/** Where in the file a problem of the maker stands. */
+export function commandProblem(name: string, problem: string): string {
+  const [key = ''] = /^\w+/.exec(problem) ?? []
+  const written = (writtenAs[key] ?? key) + problem.slice(key.length)
+  return `runners.${name}.${key === 'preset' ? '' : 'command.'}${written}`
+}
+
+/** Checked by the maker, whatever they are. */
+function commandOptions({ command, preset }: ConfiguredRunner, folder: string): CommandRunnerOptions {
+  const given = withoutNulls({ ...command, preset: preset ?? command?.['preset'] })
+  const { exit_codes: exitCodes, kill_after_ms: killAfterMs, argv, cwd, ...same } = given
+  const options: JsonObject = {
+    ...same,
+    ...(isSet(exitCodes) && { exitCodes }),
+    ...(isSet(killAfterMs) && { killAfterMs }),
+    ...(isSet(argv) && { argv: Array.isArray(argv) ? located(argv as readonly Json[], folder) : argv }),
+    ...(isSet(cwd) && { cwd: typeof cwd === 'string' ? resolve(folder, cwd) : cwd }),
+  }
+  return options
+}
+
+/** A program with a dot before its path is looked for where the file is. */
+function located([program, ...args]: readonly Json[], folder: string): readonly Json[] {
+  const isOurs = typeof program === 'string' && /^\.{1,2}\//.test(program)
+  return program === undefined ? [] : [isOurs ? resolve(folder, program) : program, ...args]
+}
+
+/** A key without a value is not set, here as everywhere in the file. */
+function withoutNulls(options: JsonObject): JsonObject {
+  return Object.fromEntries(
+    Object.entries(options)
+      .filter(([, value]) => isSet(value))
+      .map(([key, value]) => [key, isJsonObject(value) ? withoutNulls(value) : value]),
+  )
+}
+
+function isJsonObject(value: Json | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -5,9 +5,9 @@ import envPaths from 'env-paths'
 import { LineCounter, parseDocument } from 'yaml'
 import { DelegationError, type DelegatorOptions, type RunnerReference } from '../index.js'
 import { environmentNumbers } from './environment.js'
-import { problemLines, suggestion } from './problems.js'
+import { plain, problemLines, suggestion } from './problems.js'
 import { configuredLedger, type ConfiguredLedger } from './configured-ledger.js'
-import { configuredRunner } from './configured-runner.js'
+import { commandProblem, configuredRunner } from './configured-runner.js'
 import { stateFolder } from './state-folder.js'
 import { builtinRunners, configFile, isSet, oneOfThese, type ConfigFile, type LogLevel } from './schema.js'
 
@@ -71,9 +71,7 @@ export async function loadConfig({
     ledger: configuredLedger(file, { given, cwd, folder, stateFolder: state }),
     leaseSeconds: file.delivery?.lease_seconds ?? leaseSeconds,
     ownsTranscripts: !isSet(file.transcripts?.folder),
-    runners: Object.fromEntries(
-      Object.entries(file.runners ?? {}).map(([name, entry]) => [name, configuredRunner(entry, folder)]),
-    ),
+    runners: found === null ? {} : runnersOf(found.path, file, folder),
     runner: file.delegation?.runner ?? null,
     log: logOf(file, folder),
     warnings,
@@ -159,6 +157,28 @@ function runnerProblem({ delegation, runners }: ConfigFile): string[] {
 /** Commands are processes of their own: a cap of each alone would be none. */
 function defaultsOf(state: string): DelegatorOptions {
   return { capacityScope: 'ledger', transcripts: { folder: join(state, 'transcripts') } }
+}
+
+/** @throws {DelegationError} CONFIG_INVALID with all that is wrong with commands, each with its key. */
+function runnersOf(
+  path: string,
+  { runners }: ConfigFile,
+  folder: string,
+): Readonly<Record<string, RunnerReference>> {
+  const problems: string[] = []
+  const references: [string, RunnerReference][] = []
+  for (const [name, entry] of Object.entries(runners ?? {})) {
+    try {
+      references.push([name, configuredRunner(entry, folder)])
+    } catch (error) {
+      if (!(error instanceof DelegationError) || !Array.isArray(error.detail['problems'])) throw error
+      problems.push(
+        ...error.detail['problems'].map((problem) => plain(commandProblem(name, String(problem)))),
+      )
+    }
+  }
+  if (problems.length > 0) throw new DelegationError('CONFIG_INVALID', { file: path, problems })
+  return Object.fromEntries(references)
 }
 
 function optionsOf(

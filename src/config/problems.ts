@@ -58,6 +58,6 @@ function shown(input: unknown, path: readonly PropertyKey[]): string {
 }
 
 /** Keys and values come from a file: they are shown on a terminal, and must not steer it. */
-function plain(text: string): string {
+export function plain(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}]/gu, '')
 }

@@ -55,16 +55,24 @@ const runner = z
     {
       builtin: oneOf(builtinRunners).nullish(),
       module: text('a path, a URL or the name of a package'),
+      // What stands in these two is checked where the runner is made.
+      preset: text('the name of a known agent'),
+      command: z.record(z.string(), z.json('plain data'), mapping).nullish(),
       export: text('the name of an export'),
       options: z.json('plain data').nullish(),
       placement: oneOf(['isolated', 'shared']).nullish(),
     },
     mapping,
   )
-  .superRefine(({ builtin, module, export: name, options }, context) => {
-    if (isSet(builtin) === isSet(module)) {
-      context.addIssue({ code: 'custom', message: 'exactly one of `builtin` and `module`' })
-    } else if (isSet(builtin) && isSet(name)) {
+  .superRefine(({ builtin, module, preset, command, export: name, options }, context) => {
+    const isCommand = isSet(preset) || isSet(command)
+    if ([isSet(builtin), isSet(module), isCommand].filter(Boolean).length !== 1) {
+      const message = 'exactly one of `builtin`, `module` and `command` (or `preset`)'
+      context.addIssue({ code: 'custom', message })
+    } else if (isCommand && isSet(options)) {
+      const message = 'nothing here (those of a command stand in `command`)'
+      context.addIssue({ code: 'custom', path: ['options'], message })
+    } else if (!isSet(module) && isSet(name)) {
       context.addIssue({ code: 'custom', path: ['export'], message: 'nothing here (it belongs to `module`)' })
     } else if (isSet(builtin) && isSet(options)) {
       for (const { path: at, message } of shellOptions.safeParse(options).error?.issues ?? []) {

@@ -115,6 +115,8 @@ export interface UnitFacts {
 const routeFields = ['parent_session_id', 'origin_ui_session_id', 'origin_session_id'] as const
 const additiveFields = [
   'usage',
+  'session_id',
+  'worktree',
   'truncated',
   'summary_truncated',
   'summary_full_path',

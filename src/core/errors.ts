@@ -14,7 +14,7 @@ const messages = {
   OPTION_INVALID: 'an option of the call is out of its range',
   RUNNER_MISSING: 'no runner was given and none is configured as the default',
   RUNNER_UNKNOWN: 'no runner of that name is configured',
-  RUNNER_INVALID: 'a runner is a reference, the name of a configured runner, or a function',
+  RUNNER_INVALID: 'the runner cannot be used as it is',
   UNKNOWN_DELEGATION: 'no delegation of that id is known',
   WAIT_TIMEOUT: 'the delegation had not ended in the time given',
   EVENT_INVALID: 'an event cannot be published as it is',

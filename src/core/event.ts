@@ -78,6 +78,10 @@ export interface SingleEvent extends CommonFields {
   readonly exit_reason: string | null
   readonly error_detail?: ErrorDetail
   readonly usage?: JsonObject
+  /** The agent's own session, for a later run to go on with. */
+  readonly session_id?: string
+  /** Of a child that changed something in a git worktree of its own: where it is, its branch, and what it began with. */
+  readonly worktree?: JsonObject
   readonly truncated?: boolean
   readonly summary_truncated?: boolean
   readonly summary_full_path?: string

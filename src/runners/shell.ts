@@ -6,6 +6,7 @@ import {
   type RunnerResult,
   type SpawnedProcess,
 } from '../runner.js'
+import { createTail, errorTailCharacters, failureOf, outputCharacters, summaryOf, type Tail } from './tail.js'
 
 export type ShellRunnerOptions = {
   /** @defaultValue the host's working folder */
@@ -22,10 +23,6 @@ export function shellRunner(options: ShellRunnerOptions = {}): RunnerReference {
   return { url: import.meta.url, options }
 }
 
-const outputCharacters = 8_000_000
-const errorTailCharacters = 2_000
-const errorTailLines = 20
-
 export default defineRunner<ShellRunnerOptions | null>(async (task, ctx) => {
   const { cwd, env } = ctx.options ?? {}
   const shell = ctx.spawn(['/bin/sh', '-c', task.goal], {
@@ -41,48 +38,39 @@ export default defineRunner<ShellRunnerOptions | null>(async (task, ctx) => {
     characters += text.length
     ctx.progress({ output_characters: characters })
   }
-  const output = collect(shell, 'stdout', outputCharacters, read)
-  const errors = collect(shell, 'stderr', errorTailCharacters, read)
+  const output = collect(shell, 'stdout', createTail(outputCharacters), read)
+  const errors = collect(shell, 'stderr', createTail(errorTailCharacters), read)
   const end = await shell.ended
-  return resultOf(end, output(), errors(), ctx.signal)
+  return resultOf(end, summaryOf(output), errors.text(), ctx.signal)
 })
 
-/** Keeps the last `limit` characters of a stream. */
+/** Keeps the end of a stream. */
 function collect(
   shell: SpawnedProcess,
   role: 'stdout' | 'stderr',
-  limit: number,
+  tail: Tail,
   read: (text: string, role: 'stdout' | 'stderr') => void,
-): () => string {
-  let kept = ''
-  let dropped = 0
+): Tail {
   shell[role].setEncoding('utf8')
   shell[role].on('data', (text: string) => {
     read(text, role)
-    kept += text
-    if (kept.length <= 2 * limit) return
-    dropped += kept.length - limit
-    kept = kept.slice(-limit)
+    tail.add(text)
   })
-  return () => {
-    const tail = kept.slice(-limit)
-    const missing = dropped + kept.length - tail.length
-    return missing === 0 || role === 'stderr'
-      ? tail
-      : `[${missing} characters of earlier output were dropped]\n${tail}`
-  }
+  return tail
 }
 
-function resultOf(end: ProcessEnd, output: string, errors: string, signal: AbortSignal): RunnerResult {
-  const summary = output.trimEnd() || null
+function resultOf(
+  end: ProcessEnd,
+  summary: string | null,
+  errors: string,
+  signal: AbortSignal,
+): RunnerResult {
   if (signal.aborted) {
     return { status: 'interrupted', summary, error: String(signal.reason), exit_reason: 'interrupted' }
   }
   if (end.code === 0)
     return { status: 'completed', summary: summary ?? '(no output)', exit_reason: 'completed' }
-  const tail = errors.trimEnd().split('\n').slice(-errorTailLines).join('\n')
-  const what = end.error ?? `exit code ${end.code}`
-  return { status: 'failed', summary, error: tail === '' ? what : `${what}\n${tail}`, exit_reason: 'error' }
+  return { status: 'failed', summary, error: failureOf(end, errors), exit_reason: 'error' }
 }
 
 function hostEnvironment(): Record<string, string> {

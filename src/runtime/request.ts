@@ -277,7 +277,10 @@ function runnerOf(runner: unknown, { runners }: ResolvedOptions): RunnerReferenc
   if (typeof runner === 'object' && 'url' in runner && typeof runner.url === 'string' && runner.url !== '') {
     return runner as RunnerReference
   }
-  throw new DelegationError('RUNNER_INVALID', { given: typeof runner })
+  throw new DelegationError('RUNNER_INVALID', {
+    given: typeof runner,
+    expected: 'a reference, the name of a configured runner, or a function',
+  })
 }
 
 /** References that were found to be plain data: most are dispatched many times. */

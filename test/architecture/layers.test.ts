@@ -64,6 +64,7 @@ describe('layers (DESIGN 6)', () => {
     visit('src/pool/worker.ts')
     visit('src/runner.ts')
     visit('src/runners/shell.ts')
+    visit('src/runners/command.ts')
     expect(seen.size).toBeGreaterThan(8)
   })
 

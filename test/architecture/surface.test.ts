@@ -10,6 +10,7 @@ describe('the public surface is what was meant', () => {
       'DelegationError',
       'attachHost',
       'buildSessionKey',
+      'commandRunner',
       'createDelegator',
       'formatCompletion',
       'inspectLedger',

@@ -27,7 +27,7 @@ const keys = {
   ledger: ['kind', 'path', 'durability', 'busy_ms', 'retention_days'],
   delivery: ['max_attempts', 'max_age_hours', 'lease_seconds'],
   transcripts: ['folder'],
-  'runners.here': ['builtin', 'module', 'export', 'options', 'placement'],
+  'runners.here': ['builtin', 'module', 'preset', 'command', 'export', 'options', 'placement'],
   log: ['level', 'path'],
 }
 

@@ -295,9 +295,12 @@ log: []
   it.each([
     [
       '{ builtin: shell, module: ./x.js }',
-      'runners.a: expected exactly one of `builtin` and `module`, got a mapping of builtin, module',
+      'runners.a: expected exactly one of `builtin`, `module` and `command` (or `preset`), got a mapping of builtin, module',
     ],
-    ['{}', 'runners.a: expected exactly one of `builtin` and `module`, got an empty mapping'],
+    [
+      '{}',
+      'runners.a: expected exactly one of `builtin`, `module` and `command` (or `preset`), got an empty mapping',
+    ],
     [
       '{ builtin: shell, export: x }',
       'runners.a.export: expected nothing here (it belongs to `module`), got "x"',

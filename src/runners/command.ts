@@ -1,0 +1,135 @@
+/** Any program as a runner: an agent's command line, above all. This file is both: the maker, and the runner. */
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { DelegationError } from '../core/errors.js'
+import {
+  defineRunner,
+  type JsonObject,
+  type RunnerContext,
+  type RunnerReference,
+  type RunnerTask,
+} from '../runner.js'
+import { commandProblems } from './command-check.js'
+import { environmentOf } from './command-environment.js'
+import { commandOf, type Command, type CommandRunnerOptions } from './command-options.js'
+import { isSessionId } from './command-reading.js'
+import { failed, interrupted, runProgram } from './command-run.js'
+import { fill, fillAll, uses, type TemplateValues } from './command-template.js'
+import { isProgram } from './program-path.js'
+import { openWorktree, type Worktree } from './worktree.js'
+
+/** Where and how its children run, beside what they run. */
+export type CommandReferenceOptions = Pick<RunnerReference, 'placement' | 'idempotent' | 'onOwnerDeath'>
+
+/**
+ * Runs a program for each goal, in a process group of its own that dies with the child, its thread and the host. No
+ * shell is in between, and no secret of the host's environment reaches it unless it is listed.
+ * @throws {DelegationError} RUNNER_INVALID with a line for each problem.
+ */
+export function commandRunner(
+  options: CommandRunnerOptions,
+  reference: CommandReferenceOptions = {},
+): RunnerReference {
+  const given = { ...options, ...(options.cwd !== undefined && { cwd: resolve(options.cwd) }) }
+  checked(given)
+  return { url: import.meta.url, options: given as unknown as JsonObject, ...reference }
+}
+
+/** The longest argument, bytes: Linux takes 131,072, and other systems no less. */
+const argumentBytes = 100_000
+
+export default defineRunner<CommandRunnerOptions>(async (task, ctx) => {
+  checked(ctx.options)
+  const command = commandOf(ctx.options)
+  const cwd = command.cwd ?? process.cwd()
+  if (!existsSync(cwd)) return failed(`there is no folder ${cwd} to work in`)
+  let worktree: Worktree | null = null
+  try {
+    if (command.worktree !== false) worktree = await openWorktree(ctx.spawn, cwd, branchOf(command, task))
+  } catch (error) {
+    return failed(
+      `there is no worktree to work in: ${error instanceof Error ? error.message : String(error)}`,
+    )
+  }
+  const result = await runIn(worktree?.folder ?? cwd, command, task, ctx)
+  const kept = (await worktree?.close()) ?? null
+  return { ...result, ...(kept !== null && { worktree: kept }) }
+})
+
+function checked(options: unknown): void {
+  const problems = commandProblems(options)
+  if (problems.length > 0) throw new DelegationError('RUNNER_INVALID', { problems })
+}
+
+function branchOf({ worktree }: Command, { delegationId, taskIndex }: RunnerTask): string | null {
+  return worktree === 'detached' ? null : `hermes/${delegationId}-${taskIndex}`
+}
+
+async function runIn(
+  workdir: string,
+  command: Command,
+  task: RunnerTask,
+  ctx: RunnerContext<CommandRunnerOptions>,
+): ReturnType<typeof runProgram> {
+  const prompt = [task.goal, task.context ?? ''].filter((text) => text !== '').join('\n\n')
+  const values: TemplateValues = {
+    goal: task.goal,
+    context: task.context ?? '',
+    prompt,
+    prompt_file: '',
+    model: task.model ?? '',
+    workdir,
+    session: sessionFrom(ctx.resumeFrom) ?? command.session,
+  }
+  const { argv, stdin } = fitting(command, values)
+  const needsFile = uses([...argv.flat(), stdin ?? undefined], 'prompt_file')
+  const folder = needsFile ? await mkdtemp(join(tmpdir(), 'hermes-prompt-')) : null
+  try {
+    const filled = { ...values, prompt_file: folder === null ? '' : join(folder, 'prompt.txt') }
+    if (folder !== null) await writeFile(filled.prompt_file, prompt, { mode: 0o600 })
+    const args = fillAll(argv, filled)
+    const env = environmentOf(command.env, process.env)
+    const problem = problemOf(args, workdir, env)
+    if (problem !== null) return failed(problem)
+    if (ctx.signal.aborted) return interrupted(ctx.signal)
+    const input = stdin === null ? null : fill(stdin, filled)
+    return await runProgram({ command, args, input, workdir, env }, ctx)
+  } finally {
+    if (folder !== null) await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** The agent's own session that an earlier run of this child kept. */
+function sessionFrom(state: RunnerContext['resumeFrom']): string | null {
+  const id = (state as JsonObject | null)?.['session_id']
+  return typeof id === 'string' && isSessionId(id) ? id : null
+}
+
+/** The templates for a prompt of this size. */
+function fitting(command: Command, values: TemplateValues): Pick<Command, 'argv' | 'stdin'> {
+  if (command.large === null) return command
+  return fillAll(command.argv, values).some(isTooLong) ? command.large : command
+}
+
+const isTooLong = (argument: string): boolean => Buffer.byteLength(argument) > argumentBytes
+
+/** Why the program cannot be started with these arguments; null when it can. */
+function problemOf(
+  args: readonly string[],
+  workdir: string,
+  env: Readonly<Record<string, string>>,
+): string | null {
+  const [program = ''] = args
+  const hasNul = args.findIndex((argument) => argument.includes('\0'))
+  if (hasNul !== -1) return `argument ${hasNul} holds a NUL character, which no program can be given`
+  const tooLong = args.find(isTooLong)
+  if (tooLong !== undefined) {
+    const bytes = Buffer.byteLength(tooLong)
+    return `an argument of ${bytes} bytes is over ${argumentBytes}: hand it over by \`stdin\`, or with \`large\``
+  }
+  return isProgram(program, workdir, env['PATH'] ?? '')
+    ? null
+    : `there is no program ${JSON.stringify(program)}`
+}
