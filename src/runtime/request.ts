@@ -13,7 +13,7 @@ import {
   plainCopy,
 } from './checked.js'
 import type { SummaryBudget } from '../core/summary-budget.js'
-import { type ResolvedOptions, type RunnerInput } from './options.js'
+import { isIsolation, type Isolation, type ResolvedOptions, type RunnerInput } from './options.js'
 
 /** What single and batch have in common. */
 export interface CallOptions {
@@ -51,6 +51,8 @@ export interface CallOptions {
   readonly maxUnitSummaryCharacters?: number
   /** Wall clock limit of each child, seconds; 0 for none. @defaultValue that of the delegator */
   readonly childTimeoutSeconds?: number
+  /** Where isolated children run. @defaultValue that of the delegator */
+  readonly isolation?: Isolation
 }
 
 export interface DispatchOptions extends CallOptions {
@@ -181,13 +183,16 @@ function childRequest(
   options: ResolvedOptions,
   where: string,
 ): ChildRequest {
+  const { isolation = options.isolation } = call
+  if (!isIsolation(isolation))
+    throw new DelegationError('OPTION_INVALID', { isolation, expected: "'thread' or 'process'" })
   checkTexts(task, ['context', 'role', 'model'], where)
   return {
     goal: checkedGoal(task.goal, where),
     context: checkedContext(task.context ?? call.context ?? null, where),
     role: task.role ?? call.role ?? 'leaf',
     model: task.model ?? call.model ?? null,
-    runner: resolveRunner(task.runner ?? call.runner ?? options.runner, options),
+    runner: placed(resolveRunner(task.runner ?? call.runner ?? options.runner, options), isolation),
   }
 }
 
@@ -235,6 +240,12 @@ const callTexts = [
 function resolveRunner(given: unknown, options: ResolvedOptions): RunnerReference | Runner {
   const runner = runnerOf(given, options)
   return typeof runner === 'function' ? runner : checkedReference(runner)
+}
+
+/** The placement is the reference's own from here on: what runs it, records it or runs it again need not ask. */
+function placed(runner: RunnerReference | Runner, isolation: Isolation): RunnerReference | Runner {
+  if (isolation === 'thread' || typeof runner === 'function') return runner
+  return (runner.placement ?? 'isolated') === 'isolated' ? { ...runner, placement: 'process' } : runner
 }
 
 function runnerOf(runner: unknown, { runners }: ResolvedOptions): RunnerReference | Runner {
