@@ -87,6 +87,12 @@ function addRun(program: Command, onEnd: (code: number) => void): void {
     .option('--model <model>', 'model of the children')
     .option('--session <key>', 'session the completion belongs to')
     .option('--timeout <seconds>', 'wall clock limit of each child; 0 for none', seconds)
+    .addOption(
+      new Option('--isolation <kind>', 'what keeps isolated children apart from this process').choices([
+        'thread',
+        'process',
+      ]),
+    )
     .option('--admit-within <seconds>', 'how long to wait for a slot before it is refused', seconds)
     .addOption(
       new Option('--fail-on <which>', 'exit 1 when the whole unit failed, or when any child did')

@@ -3,6 +3,7 @@ import {
   type AsyncDelegationEvent,
   type Delegator,
   type Dispatched,
+  type Isolation,
   type Rejected,
   type RunnerReference,
 } from '../index.js'
@@ -23,6 +24,7 @@ export interface RunOptions extends CommandOptions {
   readonly session?: string
   /** Of each child, seconds. */
   readonly timeout?: number
+  readonly isolation?: Isolation
   /** Seconds. */
   readonly admitWithin?: number
   readonly failOn: 'all' | 'any'
@@ -68,7 +70,7 @@ function dispatch(
   runner: RunnerReference,
   options: RunOptions,
 ): Promise<Dispatched | Rejected> {
-  const { context, toolsets, role, model, session, timeout, admitWithin } = options
+  const { context, toolsets, role, model, session, timeout, isolation, admitWithin } = options
   const call = {
     runner,
     ...(context !== undefined && { context }),
@@ -77,6 +79,7 @@ function dispatch(
     ...(model !== undefined && { model }),
     ...(session !== undefined && { sessionKey: session }),
     ...(timeout !== undefined && { childTimeoutSeconds: timeout }),
+    ...(isolation !== undefined && { isolation }),
     ...(admitWithin !== undefined && { admitWithinMs: admitWithin * 1000 }),
   }
   const [goal = ''] = goals

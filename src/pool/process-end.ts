@@ -25,7 +25,8 @@ export function endOfProcess({ killed, code, signal, errors }: ProcessExit, tooL
     const message = `the child ended its process with process.exit(${code})`
     return { kind: 'lost', cause: 'exit', error: runnerError('CHILD_EXITED', message, said) }
   }
-  const how = killed === 'silent' && signal === 'SIGKILL' ? 'closed the channel to its host' : `was ended by ${signal}`
+  const how =
+    killed === 'silent' && signal === 'SIGKILL' ? 'closed the channel to its host' : `was ended by ${signal}`
   const message = `the process of the child ${how}`
   return { kind: 'lost', cause: 'crash', error: runnerError('CHILD_CRASHED', message, said) }
 }

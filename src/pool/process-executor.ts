@@ -219,20 +219,11 @@ class ProcessChild implements ChildRun, ReportedChild {
 }
 
 function jobMessage(
-  { task, runner, transcriptPath, spillDirectory, resumeFrom }: ChildJob<RunnerReference>,
+  job: ChildJob<RunnerReference>,
   { importTimeoutMs, childMemoryMb }: ProcessExecutorOptions,
 ): JobMessage {
-  return {
-    run,
-    shared: false,
-    importTimeoutMs,
-    memoryLimitBytes: canWatchResident ? null : memoryLimitBytes(childMemoryMb),
-    task,
-    runner,
-    transcriptPath,
-    spillDirectory,
-    ...(resumeFrom !== undefined && { resumeFrom }),
-  }
+  const limit = canWatchResident ? null : memoryLimitBytes(childMemoryMb)
+  return { ...job, run, shared: false, importTimeoutMs, memoryLimitBytes: limit }
 }
 
 function lineOf(message: ControlMessage): string {

@@ -3,15 +3,19 @@
  * such check, since whoever can forge them is inside of the host already.
  */
 import type { ErrorDetail } from '../core/event.js'
+import type { JsonObject } from '../core/json.js'
 import { checkpointCharacters, keptLines, plainProgress } from './child-channel.js'
-import { endOf } from './child-result.js'
 import { errorDetail } from './error-detail.js'
 import type { ChildActivity, ChildEnd } from './executor.js'
 import type { Reply, ThreadMessage } from './messages.js'
 import { toPlain } from './plain-data.js'
 
+/** More than a worker lets through, whose own bounds are tighter. */
+const resultCharacters = 2_000_000
 const lineCharacters = 2_000
 const causeDepth = 4
+const nameCharacters = 200
+const textCharacters = 8_000
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -62,9 +66,9 @@ function replyOf(value: unknown): Reply {
 
 function endFrom(end: unknown): ChildEnd {
   const { kind, result, error } = isFields(end) ? end : {}
-  if (kind !== 'returned') return { kind: 'threw', error: errorFrom(error) }
+  if (kind !== 'returned' || !isFields(result)) return { kind: 'threw', error: errorFrom(error) }
   try {
-    return endOf(result, null)
+    return { kind, result: toPlain(result, 'result', resultCharacters) as JsonObject }
   } catch (notPlain) {
     return { kind: 'threw', error: errorDetail(notPlain) }
   }
@@ -73,11 +77,11 @@ function endFrom(end: unknown): ChildEnd {
 /** An error that is data already: its own bounds hold again. */
 function errorFrom(value: unknown, depth = causeDepth): ErrorDetail {
   const { name, message, code, stack, cause } = isFields(value) ? value : {}
-  const { name: _name, message: _message, ...more } = errorDetail({ code, stack })
   return {
-    name: typeof name === 'string' ? name.slice(0, 200) : 'Error',
-    message: typeof message === 'string' ? message.slice(0, 8_000) : '',
-    ...more,
+    name: typeof name === 'string' ? name.slice(0, nameCharacters) : 'Error',
+    message: typeof message === 'string' ? message.slice(0, textCharacters) : '',
+    ...((typeof code === 'string' || typeof code === 'number') && { code }),
+    ...(typeof stack === 'string' && { stack: stack.slice(0, textCharacters) }),
     ...(isFields(cause) && depth > 0 && { cause: errorFrom(cause, depth - 1) }),
   }
 }

@@ -53,7 +53,6 @@ const residue = createResidueWatch((resource) => resource === flushTimer || reso
 const watcher = createGroupWatcher((start) => residue.except(start))
 
 function flushActivity(): void {
-  lastFlushMs = performance.now()
   const activity: [number, NonNullable<ReturnType<ChildChannel['takeActivity']>>][] = []
   for (const run of fresh) {
     const child = children.get(run)
@@ -62,7 +61,9 @@ function flushActivity(): void {
     if (seen !== null) activity.push([run, seen])
   }
   fresh.clear()
-  if (activity.length > 0) tell({ type: 'activity', children: activity })
+  if (activity.length === 0) return
+  lastFlushMs = performance.now()
+  tell({ type: 'activity', children: activity })
 }
 
 /** News after a quiet while goes out at once, so that a child that blocks its loop is seen too; the rest waits for the timer. */

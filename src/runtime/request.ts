@@ -266,7 +266,13 @@ function runnerOf(runner: unknown, { runners }: ResolvedOptions): RunnerReferenc
 /** References that were found to be plain data: most are dispatched many times. */
 const plainReferences = new WeakSet<RunnerReference>()
 
+const placements: readonly unknown[] = ['isolated', 'process', 'shared', undefined]
+
 function checkedReference(runner: RunnerReference): RunnerReference {
+  const { placement } = runner
+  // Who is to be kept in a process must not end up in a thread for a slip of the pen.
+  if (!placements.includes(placement))
+    throw new DelegationError('RUNNER_INVALID', { placement, expected: 'isolated, process or shared' })
   if (runner.onOwnerDeath === 'retry' && runner.idempotent !== true) {
     throw new DelegationError('RUNNER_INVALID', {
       onOwnerDeath: 'retry',

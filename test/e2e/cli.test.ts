@@ -191,6 +191,7 @@ describe('usage', () => {
       '--model <model>',
       '--session <key>',
       '--timeout <seconds>',
+      '--isolation <kind>',
       '--admit-within <seconds>',
       '--fail-on <which>',
       '--json',
