@@ -62,7 +62,7 @@ export interface DelegatorOptions {
    */
   readonly childTimeoutSeconds?: number
   /**
-   * Where isolated children run: `process` makes each killable for certain, and costs some 60 ms and 50 MB more. It says
+   * Where isolated children run: `process` makes each killable for certain, and costs the start of a Node process. It says
    * nothing about references with a placement of their own, `shared` or `process`.
    * @defaultValue 'thread'
    */
