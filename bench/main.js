@@ -17,6 +17,7 @@ const order = [
   'batch',
   'memory',
   'loop-delay',
+  'process',
   'retention',
   'cli-start',
 ]

@@ -14,7 +14,7 @@ export { renderTurn } from './core/render-turn.js'
 export { buildSessionKey, parseSessionKey } from './core/session-key.js'
 export { DelegationError } from './core/errors.js'
 
-export type { DelegatorOptions, LedgerFactory, RunnerInput } from './runtime/options.js'
+export type { DelegatorOptions, Isolation, LedgerFactory, RunnerInput } from './runtime/options.js'
 export type { Capacity, CloseOptions, Delegator } from './runtime/delegator.js'
 export type { Dispatched } from './runtime/admission.js'
 export type {

@@ -111,10 +111,11 @@ export function defineRunner<Options = unknown>(runner: Runner<Options>): Runner
 }
 
 /**
- * Where a child runs. `isolated`: a thread of its own, which can be killed. `shared`: many I/O-bound children in few
- * threads, none of which can be stopped by force alone. `inline`: the host's own event loop.
+ * Where a child runs. `isolated`: a thread of its own, which can be killed while it runs JavaScript. `process`: a process
+ * of its own, which can be killed whatever it does. `shared`: many I/O-bound children in few threads, none of which can
+ * be stopped by force alone. `inline`: the host's own event loop.
  */
-export type Placement = 'isolated' | 'shared' | 'inline'
+export type Placement = 'isolated' | 'process' | 'shared' | 'inline'
 
 /** A runner by reference: plain data, so that a ledger can keep it and any thread can load it. */
 export interface RunnerReference {
@@ -124,8 +125,8 @@ export interface RunnerReference {
   readonly export?: string
   /** Handed to the runner as `ctx.options`. Secrets go in as names of environment variables. */
   readonly options?: Json
-  /** @defaultValue 'isolated' */
-  readonly placement?: 'isolated' | 'shared'
+  /** @defaultValue 'isolated'; 'process' where the call, or the delegator, has `isolation: 'process'` */
+  readonly placement?: 'isolated' | 'shared' | 'process'
   /**
    * True: its children report progress from the start, so that one that falls silent is stuck. False: their silence
    * means nothing. @defaultValue a child that has reported progress once is monitored

@@ -15,6 +15,12 @@ export function addRun(program: Command, onEnd: (code: number) => void): void {
     .option('--session <key>', 'session the completion belongs to')
     .option('--key <key>', 'idempotency key: the same key is the same unit, for 7 days')
     .option('--timeout <seconds>', 'wall clock limit of each child; 0 for none', seconds)
+    .addOption(
+      new Option('--isolation <kind>', 'what keeps isolated children apart from this process').choices([
+        'thread',
+        'process',
+      ]),
+    )
     .option('--admit-within <seconds>', 'how long to wait for a slot before it is refused', seconds)
     .addOption(
       new Option('--fail-on <which>', 'exit 1 when the whole unit failed, or when any child did')

@@ -1,5 +1,5 @@
 import type { Config } from '../config/load.js'
-import type { Delegator, Dispatched, Rejected } from '../index.js'
+import type { Delegator, Dispatched, Isolation, Rejected } from '../index.js'
 import type { CommandOptions } from './open.js'
 import { runnerNamed } from './runner-named.js'
 
@@ -14,6 +14,7 @@ export interface DispatchingOptions extends CommandOptions {
   readonly key?: string
   /** Of each child, seconds. */
   readonly timeout?: number
+  readonly isolation?: Isolation
   /** Seconds. */
   readonly admitWithin?: number
 }
@@ -25,7 +26,7 @@ export async function dispatch(
   config: Config,
   options: DispatchingOptions,
 ): Promise<Dispatched | Rejected> {
-  const { context, toolsets, role, model, session, key, timeout, admitWithin } = options
+  const { context, toolsets, role, model, session, key, timeout, isolation, admitWithin } = options
   const call = {
     runner: runnerNamed(options.runner, config),
     ...(context !== undefined && { context }),
@@ -35,6 +36,7 @@ export async function dispatch(
     ...(session !== undefined && { sessionKey: session }),
     ...(key !== undefined && { idempotencyKey: key }),
     ...(timeout !== undefined && { childTimeoutSeconds: timeout }),
+    ...(isolation !== undefined && { isolation }),
     ...(admitWithin !== undefined && { admitWithinMs: admitWithin * 1000 }),
   }
   const [goal = ''] = goals

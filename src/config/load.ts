@@ -192,6 +192,7 @@ function optionsOf(
     maxConcurrentChildren: delegation?.max_concurrent_children ?? environment.maxConcurrentChildren,
     maxThreads: delegation?.max_threads,
     maxSharedThreads: delegation?.max_shared_threads,
+    isolation: delegation?.isolation,
     capacityScope: delegation?.capacity_scope,
     interruptGraceMs: delegation?.interrupt_grace_ms,
     childTimeoutSeconds: floored(

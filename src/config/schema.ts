@@ -35,6 +35,7 @@ const delegation = z.strictObject(
     max_concurrent_children: wholeNumber(1),
     max_threads: wholeNumber(1, 64),
     max_shared_threads: wholeNumber(1, 64),
+    isolation: oneOf(['thread', 'process']).nullish(),
     capacity_scope: oneOf(['process', 'session', 'ledger']).nullish(),
     interrupt_grace_ms: wholeNumber(0),
     child_timeout_seconds: z.number(seconds).min(0, seconds).nullish(),
@@ -60,7 +61,7 @@ const runner = z
       command: z.record(z.string(), z.json('plain data'), mapping).nullish(),
       export: text('the name of an export'),
       options: z.json('plain data').nullish(),
-      placement: oneOf(['isolated', 'shared']).nullish(),
+      placement: oneOf(['isolated', 'process', 'shared']).nullish(),
     },
     mapping,
   )

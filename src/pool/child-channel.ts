@@ -5,9 +5,10 @@ import type { RunnerContext, SpawnOptions, SpawnedProcess } from '../runner.js'
 import type { ChildActivity } from './executor.js'
 import { toPlain } from './plain-data.js'
 
-const keptLines = 20
+/** How many lines travel together. */
+export const keptLines = 20
 const progressCharacters = 16_384
-const checkpointCharacters = 1_048_576
+export const checkpointCharacters = 1_048_576
 
 interface Line {
   readonly at: number
@@ -167,7 +168,7 @@ export function createChildChannel({
 }
 
 /** Progress is a courtesy: what of it is no plain data is named instead of breaking the child. */
-function plainProgress(progress: Readonly<Record<string, unknown>>): JsonObject {
+export function plainProgress(progress: Readonly<Record<string, unknown>>): JsonObject {
   try {
     return toPlain(progress, 'progress', progressCharacters) as JsonObject
   } catch (error) {

@@ -1,4 +1,7 @@
-/** What host and thread say to each other. One control channel per thread; a child is named by its run number. */
+/**
+ * What a host and what carries its children, a thread or a process, say to each other. One control channel for each; a
+ * child is named by its run number.
+ */
 import { MessagePort } from 'node:worker_threads'
 import type { RunnerReference } from '../runner.js'
 import type { ChildActivity, ChildEnd, ChildJob } from './executor.js'
@@ -21,13 +24,15 @@ export interface JobMessage extends ChildJob<RunnerReference> {
   readonly run: number
   readonly shared: boolean
   readonly importTimeoutMs: number
+  /** What the thread or process itself may use outside of its heap; null where that is not sampled there. */
+  readonly memoryLimitBytes: number | null
 }
 
 /** Host to thread. */
 export type ControlMessage =
   | { readonly type: 'interrupt'; readonly run: number; readonly reason: string }
   | { readonly type: 'ping'; readonly ping: number }
-  /** Children of a shared thread, those of one tick together. */
+  /** Children of a shared thread, those of one tick together; or the one of a process. */
   | { readonly type: 'jobs'; readonly jobs: readonly JobMessage[] }
 
 /** Thread to host. Activity of all its children travels together. */
@@ -35,7 +40,9 @@ export type ThreadMessage =
   | { readonly type: 'started'; readonly run: number }
   | { readonly type: 'activity'; readonly children: readonly (readonly [run: number, ChildActivity])[] }
   | { readonly type: 'pong'; readonly ping: number }
-  /** Of a shared thread: those that ended in one turn of its loop. */
+  /** The child uses more memory than it may. */
+  | { readonly type: 'memory'; readonly run: number }
+  /** Of a shared thread: those that ended in one turn of its loop. Of a process: its one. */
   | { readonly type: 'replies'; readonly replies: readonly (readonly [run: number, Reply])[] }
 
 /**

@@ -3,6 +3,7 @@ import type { RunnerReference } from '../runner.js'
 import type { ChildJob, Executor } from './executor.js'
 import { createSharedPool } from './shared-pool.js'
 import { createThreadPool, type ThreadPool } from './thread-pool.js'
+import { waitAtMost } from './wait-at-most.js'
 
 export interface PiscinaExecutorOptions {
   readonly clock: Clock
@@ -53,10 +54,7 @@ export function createPiscinaExecutor(options: PiscinaExecutorOptions): Executor
     },
     async close(withinMs) {
       const closing = [isolated, shared].filter((pool) => pool !== null).map((pool) => pool.close().exited)
-      let stopTimer = (): void => undefined
-      const late = new Promise<void>((resolve) => (stopTimer = clock.after(withinMs, resolve)))
-      await Promise.race([Promise.all(closing), late])
-      stopTimer()
+      await waitAtMost(clock, withinMs, Promise.all(closing))
     },
   }
 }

@@ -19,7 +19,7 @@ import {
   type PoolWorker,
 } from './piscina-handles.js'
 import { createPings } from './pings.js'
-import { endByExit } from './thread-end.js'
+import { endByExit, type Leaving } from './thread-end.js'
 import { idleThreadMs, poolSettings } from './pool-settings.js'
 import { hearReport, markStarted, type ReportedChild, type ReportingThread } from './thread-reports.js'
 import { importBackstopMs, type ThreadPool, type ThreadPoolOptions } from './thread-pool.js'
@@ -32,7 +32,7 @@ interface SharedThread extends ReportingThread {
   readonly interrupts: ControlMessage[]
   readonly children: TurnoverMap<number, SharedChild>
   readonly affinity: null
-  leaving: 'retired' | 'terminated' | 'import' | null
+  leaving: Leaving | null
   failure: Error | null
   stopIdleTimer: () => void
 }
@@ -101,6 +101,7 @@ export function createSharedPool(options: ThreadPoolOptions): ThreadPool {
   }
 
   function hear(thread: SharedThread, message: ThreadMessage): void {
+    if (message.type === 'memory') return
     if (message.type !== 'replies') return hearReport(thread, message)
     for (const [run, reply] of message.replies) onReply(thread.children.get(run), reply)
   }
@@ -131,7 +132,7 @@ export function createSharedPool(options: ThreadPoolOptions): ThreadPool {
     child.observer.onEnd(end)
   }
 
-  function leave(thread: SharedThread, why: 'retired' | 'terminated' | 'import'): void {
+  function leave(thread: SharedThread, why: Leaving): void {
     thread.leaving ??= why
     thread.stopIdleTimer()
     if (thread.link === null) return
@@ -175,6 +176,7 @@ export function createSharedPool(options: ThreadPoolOptions): ThreadPool {
       run: child.run,
       shared: true,
       importTimeoutMs,
+      memoryLimitBytes: null, // nobody could say whose it is
       task,
       runner,
       transcriptPath,

@@ -10,8 +10,16 @@ export function lost(cause: LostCause, error: unknown): ChildEnd {
   return { kind: 'lost', cause, error: detail }
 }
 
+/** Why a thread takes no more children. */
+export type Leaving = 'retired' | 'terminated' | 'import' | 'memory'
+
+export function outOfMemory(what: string, cause?: unknown): ChildEnd {
+  const error = runnerError('CHILD_OUT_OF_MEMORY', `${what} (delegation.child_memory_mb)`, cause)
+  return { kind: 'lost', cause: 'memory', error }
+}
+
 interface ExitFacts {
-  readonly leaving: 'retired' | 'terminated' | 'import' | null
+  readonly leaving: Leaving | null
   readonly failure: Error | null
 }
 
@@ -23,9 +31,9 @@ export function endByExit(
   importTimeoutMs: number,
 ): ChildEnd {
   if (failure !== null && (failure as { code?: unknown }).code === 'ERR_WORKER_OUT_OF_MEMORY') {
-    const message = 'the child reached the memory limit of its thread (delegation.child_memory_mb)'
-    return { kind: 'lost', cause: 'memory', error: runnerError('CHILD_OUT_OF_MEMORY', message, failure) }
+    return outOfMemory('the child reached the memory limit of its thread', failure)
   }
+  if (leaving === 'memory') return outOfMemory('the child held more memory outside of its heap than it may')
   if (leaving === 'import') {
     const message = `the runner module ${child.job.runner.url} blocked its thread for ${importTimeoutMs} ms while it was imported`
     return { kind: 'threw', error: runnerError('RUNNER_IMPORT_TIMEOUT', message) }

@@ -22,9 +22,10 @@ import {
   type PoolWorker,
 } from './piscina-handles.js'
 import { ownThread } from './choose-thread.js'
+import { memoryLimitBytes } from './memory-limit.js'
 import { createPings } from './pings.js'
 import { poolSettings } from './pool-settings.js'
-import { endByExit, lost } from './thread-end.js'
+import { endByExit, lost, type Leaving } from './thread-end.js'
 import { hearReport, markStarted, type ReportedChild, type ReportingThread } from './thread-reports.js'
 import { createWaitingLine } from './waiting-line.js'
 
@@ -50,7 +51,7 @@ interface Thread extends ReportingThread {
   affinity: string | null
   readonly children: Map<number, PooledChild>
   /** Set once it takes no more children. */
-  leaving: 'retired' | 'terminated' | 'import' | null
+  leaving: Leaving | null
   failure: Error | null
 }
 
@@ -135,7 +136,7 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
       child.stopImportTimer = clock.after(importTimeoutMs + importBackstopMs, () => leave(thread, 'import'))
   }
 
-  function leave(thread: Thread, why: 'retired' | 'terminated' | 'import'): void {
+  function leave(thread: Thread, why: Leaving): void {
     thread.leaving ??= why
     void thread.worker.terminate()
     thread.worker.unref() // terminating references it (T3)
@@ -170,8 +171,9 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
   }
 
   function hear(thread: Thread, message: ThreadMessage): void {
+    if (message.type === 'memory') leave(thread, 'memory')
     // Replies travel by this channel from shared threads only.
-    if (message.type !== 'replies') hearReport(thread, message)
+    else if (message.type !== 'replies') hearReport(thread, message)
   }
 
   /** A reply may overtake what its thread said before it on the control channel: that is there already, and comes first. */
@@ -225,6 +227,7 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
       run: child.run,
       shared: false,
       importTimeoutMs,
+      memoryLimitBytes: memoryLimitBytes(options.memoryMb),
       task: job.task,
       runner: job.runner,
       transcriptPath: job.transcriptPath,

@@ -19,7 +19,8 @@ export interface ReportingThread {
   readonly pings: Pings
 }
 
-type ThreadReport = Exclude<ThreadMessage, { readonly type: 'replies' }>
+/** What a pool has to act upon is not among them. */
+type ThreadReport = Exclude<ThreadMessage, { readonly type: 'replies' | 'memory' }>
 
 export function hearReport(thread: ReportingThread, report: ThreadReport): void {
   switch (report.type) {

@@ -1,27 +1,28 @@
 /**
- * Inside the thread. Piscina hands over one child per task and carries the answer; everything else travels over the
- * thread's one control channel. Nothing reachable from here imports zod, pino, piscina or the index: a thread of a
+ * Inside the thread, or the process of one child. In an isolated thread Piscina hands over one child per task and
+ * carries the answer; everything else, and all of a process, travels over the one control channel. Nothing reachable from here imports zod, pino, piscina or the index: a thread of a
  * runner that imports nothing stays lean.
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { setPriority } from 'node:os'
 import { Writable } from 'node:stream'
-import { MessageChannel, parentPort, threadId } from 'node:worker_threads'
 import { createChildChannel, type ChildChannel } from './child-channel.js'
 import { endOf, spillAtOnce, spillPath } from './child-result.js'
+import { isProcess, openControl } from './control-channel.js'
 import { errorDetail } from './error-detail.js'
 import type { ChildEnd } from './executor.js'
 import { createGroupWatcher } from './group-watcher.js'
 import { createLifeline, type Lifeline } from './lifeline.js'
 import { loadRunner } from './load-runner.js'
-import type { ControlMessage, Hello, JobMessage, Reply, ThreadMessage } from './messages.js'
+import { createMemorySampler } from './memory-sampler.js'
+import type { ControlMessage, JobMessage, Reply } from './messages.js'
 import type { Json, Runner } from '../runner.js'
 import { createResidueWatch } from './residue.js'
 import { appendAtOnce, createTranscript, type Transcript } from './transcript.js'
 
 /** How often the host hears of progress, ms. */
 const activityIntervalMs = 100
-/** Nice value of a thread that runs children: the host's own loop goes first (Linux; elsewhere a no-op). */
+/** Nice value of what runs children: the host's own loop goes first. */
 const childNiceness = 10
 const maxEarly = 10_000
 const maxRepliesTogether = 16
@@ -41,18 +42,17 @@ const whose = new AsyncLocalStorage<Child>()
 /** The one child of an isolated thread; in a shared one the async context tells. */
 let sole: Child | null = null
 
-const { port1: control, port2: remote } = new MessageChannel()
-const tell = (message: ThreadMessage): void => control.postMessage(message)
+const tell = openControl(hear)
 
 const fresh = new Set<number>()
 let lastFlushMs = -Infinity
 const flushTimer = setTimeout(flushActivity, activityIntervalMs).unref()
-const residue = createResidueWatch((resource) => resource === flushTimer)
+const memory = createMemorySampler()
+const residue = createResidueWatch((resource) => resource === flushTimer || resource === memory.timer)
 /** It stays for the thread's later children, and is no residue of the one that needed it first. */
 const watcher = createGroupWatcher((start) => residue.except(start))
 
 function flushActivity(): void {
-  lastFlushMs = performance.now()
   const activity: [number, NonNullable<ReturnType<ChildChannel['takeActivity']>>][] = []
   for (const run of fresh) {
     const child = children.get(run)
@@ -61,7 +61,9 @@ function flushActivity(): void {
     if (seen !== null) activity.push([run, seen])
   }
   fresh.clear()
-  if (activity.length > 0) tell({ type: 'activity', children: activity })
+  if (activity.length === 0) return
+  lastFlushMs = performance.now()
+  tell({ type: 'activity', children: activity })
 }
 
 /** News after a quiet while goes out at once, so that a child that blocks its loop is seen too; the rest waits for the timer. */
@@ -75,7 +77,7 @@ function currentChild(): Child | null {
   return sole ?? whose.getStore() ?? null
 }
 
-control.on('message', (message: ControlMessage) => {
+function hear(message: ControlMessage): void {
   if (message.type === 'ping') {
     tell({ type: 'pong', ping: message.ping })
     return
@@ -87,8 +89,7 @@ control.on('message', (message: ControlMessage) => {
   const child = children.get(message.run)
   if (child !== undefined) child.channel.interrupt(message.reason)
   else if (early.size < maxEarly) early.set(message.run, message.reason)
-})
-control.unref()
+}
 
 function redirectOutput(): void {
   const sink = (role: 'stdout' | 'stderr'): Writable =>
@@ -121,13 +122,11 @@ function guardSiblings(): void {
 redirectOutput()
 process.on('uncaughtException', onStray)
 try {
-  // Elsewhere the priority is the process's, and would slow its host.
-  if (process.platform === 'linux') setPriority(childNiceness)
+  // Elsewhere the priority of a thread is its process's, and would slow its host.
+  if (isProcess || process.platform === 'linux') setPriority(childNiceness)
 } catch {
   // Not permitted here: the children then run as important as their host.
 }
-const hello: Hello = { helloFrom: threadId, control: remote }
-parentPort?.postMessage(hello, [remote])
 
 /** Runners that this thread has loaded, by reference. */
 const runners = new Map<string, Runner>()
@@ -192,8 +191,11 @@ async function run(job: JobMessage, runner: Runner): Promise<Reply> {
     onActivity: () => noteActivity(job.run),
   })
   if (!job.shared) residue.start()
+  if (job.memoryLimitBytes !== null)
+    memory.start(job.memoryLimitBytes, () => tell({ type: 'memory', run: job.run }))
   const { end, strayed } = await execute(job, runner, channel, transcript)
   isOver = true
+  memory.stop()
   channel.end()
   cut(lifeline)
   if (job.transcriptPath !== null)

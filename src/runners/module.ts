@@ -9,8 +9,8 @@ export interface ModuleRunnerOptions {
   readonly export?: string
   /** Handed to the runner as `ctx.options`. */
   readonly options?: Json
-  /** @defaultValue 'isolated' */
-  readonly placement?: 'isolated' | 'shared'
+  /** @defaultValue 'isolated'; 'process' where the call, or the delegator, has `isolation: 'process'` */
+  readonly placement?: 'isolated' | 'shared' | 'process'
   /** @see RunnerReference */
   readonly reportsProgress?: boolean
   /** @see RunnerReference */

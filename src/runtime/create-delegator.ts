@@ -3,6 +3,8 @@ import pino from 'pino'
 import { createMemoryLedger } from '../ledger/memory-ledger.js'
 import { createInlineExecutor } from '../pool/inline-executor.js'
 import { createPiscinaExecutor } from '../pool/piscina-executor.js'
+import { createPlacedExecutor } from '../pool/placed-executor.js'
+import { createProcessExecutor } from '../pool/process-executor.js'
 import { createDelegatorFrom, type Delegator } from './delegator.js'
 import { resolveOptions, type DelegatorOptions } from './options.js'
 import { ownerIdentity } from './owner-identity.js'
@@ -26,7 +28,12 @@ export async function createDelegator(options: DelegatorOptions = {}): Promise<D
     self,
     clock,
     logger: options.logger ?? pino({ enabled: false }),
-    threads: options.executor ?? createPiscinaExecutor({ ...resolved, clock }),
+    threads:
+      options.executor ??
+      createPlacedExecutor({
+        threads: createPiscinaExecutor({ ...resolved, clock }),
+        processes: createProcessExecutor({ ...resolved, clock }),
+      }),
     inline: createInlineExecutor({ clock }),
   })
 }

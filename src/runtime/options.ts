@@ -19,6 +19,9 @@ export type LedgerFactory = (given: {
   readonly random: () => number
 }) => Ledger | Promise<Ledger>
 
+/** What keeps an isolated child apart from its host. */
+export type Isolation = 'thread' | 'process'
+
 export interface DelegatorOptions {
   /**
    * Most units that may be live at once (Hermes' `max_async_children`, R14). 0 refuses everything.
@@ -31,7 +34,8 @@ export interface DelegatorOptions {
    */
   readonly maxConcurrentChildren?: number
   /**
-   * Most worker threads of isolated children at once, from 1 to 64. A unit that needs more is refused (`THREADS`).
+   * Most worker threads, and processes, of isolated children at once, from 1 to 64. A unit that needs more is refused
+   * (`THREADS`).
    * @defaultValue `maxUnits` × `maxConcurrentChildren`, at most 64
    */
   readonly maxThreads?: number
@@ -58,7 +62,13 @@ export interface DelegatorOptions {
    */
   readonly childTimeoutSeconds?: number
   /**
-   * Heap of each isolated child, MB; from 16.
+   * Where isolated children run: `process` makes each killable for certain, and costs the start of a Node process. It says
+   * nothing about references with a placement of their own, `shared` or `process`.
+   * @defaultValue 'thread'
+   */
+  readonly isolation?: Isolation
+  /**
+   * Heap of each isolated child, MB; from 16. What it holds outside of its heap ends it beyond 128 MB more.
    * @defaultValue 512
    */
   readonly childMemoryMb?: number
@@ -109,7 +119,7 @@ export interface DelegatorOptions {
   readonly clock?: Clock
   /** In [0, 1): the jitter of redelivery. @defaultValue `Math.random` */
   readonly random?: () => number
-  /** Runs references. @defaultValue worker threads, by Piscina */
+  /** Runs references. @defaultValue worker threads, by Piscina, and processes */
   readonly executor?: Executor
 }
 
@@ -119,6 +129,7 @@ export interface ResolvedOptions {
   readonly maxThreads: number
   readonly maxSharedThreads: number
   readonly capacityScope: CapacityScope
+  readonly isolation: Isolation
   readonly interruptGraceMs: number
   readonly childTimeoutSeconds: number
   readonly childMemoryMb: number
@@ -159,12 +170,17 @@ export function resolveOptions(options: DelegatorOptions): ResolvedOptions {
   if (!['process', 'ledger', 'session'].includes(scope)) {
     throw new TypeError(`Expected \`capacityScope\` to be 'process', 'ledger' or 'session', got ${scope}`)
   }
+  const isolation = options.isolation ?? 'thread'
+  if (!isIsolation(isolation)) {
+    throw new TypeError(`Expected \`isolation\` to be 'thread' or 'process', got ${String(isolation)}`)
+  }
   return Object.freeze({
     maxUnits,
     maxConcurrentChildren,
     maxThreads: wholeNumber('maxThreads', options.maxThreads ?? product, 1, maxThreadsBound),
     maxSharedThreads: number('maxSharedThreads', 1, maxThreadsBound),
     capacityScope: scope,
+    isolation,
     interruptGraceMs: number('interruptGraceMs', 0),
     childTimeoutSeconds: positiveSeconds(options.childTimeoutSeconds ?? defaults.childTimeoutSeconds),
     childMemoryMb: number('childMemoryMb', 16),
@@ -192,6 +208,10 @@ function stallOptions(given: DelegatorOptions['stall']): StallOptions | null {
     )
   }
   return stall
+}
+
+export function isIsolation(given: unknown): given is Isolation {
+  return given === 'thread' || given === 'process'
 }
 
 /** @throws {TypeError} naming the option, its bounds and the value given. */

@@ -14,7 +14,7 @@ import {
 } from './checked.js'
 import type { SummaryBudget } from '../core/summary-budget.js'
 import type { UnitTells } from './unit-plan.js'
-import { type ResolvedOptions, type RunnerInput } from './options.js'
+import { isIsolation, type Isolation, type ResolvedOptions, type RunnerInput } from './options.js'
 
 /** What single and batch have in common. */
 export interface CallOptions {
@@ -52,6 +52,8 @@ export interface CallOptions {
   readonly maxUnitSummaryCharacters?: number
   /** Wall clock limit of each child, seconds; 0 for none. @defaultValue that of the delegator */
   readonly childTimeoutSeconds?: number
+  /** Where isolated children run. @defaultValue that of the delegator */
+  readonly isolation?: Isolation
 }
 
 export interface DispatchOptions extends CallOptions {
@@ -195,13 +197,16 @@ function childRequest(
   options: ResolvedOptions,
   where: string,
 ): ChildRequest {
+  const { isolation = options.isolation } = call
+  if (!isIsolation(isolation))
+    throw new DelegationError('OPTION_INVALID', { isolation, expected: "'thread' or 'process'" })
   checkTexts(task, ['context', 'role', 'model'], where)
   return {
     goal: checkedGoal(task.goal, where),
     context: checkedContext(task.context ?? call.context ?? null, where),
     role: task.role ?? call.role ?? 'leaf',
     model: task.model ?? call.model ?? null,
-    runner: resolveRunner(task.runner ?? call.runner ?? options.runner, options),
+    runner: placed(resolveRunner(task.runner ?? call.runner ?? options.runner, options), isolation),
   }
 }
 
@@ -265,6 +270,12 @@ function resolveRunner(given: unknown, options: ResolvedOptions): RunnerReferenc
   return typeof runner === 'function' ? runner : checkedReference(runner)
 }
 
+/** The placement is the reference's own from here on: what runs it, records it or runs it again need not ask. */
+function placed(runner: RunnerReference | Runner, isolation: Isolation): RunnerReference | Runner {
+  if (isolation === 'thread' || typeof runner === 'function') return runner
+  return (runner.placement ?? 'isolated') === 'isolated' ? { ...runner, placement: 'process' } : runner
+}
+
 function runnerOf(runner: unknown, { runners }: ResolvedOptions): RunnerReference | Runner {
   if (runner === undefined || runner === null) throw new DelegationError('RUNNER_MISSING')
   if (typeof runner === 'function') return runner as Runner
@@ -286,7 +297,13 @@ function runnerOf(runner: unknown, { runners }: ResolvedOptions): RunnerReferenc
 /** References that were found to be plain data: most are dispatched many times. */
 const plainReferences = new WeakSet<RunnerReference>()
 
+const placements: readonly unknown[] = ['isolated', 'process', 'shared', undefined]
+
 function checkedReference(runner: RunnerReference): RunnerReference {
+  const { placement } = runner
+  // Who is to be kept in a process must not end up in a thread for a slip of the pen.
+  if (!placements.includes(placement))
+    throw new DelegationError('RUNNER_INVALID', { placement, expected: 'isolated, process or shared' })
   if (runner.onOwnerDeath === 'retry' && runner.idempotent !== true) {
     throw new DelegationError('RUNNER_INVALID', {
       onOwnerDeath: 'retry',

@@ -27,7 +27,7 @@ const mayImport: Record<string, readonly string[]> = {
 }
 
 /** Implementations that only `create-delegator` may choose; everything else of L2 sees the ports. */
-const implementations = /src\/(ledger\/memory|pool\/(piscina|inline|thread|worker|lifeline))/
+const implementations = /src\/(ledger\/memory|pool\/(piscina|inline|thread|placed|process|worker|lifeline))/
 
 describe('layers (DESIGN 6)', () => {
   it.each(sources)('%s imports downwards only', (path) => {

@@ -84,6 +84,17 @@ describe('run', () => {
     })
   })
 
+  it('--isolation process runs the children in processes of their own', async () => {
+    write(
+      'mine.mjs',
+      'export default () => ({ summary: `in ${process.env.HERMES_DELEGATE_CHILD ?? "a thread"}` })',
+    )
+    const mine = ['run', '-r', './mine.mjs', 'it']
+    expect((await run(...mine)).stdout).toContain('in a thread')
+    expect((await run(...mine, '--isolation', 'process')).stdout).toMatch(/in deleg_[0-9a-f]{20}:0/)
+    expect((await run(...mine, '--isolation', 'jail')).code).toBe(2)
+  })
+
   it('takes the runner, the limits and the log of the configuration', async () => {
     write('mine.mjs', 'export const work = (task, ctx) => ({ summary: ctx.options.word })')
     const runners = 'runners: { mine: { module: ./mine.mjs, export: work, options: { word: configured } } }'
@@ -220,6 +231,7 @@ describe('usage', () => {
       '--session <key>',
       '--key <key>',
       '--timeout <seconds>',
+      '--isolation <kind>',
       '--admit-within <seconds>',
       '--fail-on <which>',
       '--detach',

@@ -141,6 +141,23 @@ describe('a hostile child on a thread of its own', () => {
     await small.close(10_000)
   })
 
+  it('P7: memory outside of the heap ends that child alone once it stays above the limit', async () => {
+    const small = create({ childMemoryMb: 24 })
+    const sibling = watch(small, reference('isolated', 'untilInterrupted'))
+    await sibling.until(hasLine('ready'))
+    const eater = watch(small, reference('isolated', 'eatsOffHeapSlowly', 'in-process.js'))
+    const error = { code: 'CHILD_OUT_OF_MEMORY' }
+    expect(await eater.ended).toMatchObject({ kind: 'lost', cause: 'memory', error })
+    sibling.run.interrupt('enough')
+    expect(await sibling.ended).toMatchObject({ kind: 'returned' })
+    await small.close(10_000)
+  })
+
+  it('P7: memory that only passes through its hands ends nobody', async () => {
+    const end = await watch(executor, reference('isolated', 'churnsOffHeap', 'in-process.js')).ended
+    expect(end).toEqual({ kind: 'returned', result: { summary: 'true' } })
+  })
+
   it('P7: a summary of 200 MB is spilled inside the worker, to a file of this user alone', async () => {
     const large = create({ childMemoryMb: 1_024 })
     const task = taskOf('g', { delegationId: 'deleg_spilled' })

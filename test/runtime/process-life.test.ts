@@ -15,6 +15,8 @@ describe('the life of the process (R5)', () => {
     ['isolated', 'deaf'],
     ['isolated', 'busy'],
     ['isolated', 'polite'],
+    ['process', 'busy'],
+    ['process', 'native'],
     ['shared', 'deaf'],
     ['inline', ''],
   ])(
