@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
-import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createProcessExecutor, type ProcessExecutorOptions } from '../../src/pool/process-executor.js'
 import type { ChildEnd, Executor } from '../../src/pool/executor.js'
 import type { RunnerReference } from '../../src/runner.js'
@@ -215,24 +215,23 @@ describe('a child in a process of its own cannot hurt its host', () => {
     expect(await watched.ended).toMatchObject(terminated)
   })
 
-  it.each<[string, Partial<ChildEnd>]>([
-    ['null', { kind: 'threw' }],
-    ['{"end":{"kind":"lost","cause":"memory"}}', { kind: 'threw' }],
-    ['{"end":{"kind":"returned","result":"text"}}', { kind: 'threw' }],
-    ['{"end":{"kind":"threw","error":{"name":1,"message":{}}}}', { kind: 'threw' }],
+  it.each<[string, string, ChildEnd['kind']]>([
+    ['nothing', 'null', 'threw'],
+    ['one that only a host can tell', '{"end":{"kind":"lost","cause":"memory"}}', 'threw'],
+    ['a text', '{"end":{"kind":"returned","result":"text"}}', 'threw'],
+    ['an error of no texts', '{"end":{"kind":"threw","error":{"name":1,"message":{}}}}', 'threw'],
     [
+      'a well',
       `{"end":{"kind":"returned","result":{"deep":${'['.repeat(9_000)}${']'.repeat(9_000)}}}}`,
-      { kind: 'threw' },
+      'threw',
     ],
-    ['{"started":1,"activity":7,"end":{"kind":"returned","result":{"a":1}}}', { kind: 'returned' }],
-  ])('P7: a forged end is one of the well-formed ones (%.40s)', async (reply, end) => {
-    const seen = await child('forgesItsEnd', taskOf(reply)).ended
-    expect(seen).toMatchObject(end)
-    if (seen.kind === 'threw')
-      expect(seen.error).toMatchObject({
-        name: expect.any(String) as string,
-        message: expect.any(String) as string,
-      })
+    ['a result', '{"started":1,"activity":7,"end":{"kind":"returned","result":{"a":1}}}', 'returned'],
+  ])('P7: a forged end (%s) is a well-formed one', async (_what, reply, kind) => {
+    const end = await child('forgesItsEnd', taskOf(reply)).ended
+    expect(end.kind).toBe(kind)
+    if (end.kind !== 'threw') return
+    const texts = { name: expect.any(String) as string, message: expect.any(String) as string }
+    expect(end.error).toMatchObject(texts)
   })
 
   it('P7: one that closes its pipe ends', async () => {
@@ -306,8 +305,12 @@ describe('processes and their host', () => {
   })
 
   const host = fileURLToPath(new URL('../fixtures/hosts/process-children.js', import.meta.url))
-  const startHost = (mode: string) =>
-    spawn(process.execPath, [host, mode, seconds], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const startHost = (mode: string) => {
+    const args = [host, mode, seconds]
+    const started = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+    onTestFinished(() => void started.kill('SIGKILL'))
+    return started
+  }
 
   it.each(['holdsProcesses', 'holdsProcessesBusily', 'sleepsInExecSync', 'stopsItself'])(
     'P6: kill -9 of the host leaves nothing behind (%s)',
