@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createDelegator, sqliteLedger } from '../../src/index.js'
+import { openSqlite } from '../../src/ledger/sqlite-driver.js'
 import { start, until, type Ended } from './cli-process.js'
 
 let cwd: string
@@ -154,5 +155,30 @@ describe('a ledger that cannot be used', () => {
     const { code, stdout, stderr } = await run('--ledger', 'broken.db', command)
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
     expect(stderr).toMatch(/^hermes-delegate: the ledger is damaged, or no database at all \(path: .*\)\n$/)
+  })
+
+  it('is not waited for longer than the configuration says, where another program keeps it locked', async () => {
+    await run('list')
+    writeFileSync(join(cwd, 'hermes-delegate.yaml'), 'ledger: { busy_ms: 100 }')
+    const db = await openSqlite(join(cwd, 'hermes-delegate/ledger.db'))
+    db.exec('BEGIN IMMEDIATE')
+    const { code, stderr } = await run('list')
+    db.close()
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^hermes-delegate: another process keeps the ledger locked \(.*\)\n$/)
+  })
+
+  it.each([
+    ['PRAGMA user_version = 9001', 1, 'the ledger was written by a newer major version'],
+    ['PRAGMA application_id = 7', 2, 'the file is a database of another program'],
+  ])('%s exits %d and says: %s', async (change, expected, words) => {
+    await run('list')
+    const db = await openSqlite(join(cwd, 'hermes-delegate/ledger.db'))
+    db.exec(change)
+    db.close()
+    const { code, stdout, stderr } = await run('list')
+    expect({ code, stdout }).toEqual({ code: expected, stdout: '' })
+    expect(stderr).toContain(words)
+    expect(stderr.split('\n')).toHaveLength(2)
   })
 })
