@@ -43,7 +43,7 @@ export interface Delegator {
   dispatchBatch(options: DispatchBatchOptions): Promise<Dispatched | Rejected>
   /** This delegator's own live units, now (R39). */
   activeCount(): number
-  /** All records, newest first: live ones and those that retention has kept (R40). Plain data. */
+  /** Newest first: all that are live, and of the others the thousand newest that retention has kept (R40). Plain data. */
   list(): Promise<readonly DelegationRecord[]>
   /** @throws {DelegationError} UNKNOWN_DELEGATION for an id that never was, or that retention has dropped. */
   get(id: string): Promise<DelegationRecord>

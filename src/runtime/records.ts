@@ -52,6 +52,8 @@ interface RecordsOptions {
   readonly clock: Clock
 }
 
+/** Of units that have ended, a list shows the newest: nobody reads more, and to read them all takes long. */
+const newestLimit = 1_000
 const listLimit = 10_000
 const shownGoalCharacters = 200
 
@@ -71,7 +73,13 @@ export function createRecords({ ledger, units, clock }: RecordsOptions): Records
   })
 
   return {
-    list: async () => recordsOf(await ledger.list({ all: true }, null, { limit: listLimit })),
+    async list() {
+      const newest = await ledger.list({ all: true }, null, { limit: newestLimit })
+      // What is live is shown however old it is; then it is older than all of the newest.
+      const live = await ledger.list({ all: true }, true, { limit: listLimit })
+      const shown = new Set(newest.map(({ id }) => id))
+      return recordsOf([...newest, ...live.filter(({ id }) => !shown.has(id))])
+    },
     async get(id) {
       const unit = await ledger.get(id)
       const [record] = unit === null ? [] : await recordsOf([unit])
