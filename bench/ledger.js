@@ -41,15 +41,22 @@ export async function fill(path, { count, session, state }) {
       .map(({ name }) => name)
       .filter((name) => !without.includes(name))
   const ids = `WITH RECURSIVE numbers (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < ${count - 1})`
-  const copyId = `printf('deleg_%020x', i + (SELECT max(n) FROM units) * 1000000)`
+  // Above any that chance would draw twice.
+  const copyId = `printf('deleg_%020x', i + ${Date.now() * 1000})`
+  const renamed = (names) =>
+    names
+      .map((name) => (name === 'draft' ? `json_set(draft, '$.id', ${copyId}, '$.slotKey', ${copyId})` : name))
+      .map((name) =>
+        name === 'event' ? `json_set(event, '$.event_id', ${copyId}, '$.delegation_id', ${copyId})` : name,
+      )
   const unit = columns('units', ['n', 'id', 'slot_key'])
   const delivery = columns('deliveries', ['seq', 'event_id', 'delegation_id'])
   const from = (table, key) => `FROM numbers, (SELECT * FROM ${table} WHERE ${key} = '${delegationId}')`
   db.exec('BEGIN IMMEDIATE')
-  db.exec(`${ids} INSERT INTO deliveries (event_id, delegation_id, ${delivery}) SELECT ${copyId}, ${copyId}, ${delivery}
+  db.exec(`${ids} INSERT INTO deliveries (event_id, delegation_id, ${delivery}) SELECT ${copyId}, ${copyId}, ${renamed(delivery)}
     ${from('deliveries', 'event_id')}`)
   db.exec(
-    `${ids} INSERT INTO units (id, slot_key, ${unit}) SELECT ${copyId}, ${copyId}, ${unit} ${from('units', 'id')}`,
+    `${ids} INSERT INTO units (id, slot_key, ${unit}) SELECT ${copyId}, ${copyId}, ${renamed(unit)} ${from('units', 'id')}`,
   )
   if (state === 'delivered') {
     db.sql(

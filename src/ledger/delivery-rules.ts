@@ -31,6 +31,9 @@ export interface DeliveryStanding {
   readonly leasedUntil: Instant | null
 }
 
+/** Before any time there is: what is available at once stays so when the wall clock is set back. */
+export const atOnce: Instant = 0
+
 /** Pure: what a verdict makes of a claimed delivery. */
 export function afterVerdict(
   standing: DeliveryStanding,
@@ -46,8 +49,10 @@ export function afterVerdict(
       return { ...standing, leasedUntil: now + verdict.leaseSeconds }
     case 'release':
       return afterFailure(standing, verdict.error, now, rules, random)
-    case 'defer':
-      return { ...standing, state: 'pending', availableAt: now + verdict.forSeconds, leasedUntil: null }
+    case 'defer': {
+      const availableAt = verdict.forSeconds === 0 ? atOnce : now + verdict.forSeconds
+      return { ...standing, state: 'pending', availableAt, leasedUntil: null }
+    }
     case 'drop':
       return { ...standing, state: 'dropped', reason: verdict.reason, leasedUntil: null }
     default:
@@ -83,9 +88,9 @@ export function afterTime(
 ): DeliveryStanding {
   let current = standing
   if (current.state === 'claimed' && current.leasedUntil !== null && current.leasedUntil <= now) {
-    // The back-off starts at once, not at `now`: the lease was the wait.
+    // There is no back-off: the lease was the wait.
     current = { ...afterFailure(current, 'the lease ended', now, rules, random) }
-    if (current.state === 'pending') current = { ...current, availableAt: now }
+    if (current.state === 'pending') current = { ...current, availableAt: atOnce }
   }
   if (current.state === 'pending' && now - bornAt > rules.maxAgeSeconds) {
     current = { ...current, state: 'dead', reason: 'expired' }

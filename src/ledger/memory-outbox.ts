@@ -3,7 +3,13 @@ import type { Clock, Instant } from '../core/clock.js'
 import { DelegationError } from '../core/errors.js'
 import type { AsyncDelegationEvent } from '../core/event.js'
 import { TurnoverMap } from '../core/turnover-map.js'
-import { afterTime, afterVerdict, type DeliveryRules, type DeliveryStanding } from './delivery-rules.js'
+import {
+  afterTime,
+  afterVerdict,
+  atOnce,
+  type DeliveryRules,
+  type DeliveryStanding,
+} from './delivery-rules.js'
 import type { Claim, Delivery, DeliveryState, Page, Select, Verdict } from './ledger.js'
 import { belongingOfEvent, matches } from './select.js'
 
@@ -163,7 +169,7 @@ export function createMemoryOutbox({
       const standing = {
         state: 'pending',
         attempts: 0,
-        availableAt: now,
+        availableAt: atOnce,
         reason: null,
         leasedUntil: null,
       } as const
@@ -210,7 +216,7 @@ export function createMemoryOutbox({
       if (row === undefined || (row.standing.state !== 'dead' && row.standing.state !== 'dropped'))
         return false
       row.bornAt = clock.now()
-      const fresh = { attempts: 0, availableAt: row.bornAt, leasedUntil: null }
+      const fresh = { attempts: 0, availableAt: atOnce, leasedUntil: null }
       move(row, { ...row.standing, ...fresh, state: to })
       if (to === 'dismissed' && !isRetained(eventId)) drop(row)
       return true

@@ -3,7 +3,13 @@ import type { Clock, Instant } from '../core/clock.js'
 import { DelegationError } from '../core/errors.js'
 import type { AsyncDelegationEvent } from '../core/event.js'
 import { failPoint } from '../core/fail-point.js'
-import { afterTime, afterVerdict, type DeliveryRules, type DeliveryStanding } from './delivery-rules.js'
+import {
+  afterTime,
+  afterVerdict,
+  atOnce,
+  type DeliveryRules,
+  type DeliveryStanding,
+} from './delivery-rules.js'
 import type { Claim, Delivery, DeliveryState, Page, Select, Verdict } from './ledger.js'
 import { belongingOfEvent } from './select.js'
 import type { Sqlite } from './sqlite-driver.js'
@@ -134,7 +140,7 @@ export function createSqliteOutbox(
           `INSERT INTO deliveries (event_id, delegation_id, session_key, parent_session_id, origin_ui_session_id,
              dispatched_by, pulled, state, attempts, available_at, born_at, claims, event)
            VALUES (:eventId, :delegationId, :sessionKey, :parentSessionId, :originUiSessionId, :dispatchedBy,
-             :pulled, 'pending', 0, :now, :now, 0, :event) RETURNING seq`,
+             :pulled, 'pending', 0, :atOnce, :now, 0, :event) RETURNING seq`,
         )
         .get<{ readonly seq: number }>({
           eventId,
@@ -142,6 +148,7 @@ export function createSqliteOutbox(
           ...route,
           pulled: pulled ? 1 : 0,
           now: clock.now(),
+          atOnce,
           event: JSON.stringify(event),
         })
       return { ...event, seq: stored?.seq ?? 0 }
@@ -185,7 +192,7 @@ export function createSqliteOutbox(
       if (standing.state !== 'dead' && standing.state !== 'dropped') return false
       const now = clock.now()
       db.sql('UPDATE deliveries SET born_at = :now WHERE seq = :seq').run({ now, seq: row.seq })
-      move(row, { ...standing, attempts: 0, availableAt: now, leasedUntil: null, state: to })
+      move(row, { ...standing, attempts: 0, availableAt: atOnce, leasedUntil: null, state: to })
       return true
     },
     list(select, states, { afterSeq = 0, limit }) {

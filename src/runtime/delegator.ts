@@ -51,7 +51,7 @@ export interface Delegator {
   dispatchBatch(options: DispatchBatchOptions): Promise<Dispatched | Rejected>
   /** This delegator's own live units, now (R39). */
   activeCount(): number
-  /** Records, newest first: live ones and those that retention has kept (R40). Plain data. */
+  /** Newest first: all that are live, and of the others the newest that retention has kept (R40). Plain data. */
   list(options?: ListOptions): Promise<readonly DelegationRecord[]>
   /** @throws {DelegationError} UNKNOWN_DELEGATION for an id that never was, or that retention has dropped. */
   get(id: string): Promise<DelegationRecord>

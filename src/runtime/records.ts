@@ -63,6 +63,8 @@ interface RecordsOptions {
   readonly clock: Clock
 }
 
+/** Of units that have ended, a list shows the newest: nobody reads more, and to read them all takes long. */
+const newestLimit = 1_000
 const listLimit = 10_000
 const shownGoalCharacters = 200
 
@@ -82,10 +84,13 @@ export function createRecords({ ledger, units, clock }: RecordsOptions): Records
   })
 
   return {
-    async list({ live, limit = listLimit } = {}) {
-      return recordsOf(
-        await ledger.list({ all: true }, live ?? null, { limit: checkedCount('limit', limit) }),
-      )
+    async list({ live, limit = newestLimit } = {}) {
+      const newest = await ledger.list({ all: true }, live ?? null, { limit: checkedCount('limit', limit) })
+      if (live !== undefined) return recordsOf(newest)
+      // What is live is shown however old it is; then it is older than all of the newest.
+      const alive = await ledger.list({ all: true }, true, { limit: listLimit })
+      const shown = new Set(newest.map(({ id }) => id))
+      return recordsOf([...newest, ...alive.filter(({ id }) => !shown.has(id))])
     },
     async get(id) {
       const unit = await ledger.get(id)

@@ -1,4 +1,16 @@
 /** What can be asked of `main.js`. Each resolves to `{ problems, ... }`: broken promises in words, and figures. */
+import { capRace } from './cap-race.js'
+import { busyHost, clockBack, failingHost, fencedOwner, twoDrains } from './delivery.js'
+import { diskFull } from './disk-full.js'
 import { kills } from './kills.js'
 
-export const scenarios = { kills }
+export const scenarios = {
+  kills,
+  'cap-race': capRace,
+  'disk-full': diskFull,
+  'clock-back': clockBack,
+  'failing-host': failingHost,
+  'busy-host': busyHost,
+  'two-drains': twoDrains,
+  'fenced-owner': fencedOwner,
+}

@@ -107,8 +107,13 @@ function runProblems(lines, units) {
   )
 }
 
-/** By the ledger's own times: between admission and end a unit holds its slot. */
 function capProblems(units, cap) {
+  const most = mostAtOnce(units)
+  return most <= cap ? [] : [`${most} units were live at once under a cap of ${cap}`]
+}
+
+/** By the ledger's own times: between admission and end a unit holds its slot. */
+export function mostAtOnce(units) {
   const steps = units.flatMap(({ admitted_at, ended_at }) => [
     { at: admitted_at, by: 1 },
     { at: ended_at ?? Infinity, by: -1 },
@@ -117,5 +122,5 @@ function capProblems(units, cap) {
   let live = 0
   let most = 0
   for (const { by } of steps) most = Math.max(most, (live += by))
-  return most <= cap ? [] : [`${most} units were live at once under a cap of ${cap}`]
+  return most
 }

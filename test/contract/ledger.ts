@@ -834,6 +834,14 @@ export function ledgerContract(name: string, open: OpenLedger): void {
         expect(await bench.claimedIds()).toEqual(['u1'])
       })
 
+      it('P3: what waits is claimed even when the wall clock was set back since', async () => {
+        for (const id of ['u1', 'u2']) await bench.ledger.publish('a', eventOf(draftOf(id)))
+        const { claims } = await bench.ledger.claim('a', { ids: ['u2'] }, 1, 30)
+        await bench.ledger.resolve([claims[0]!.token], { kind: 'defer', forSeconds: 0 })
+        bench.clock.setBack(3_600_000)
+        expect(await bench.claimedIds(mine, 'b')).toEqual(['u1', 'u2'])
+      })
+
       it('P3: after `maxAttempts` an event is dead, kept, and seen by the operator', async () => {
         bench = await openBench({ maxAttempts: 2 })
         await bench.ended(draftOf('u1'))

@@ -4,6 +4,8 @@ import type { Clock } from '../../src/core/clock.js'
 export interface ManualClock extends Clock {
   /** Moves both clocks on, and calls what falls due on the way, in order of time. */
   advance(ms: number): void
+  /** Sets the wall clock back; the monotonic one goes on. */
+  setBack(ms: number): void
   /** Timers that were set and neither fired nor taken back. */
   readonly pending: number
 }
@@ -16,6 +18,7 @@ interface Timer {
 /** Starts at `startSeconds`, Unix time; the monotonic clock starts at 0. */
 export function createManualClock(startSeconds = 1_750_000_000): ManualClock {
   let elapsedMs = 0
+  let setBackMs = 0
   const timers = new Set<Timer>()
 
   function nextDue(untilMs: number): Timer | undefined {
@@ -24,7 +27,7 @@ export function createManualClock(startSeconds = 1_750_000_000): ManualClock {
   }
 
   return {
-    now: () => startSeconds + elapsedMs / 1000,
+    now: () => startSeconds + (elapsedMs - setBackMs) / 1000,
     monotonicMs: () => elapsedMs,
     after(ms, fn) {
       const timer = { atMs: elapsedMs + ms, fn }
@@ -39,6 +42,9 @@ export function createManualClock(startSeconds = 1_750_000_000): ManualClock {
         timer.fn()
       }
       elapsedMs = untilMs
+    },
+    setBack(ms) {
+      setBackMs += ms
     },
     get pending() {
       return timers.size
