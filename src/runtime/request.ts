@@ -186,7 +186,8 @@ function tasksOf(call: DispatchBatchOptions): readonly BatchTask[] {
     return tasks as readonly BatchTask[]
   }
   if (!Array.isArray(goals)) throw new DelegationError('GOALS_NOT_A_LIST', { given: typeof goals })
-  return (goals as readonly string[]).map((goal) => ({ goal }))
+  // Not `map`, which passes over holes: they are goals that are missing.
+  return Array.from(goals as readonly string[], (goal) => ({ goal }))
 }
 
 function childRequest(

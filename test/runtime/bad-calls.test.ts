@@ -57,6 +57,8 @@ const badBatches: Record<string, [object, string]> = {
   'a task that is null': [{ tasks: [{ goal: 'a' }, null], runner }, 'TASKS_NOT_A_LIST'],
   'no goals for a runner per child': [{ goals: [], runner }, 'GOALS_EMPTY'],
   'no tasks for a runner per child': [{ tasks: [], runner }, 'GOALS_EMPTY'],
+  'goals that are nothing but holes': [{ goals: new Array<string>(3), runner }, 'GOAL_MISSING'],
+  'tasks with a hole': [{ tasks: new Array<object>(1), runner }, 'TASKS_NOT_A_LIST'],
   'a blank goal among others': [{ goals: ['a', ' '], runner }, 'GOAL_BLANK'],
   'a task without a goal': [{ tasks: [{ goal: 'a' }, {}], runner }, 'GOAL_MISSING'],
   'a task with an unknown runner': [
@@ -109,6 +111,18 @@ describe('calls that could never be admitted', () => {
     await expect(delegator.dispatch({ goal: 'a', runner: 'shel' })).rejects.toThrow(
       /runner: shel, configured: none/,
     )
+  })
+
+  it('R31: a hole in the list of goals is a goal that is missing, and is named', async () => {
+    const delegator = await open()
+    const goals = ['a', 'b', 'c']
+    delete goals[1]
+    for (const form of [{ runner }, { run: () => ({}) }]) {
+      await expect(delegator.dispatchBatch({ goals, ...form })).rejects.toThrow(
+        /a goal \(goal: none of task 1\)/,
+      )
+    }
+    expect(await delegator.interruptAll()).toMatchObject({ signalled: 0, units: 0 })
   })
 
   it('R11: what is just inside its bound is admitted', async () => {
