@@ -59,6 +59,8 @@ const badBatches: Record<string, [object, string]> = {
   'no tasks for a runner per child': [{ tasks: [], runner }, 'GOALS_EMPTY'],
   'goals that are nothing but holes': [{ goals: new Array<string>(3), runner }, 'GOAL_MISSING'],
   'tasks with a hole': [{ tasks: new Array<object>(1), runner }, 'TASKS_NOT_A_LIST'],
+  'more than 10,000 goals': [{ goals: Array<string>(10_001).fill('a'), runner }, 'GOALS_TOO_MANY'],
+  'more tasks than anybody can count': [{ tasks: new Array<object>(4e9), runner }, 'GOALS_TOO_MANY'],
   'a blank goal among others': [{ goals: ['a', ' '], runner }, 'GOAL_BLANK'],
   'a task without a goal': [{ tasks: [{ goal: 'a' }, {}], runner }, 'GOAL_MISSING'],
   'a task with an unknown runner': [
