@@ -13,6 +13,11 @@ const labelGoalCharacters = 40
 /** R33: the single goal itself, else `<n> parallel subagents: ` and each goal, cut to 40 characters, joined by `; `. */
 export function batchLabel(goals: readonly string[]): string {
   if (goals.length === 1) return goals[0] ?? ''
-  const cut = goals.map((goal) => Array.from(goal).slice(0, labelGoalCharacters).join(''))
+  // No character is longer than two code units: the rest of a long goal is not looked at.
+  const cut = goals.map((goal) =>
+    Array.from(goal.slice(0, 2 * labelGoalCharacters))
+      .slice(0, labelGoalCharacters)
+      .join(''),
+  )
   return `${goals.length} parallel subagents: ${cut.join('; ')}`
 }

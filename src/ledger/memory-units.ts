@@ -11,6 +11,7 @@ import type {
   Select,
   Settled,
   Settlement,
+  SlotHolderRecord,
   UnitDraft,
   UnitPatch,
   UnitRecord,
@@ -36,7 +37,7 @@ export interface MemoryUnits {
   select(select: Select, live: boolean | null): Generator<UnitRecord>
   liveOf(ownerId: string): UnitRecord[]
   inUse(counter: string): number
-  holdersOf(counter: string): UnitRecord[]
+  holdersOf(counter: string): SlotHolderRecord[]
   prune(): number
   pruneKeys(): number
 }
@@ -54,7 +55,12 @@ interface Taken {
 }
 
 /** What changes while a unit lives. */
-type Life = { -readonly [Field in Exclude<keyof UnitRecord, keyof UnitDraft>]: UnitRecord[Field] }
+type Life = {
+  -readonly [Field in Exclude<keyof UnitRecord, keyof UnitDraft | 'children'>]: UnitRecord[Field]
+} & {
+  /** Changed in place: a copy for each end of a child would make a wide batch quadratic. */
+  readonly children: ChildRecord[]
+}
 
 export interface StoredUnit {
   readonly draft: UnitDraft
@@ -83,7 +89,8 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
   }
 
   function recordOf(stored: StoredUnit): UnitRecord {
-    return (stored.snapshot ??= { ...stored.draft, ...stored.life })
+    const { draft, life } = stored
+    return (stored.snapshot ??= { ...draft, ...life, children: [...life.children] })
   }
 
   const isLive = ({ life }: StoredUnit): boolean => life.endedAt === null
@@ -119,12 +126,12 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     return count
   }
 
-  function holdersOf(counter: string): UnitRecord[] {
+  function holdersOf(counter: string): SlotHolderRecord[] {
     return slots
       .unitsOf(counter)
       .map((id) => units.get(id))
       .filter((unit) => unit !== undefined)
-      .map(recordOf)
+      .map(({ draft: { id, goal }, life: { owner, admittedAt } }) => ({ id, goal, owner, admittedAt }))
   }
 
   function insert(ownerId: string, draft: UnitDraft, charges: readonly Charge[]): Hold {
@@ -182,13 +189,13 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
       if (child !== undefined) keepLate(hold, patch)
       return false
     }
-    if (phase !== undefined) update(stored, { state: phase })
     if (child !== undefined && before !== undefined) {
       const result = before.result ?? child.result ?? null
       const checkpoint = child.checkpoint ?? before.checkpoint
       const state = before.result === null ? child.state : before.state
-      update(stored, { children: stored.life.children.with(child.index, { state, result, checkpoint }) })
+      stored.life.children[child.index] = { state, result, checkpoint }
     }
+    update(stored, phase === undefined ? {} : { state: phase })
     return true
   }
 

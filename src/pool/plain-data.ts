@@ -23,12 +23,11 @@ export function toPlain(value: unknown, what: string, maxCharacters: number): Js
   const above = new Set<object>()
 
   function spend(characters: number, path: string): void {
+    if (characters > left) {
+      const message = `${path} makes the ${what} larger than ${maxCharacters} characters`
+      throw new NotPlainError('RESULT_TOO_LARGE', message)
+    }
     left -= characters
-    if (left >= 0) return
-    throw new NotPlainError(
-      'RESULT_TOO_LARGE',
-      `${path} makes the ${what} larger than ${maxCharacters} characters`,
-    )
   }
 
   function refuse(path: string, why: string): never {
@@ -42,8 +41,9 @@ export function toPlain(value: unknown, what: string, maxCharacters: number): Js
     above.add(source)
     let copied: Json
     if (Array.isArray(source)) {
-      const items: readonly unknown[] = source
-      copied = items.map((item, index) => copy(item, `${path}[${index}]`, depth + 1))
+      // Paid for before it is walked: a length costs whoever claims it nothing. Not `map`, which passes over holes.
+      spend(source.length, path)
+      copied = Array.from<unknown, Json>(source, (item, index) => copy(item, `${path}[${index}]`, depth + 1))
     } else {
       const entries: [string, Json][] = []
       for (const [key, field] of Object.entries(source)) {

@@ -6,6 +6,8 @@ import { wholeNumber } from './options.js'
 
 const goalCharacters = 65_536
 const contextCharacters = 1_048_576
+/** Children of one batch: its event names each of them, and has to fit a conversation. */
+const batchGoals = 10_000
 
 /** @throws {DelegationError} OPTION_INVALID for the first that is given and no string. */
 export function checkTexts<Name extends string>(
@@ -34,6 +36,12 @@ export function checkedGoal(goal: unknown, where: string): string {
     throw new DelegationError('GOAL_MISSING', { goal: `a ${typeof goal}${where}` })
   if (goal.trim() === '') throw new DelegationError('GOAL_BLANK', { goal: JSON.stringify(goal) + where })
   return bounded(goal, goalCharacters, 'GOAL_TOO_LONG', where)
+}
+
+/** Asked before the list is walked. @throws {DelegationError} GOALS_TOO_MANY */
+export function checkedWidth(goals: readonly unknown[]): void {
+  if (goals.length <= batchGoals) return
+  throw new DelegationError('GOALS_TOO_MANY', { goals: goals.length, at_most: batchGoals })
 }
 
 /** @throws {DelegationError} CONTEXT_TOO_LONG */

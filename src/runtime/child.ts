@@ -47,6 +47,7 @@ export interface ChildWatcher {
 
 export interface Child {
   readonly index: number
+  readonly job: ChildJob
   readonly goal: string
   /** `waiting`, `running`, `interrupting`, then its terminal word. */
   readonly word: string
@@ -129,8 +130,12 @@ class RunningChild implements Child, ChildObserver {
     return this.#plan.index
   }
 
+  get job(): ChildJob {
+    return this.#plan.job
+  }
+
   get goal(): string {
-    return this.#plan.job.task.goal
+    return this.job.task.goal
   }
 
   get word(): string {

@@ -9,6 +9,7 @@ import {
   checkedGoal,
   checkedMetadata,
   checkedNumber,
+  checkedWidth,
   checkTexts,
   plainCopy,
 } from './checked.js'
@@ -95,6 +96,7 @@ export interface BatchTells {
 }
 
 export interface DispatchBatchOptions extends CallOptions, BatchTells {
+  /** At most 10,000. */
   readonly goals?: readonly string[]
   /** In place of `goals`, where children differ. */
   readonly tasks?: readonly BatchTask[]
@@ -181,6 +183,7 @@ function tasksOf(call: DispatchBatchOptions): readonly BatchTask[] {
   const { goals, tasks } = call
   if (tasks !== undefined) {
     if (!Array.isArray(tasks)) throw new DelegationError('TASKS_NOT_A_LIST', { given: typeof tasks })
+    checkedWidth(tasks)
     for (const [index, task] of (tasks as readonly unknown[]).entries()) {
       if (typeof task === 'object' && task !== null) continue
       throw new DelegationError('TASKS_NOT_A_LIST', { [`task ${index}`]: typeof task })
@@ -188,7 +191,9 @@ function tasksOf(call: DispatchBatchOptions): readonly BatchTask[] {
     return tasks as readonly BatchTask[]
   }
   if (!Array.isArray(goals)) throw new DelegationError('GOALS_NOT_A_LIST', { given: typeof goals })
-  return (goals as readonly string[]).map((goal) => ({ goal }))
+  checkedWidth(goals)
+  // Not `map`, which passes over holes: they are goals that are missing.
+  return Array.from(goals as readonly string[], (goal) => ({ goal }))
 }
 
 function childRequest(

@@ -26,7 +26,7 @@ export function rerunPlan(
   )
   const runnable = unfinished.filter(({ job }) => mayRunAgain(job.runner))
   if (runnable.length === 0) return null
-  const lost = unfinished.filter((plan) => !runnable.includes(plan))
+  const lost = unfinished.filter(({ job }) => !mayRunAgain(job.runner))
   return {
     form,
     tells,

@@ -7,7 +7,7 @@ import {
   type UnitFacts,
 } from '../core/completion.js'
 import type { AsyncDelegationEvent, ChildResult, EventRoute } from '../core/event.js'
-import type { Child, ChildPlan } from './child.js'
+import type { Child } from './child.js'
 import type { UnitDraft } from '../ledger/ledger.js'
 
 /** `single` and `children` run one runner per child; `whole` is one function for the batch (R31). */
@@ -76,14 +76,12 @@ function routeOf({ route }: UnitDraft): EventRoute {
   }
 }
 
-/** What is recorded of a child that ended. Of a unit that is run again, `plans` has the unfinished children only. */
-export function entryOf(plans: readonly ChildPlan[], child: Child, outcome: ChildOutcome): ChildResult {
-  const { index, seconds } = child
-  const own = plans[index]?.index === index ? plans[index] : plans.find((plan) => plan.index === index)
+/** What is recorded of a child that ended. */
+export function entryOf({ index, job, seconds }: Child, outcome: ChildOutcome): ChildResult {
   return childEntry(index, outcome, {
-    model: own?.job.task.model ?? null,
+    model: job.task.model,
     durationSeconds: seconds,
-    transcript: own?.job.transcriptPath ?? null,
+    transcript: job.transcriptPath,
   })
 }
 

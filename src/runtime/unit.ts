@@ -170,7 +170,7 @@ class RunningUnit implements Unit, ChildWatcher {
     const { hub } = this.#dependencies
     this.#outcomes += 1
     if (form === 'children' || hub.isHeard('child')) {
-      const entry = this.#entryOf(child, outcome)
+      const entry = entryOf(child, outcome)
       this.#entries.push(entry)
       if (form === 'children' && isActive(this.#state)) {
         this.#record({ child: { index: child.index, state: outcome.status, result: entry } })
@@ -198,7 +198,7 @@ class RunningUnit implements Unit, ChildWatcher {
 
   onEnd(child: Child, late: ChildOutcome | null): void {
     if (late !== null) {
-      this.#record({ child: { index: child.index, state: late.status, result: this.#entryOf(child, late) } })
+      this.#record({ child: { index: child.index, state: late.status, result: entryOf(child, late) } })
     }
     this.#leaveIfGone()
   }
@@ -216,10 +216,6 @@ class RunningUnit implements Unit, ChildWatcher {
     if (!this.#dependencies.hub.isHeard('child')) return
     const told = { delegation_id: this.id, task_index: index, goal, state }
     this.#dependencies.hub.emit('child', result === undefined ? told : { ...told, result })
-  }
-
-  #entryOf(child: Child, outcome: ChildOutcome): ChildResult {
-    return entryOf(this.#plan.children, child, outcome)
   }
 
   #finish(): void {

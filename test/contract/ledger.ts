@@ -388,6 +388,17 @@ export function ledgerContract(name: string, open: OpenLedger): void {
         ])
       })
 
+      it('P5: what was read is a value: what is recorded later does not change it', async () => {
+        const hold = await bench.admitted(draftOf('u1', session, { childCount: 2 }))
+        await bench.ledger.record(hold, { child: { index: 0, state: 'running' } })
+        const before = await bench.ledger.get('u1')
+        await bench.ledger.record(hold, {
+          child: { index: 0, state: 'completed', result: { summary: 'done' } },
+        })
+        expect(before?.children[0]).toEqual({ state: 'running', result: null, checkpoint: null })
+        expect((await bench.ledger.get('u1'))?.children[0]?.state).toBe('completed')
+      })
+
       it('P5: recorded results are still there after the end of the unit', async () => {
         const draft = draftOf('u1', session, { childCount: 2 })
         const hold = await bench.admitted(draft)

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { createMemoryLedger } from '../../src/ledger/memory-ledger.js'
 import { draftOf, endOf, ledgerContract, ownerOf, type OpenLedger } from '../contract/ledger.js'
 import { ledgerModelContract } from '../contract/ledger-model.js'
+import { growthOf } from '../support/growth.js'
 import { createManualClock } from '../support/manual-clock.js'
 
 const open: OpenLedger = async (given) => createMemoryLedger(given)
@@ -27,5 +28,20 @@ describe('retention of the memory ledger', () => {
     expect(await ledger.get('u9')).toBeNull()
     expect(await ledger.deliveries({ all: true }, ['delivered'], { limit: 100 })).toHaveLength(50)
     await ledger.close()
+  })
+})
+
+describe('a wide batch in the memory ledger', () => {
+  it('P7: recording its children takes time in proportion to their number', async () => {
+    const recordAll = async (childCount: number): Promise<void> => {
+      const ledger = createMemoryLedger({ clock: createManualClock(), random: () => 0.5 })
+      await ledger.join(ownerOf('a'))
+      const admission = await ledger.admit('a', draftOf('wide', '', { childCount }), [])
+      if (admission.status !== 'admitted') throw new Error('there is no limit')
+      for (let index = 0; index < childCount; index += 1)
+        void ledger.record(admission.hold, { child: { index, state: 'completed' } })
+      await ledger.close()
+    }
+    expect(await growthOf(recordAll, 10_000)).toBeLessThan(24)
   })
 })

@@ -57,6 +57,10 @@ const badBatches: Record<string, [object, string]> = {
   'a task that is null': [{ tasks: [{ goal: 'a' }, null], runner }, 'TASKS_NOT_A_LIST'],
   'no goals for a runner per child': [{ goals: [], runner }, 'GOALS_EMPTY'],
   'no tasks for a runner per child': [{ tasks: [], runner }, 'GOALS_EMPTY'],
+  'goals that are nothing but holes': [{ goals: new Array<string>(3), runner }, 'GOAL_MISSING'],
+  'tasks with a hole': [{ tasks: new Array<object>(1), runner }, 'TASKS_NOT_A_LIST'],
+  'more than 10,000 goals': [{ goals: Array<string>(10_001).fill('a'), runner }, 'GOALS_TOO_MANY'],
+  'more tasks than anybody can count': [{ tasks: new Array<object>(4e9), runner }, 'GOALS_TOO_MANY'],
   'a blank goal among others': [{ goals: ['a', ' '], runner }, 'GOAL_BLANK'],
   'a task without a goal': [{ tasks: [{ goal: 'a' }, {}], runner }, 'GOAL_MISSING'],
   'a task with an unknown runner': [
@@ -109,6 +113,18 @@ describe('calls that could never be admitted', () => {
     await expect(delegator.dispatch({ goal: 'a', runner: 'shel' })).rejects.toThrow(
       /runner: shel, configured: none/,
     )
+  })
+
+  it('R31: a hole in the list of goals is a goal that is missing, and is named', async () => {
+    const delegator = await open()
+    const goals = ['a', 'b', 'c']
+    delete goals[1]
+    for (const form of [{ runner }, { run: () => ({}) }]) {
+      await expect(delegator.dispatchBatch({ goals, ...form })).rejects.toThrow(
+        /a goal \(goal: none of task 1\)/,
+      )
+    }
+    expect(await delegator.interruptAll()).toMatchObject({ signalled: 0, units: 0 })
   })
 
   it('R11: what is just inside its bound is admitted', async () => {

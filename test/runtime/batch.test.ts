@@ -29,6 +29,15 @@ describe('batches', () => {
     expect(await delegator.completions.claim()).toHaveLength(1)
   })
 
+  it('R32, P2: ten thousand children are one batch like any other', async () => {
+    const delegator = await open({ maxUnits: 1, maxUnitSummaryCharacters: 0 })
+    const goals = Array.from({ length: 10_000 }, (_, n) => `goal ${n}`)
+    const runner = fixture('echo', { placement: 'shared' })
+    const batch = await delegator.dispatchBatch({ goals, runner })
+    const event = (await delegator.wait(idOf(batch))) as BatchEvent
+    expect(event.results.map(({ summary }) => summary)).toEqual(goals)
+  })
+
   it('R37: its event has exactly the sixteen fields of the original, and event_id and seq', async () => {
     const delegator = await open()
     const batch = await delegator.dispatchBatch({ goals: ['a', 'b'], runner: quick, model: 'm' })

@@ -17,3 +17,15 @@ function fastestMs(fn: (text: string) => unknown, text: string): number {
   })
   return Math.min(...times)
 }
+
+/** The same for `many` things and eight times as many: `run` is given how many. */
+export async function growthOf(run: (count: number) => Promise<unknown>, many: number): Promise<number> {
+  const timeOf = async (count: number): Promise<number> => {
+    const start = performance.now()
+    await run(count)
+    return performance.now() - start
+  }
+  const small = Math.min(await timeOf(many), await timeOf(many), await timeOf(many))
+  const large = Math.min(await timeOf(8 * many), await timeOf(8 * many))
+  return large < 1_500 ? 8 : large / small
+}
