@@ -32,8 +32,8 @@ export function commandRunner(
   options: CommandRunnerOptions,
   reference: CommandReferenceOptions = {},
 ): RunnerReference {
+  checked(options)
   const given = { ...options, ...(options.cwd !== undefined && { cwd: resolve(options.cwd) }) }
-  checked(given)
   return { url: import.meta.url, options: given as unknown as JsonObject, ...reference }
 }
 
