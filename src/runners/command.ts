@@ -129,7 +129,5 @@ function problemOf(
     const bytes = Buffer.byteLength(tooLong)
     return `an argument of ${bytes} bytes is over ${argumentBytes}: hand it over by \`stdin\`, or with \`large\``
   }
-  return isProgram(program, workdir, env['PATH'] ?? '')
-    ? null
-    : `there is no program ${JSON.stringify(program)}`
+  return isProgram(program, workdir, env['PATH']) ? null : `there is no program ${JSON.stringify(program)}`
 }
