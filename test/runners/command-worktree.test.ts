@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { commandRunner, type BatchEvent } from '../../src/index.js'
 import { idOf, open, temporaryFolder } from '../runtime/support.js'
 import { run, script } from './command-support.js'
@@ -11,7 +11,11 @@ const git = (...args: readonly string[]): string =>
   execFileSync('git', ['-C', repository, ...args], { encoding: 'utf8' }).trim()
 
 beforeEach(() => {
-  repository = join(temporaryFolder(), 'a repository')
+  const folder = temporaryFolder()
+  // Worktrees that are kept go when the test does.
+  vi.stubEnv('TMPDIR', folder)
+  onTestFinished(() => void vi.unstubAllEnvs())
+  repository = join(folder, 'a repository')
   mkdirSync(join(repository, 'sub'), { recursive: true })
   writeFileSync(join(repository, 'sub/file.txt'), 'first\n')
   writeFileSync(join(repository, '.gitignore'), '*.log\n')
