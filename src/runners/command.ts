@@ -32,8 +32,8 @@ export function commandRunner(
   options: CommandRunnerOptions,
   reference: CommandReferenceOptions = {},
 ): RunnerReference {
+  checked(options)
   const given = { ...options, ...(options.cwd !== undefined && { cwd: resolve(options.cwd) }) }
-  checked(given)
   return { url: import.meta.url, options: given as unknown as JsonObject, ...reference }
 }
 
@@ -129,7 +129,5 @@ function problemOf(
     const bytes = Buffer.byteLength(tooLong)
     return `an argument of ${bytes} bytes is over ${argumentBytes}: hand it over by \`stdin\`, or with \`large\``
   }
-  return isProgram(program, workdir, env['PATH'] ?? '')
-    ? null
-    : `there is no program ${JSON.stringify(program)}`
+  return isProgram(program, workdir, env['PATH']) ? null : `there is no program ${JSON.stringify(program)}`
 }

@@ -250,6 +250,28 @@ describe('what becomes of it', () => {
     expect(runners['there']).toMatchObject({ options: { cwd: join(folder, 'etc/sub'), env: { A: 'b' } } })
   })
 
+  it('commands become references, with their paths from the folder of the file', async () => {
+    mkdirSync(join(folder, 'etc'))
+    const text = `
+runners:
+  agent: { preset: claude, command: { args: [--verbose], cwd: sub, env: null }, placement: shared }
+  own:
+    command: { argv: [./own.sh, '{goal}'], exit_codes: { 2: timeout }, kill_after_ms: 5, worktree: detached }
+`
+    const { runners } = await load(write(text, 'etc/config.yaml'))
+    expect(runners['agent']).toMatchObject({
+      placement: 'shared',
+      options: { preset: 'claude', args: ['--verbose'], cwd: join(folder, 'etc/sub') },
+    })
+    expect(runners['agent']?.options).not.toHaveProperty('env')
+    expect(runners['own']?.options).toEqual({
+      argv: [join(folder, 'etc/own.sh'), '{goal}'],
+      exitCodes: { 2: 'timeout' },
+      killAfterMs: 5,
+      worktree: 'detached',
+    })
+  })
+
   it('the default runner is a configured or a built-in one', async () => {
     write('delegation: { runner: mine }\nrunners: { mine: { module: ./mine.js } }')
     expect((await load()).runner).toBe('mine')
@@ -309,6 +331,32 @@ log: []
     ['{ builtin: shell, options: { cwd: 3 } }', 'runners.a.options.cwd: expected a path, got 3'],
   ])('a runner that is %s', async (entry, problem) => {
     expect(await problemsOf(`runners: { a: ${entry} }`)).toContain(problem)
+  })
+
+  it.each([
+    [
+      "command: { argv: [a, '{gaol}'] }",
+      'command.argv.1: unknown placeholder {gaol}; known: {goal}, {context}, {prompt}, {prompt_file}, {model}, ' +
+        '{workdir}, {session}; write {{gaol}} for the text itself',
+    ],
+    ['command: {}', 'command.argv: expected a program and its arguments, got nothing'],
+    ['preset: cloud', 'preset: expected one of claude, codex, gemini, opencode, hermes, got "cloud"'],
+    [
+      'command: { argv: [a], exit_codes: { 1000: failed } }',
+      'command.exit_codes.1000: expected an exit code from 0 to 255, got text of 4 characters',
+    ],
+    ['command: [a]', 'command: expected a mapping of keys to values, got a list of 1'],
+    [
+      'preset: claude, module: ./x.js',
+      ': expected exactly one of `builtin`, `module` and `command` (or `preset`), got a mapping of preset, module',
+    ],
+    [
+      'preset: claude, options: { cwd: . }',
+      'options: expected nothing here (those of a command stand in `command`), got a mapping of cwd',
+    ],
+  ])('a command: %s', async (entry, problem) => {
+    const at = problem.startsWith(':') ? 'runners.a' : 'runners.a.'
+    expect(await problemsOf(`runners: { a: { ${entry} } }`)).toEqual([at + problem])
   })
 
   it('a default runner that there is not', async () => {

@@ -29,6 +29,9 @@ export async function run(options: CommandRunnerOptions, task: CommandTask = {})
 export const script = (text: string, ...args: readonly (string | readonly string[])[]) =>
   ['/bin/sh', '-c', text, 'script', ...args] as const
 
+/** Shell that prints each of its arguments. */
+export const showArgs = 'for a in "$@"; do printf "<%s>" "$a"; done'
+
 /** The path variable for a child that finds the stand-ins of test/fixtures/agents under their agents' names. */
 export function pathWithAgents(): string {
   const folder = join(temporaryFolder(), 'bin')

@@ -49,7 +49,7 @@ describe('a unit of another process', () => {
     const id = await handleOf(host)
     await host.said('child', childIs('completed'))
     const here = await openOn(path)
-    expect(await here.interrupt(id, { reason: 'enough' })).toEqual({
+    expect(await here.interrupt(id, { reason: 'enough', graceMs: 30_000 })).toEqual({
       signalled: 2,
       stopped: 2,
       escalated: 0,
@@ -83,7 +83,7 @@ describe('a unit of another process', () => {
     const other = idOf(
       await here.dispatch({ goal: 'other', runner: polite, sessionKey: 'agent:main:cli:dm:2' }),
     )
-    expect(await here.interruptForSession({ sessionKey })).toMatchObject({
+    expect(await here.interruptForSession({ sessionKey }, { graceMs: 30_000 })).toMatchObject({
       signalled: 2,
       stopped: 2,
       units: 2,
