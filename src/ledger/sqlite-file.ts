@@ -27,7 +27,9 @@ export async function openLedgerFile(path: string, busyMs: number): Promise<Sqli
     return db
   } catch (error) {
     db.close()
-    throw isReadOnly(path) ? new DelegationError('LEDGER_READ_ONLY', { path }, error) : ledgerError(error, path)
+    throw isReadOnly(path)
+      ? new DelegationError('LEDGER_READ_ONLY', { path }, error)
+      : ledgerError(error, path)
   }
 }
 
