@@ -182,6 +182,8 @@ export interface Delivery {
   readonly attempts: number
   readonly availableAt: Instant
   readonly reason: string | null
+  /** Only who names it gets it. */
+  readonly pulled: boolean
   readonly event: AsyncDelegationEvent
 }
 

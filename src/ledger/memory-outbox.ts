@@ -244,7 +244,7 @@ export function createMemoryOutbox({
     },
   }
 
-  function snapshot({ seq, eventId, event, origin, standing }: Row): Delivery {
+  function snapshot({ seq, eventId, event, origin, pulled, standing }: Row): Delivery {
     const { state, attempts, availableAt, reason } = standing
     const shown = hasLeft(origin) ? { ...event, restored: true as const } : event
     return {
@@ -255,6 +255,7 @@ export function createMemoryOutbox({
       attempts,
       availableAt,
       reason,
+      pulled,
       event: shown,
     }
   }

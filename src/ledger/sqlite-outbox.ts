@@ -227,7 +227,17 @@ export function createSqliteOutbox(
     const { state, attempts, availableAt, reason } = standingOf(row)
     const stored = { ...(JSON.parse(row.event) as AsyncDelegationEvent), seq }
     const event = row.is_left === 1 ? { ...stored, restored: true as const } : stored
-    return { seq, eventId, delegationId, state, attempts, availableAt, reason, event }
+    return {
+      seq,
+      eventId,
+      delegationId,
+      state,
+      attempts,
+      availableAt,
+      reason,
+      pulled: row.pulled === 1,
+      event,
+    }
   }
 }
 
