@@ -79,7 +79,11 @@ export interface RunnerLogger {
 
 /** What a child may do besides computing. After its end, all of it does nothing. */
 export interface RunnerContext<Options = unknown> {
-  /** Aborts when the child is interrupted; a runner that returns within the grace keeps its result (P4). */
+  /**
+   * Aborts when the child is interrupted; a runner that returns within the grace keeps its result (P4). What it spawned
+   * and has not ended is killed a second before that grace is over (halfway through one of less than two seconds), so
+   * that what was printed can still be returned.
+   */
   readonly signal: AbortSignal
   /**
    * Says how far the child is. Fields are merged over those of earlier calls; the host sees them a few times a second

@@ -1,4 +1,5 @@
 /** What a runner is handed, in a thread and on the host's own loop alike. */
+import type { Clock } from '../core/clock.js'
 import type { Json, JsonObject } from '../core/json.js'
 import { transcriptLine } from '../core/transcript-line.js'
 import type { RunnerContext, SpawnOptions, SpawnedProcess } from '../runner.js'
@@ -9,6 +10,9 @@ import { toPlain } from './plain-data.js'
 export const keptLines = 20
 const progressCharacters = 16_384
 export const checkpointCharacters = 1_048_576
+
+/** How long before the end of a grace the child's processes are killed; of a short one, half of it, ms. */
+const lastMomentsMs = 1_000
 
 interface Line {
   readonly at: number
@@ -21,8 +25,8 @@ type WriteLine = (line: Line) => void
 
 export interface ChildChannel {
   readonly context: RunnerContext
-  /** Aborts the child's signal. Repeating it does nothing. */
-  interrupt(reason: unknown): void
+  /** Aborts the child's signal, and kills its processes shortly before the grace ends. Only the first reason counts. */
+  interrupt(reason: unknown, graceMs?: number): void
   /** Adds text that the child wrote to a stream, line by line. */
   output(role: 'stdout' | 'stderr', text: string): void
   /** What became visible since the last call, or null when nothing did. */
@@ -36,6 +40,8 @@ interface ChannelOptions {
   readonly resumeFrom: Json
   readonly writeLine: WriteLine
   readonly spawn: (argv: readonly string[], options?: SpawnOptions) => SpawnedProcess
+  readonly killProcesses: () => void
+  readonly after: Clock['after']
   /** Called with all news there is. It decides when to take them. */
   readonly onActivity: () => void
 }
@@ -64,6 +70,8 @@ export function createChildChannel({
   resumeFrom,
   writeLine,
   spawn,
+  killProcesses,
+  after,
   onActivity,
 }: ChannelOptions): ChildChannel {
   /** Made when the runner first looks: most never do, and it is the dearest part of a context. */
@@ -76,6 +84,7 @@ export function createChildChannel({
   let checkpoint: { readonly state: Json } | null = null
   let isNew = false
   let isEnded = false
+  let stopKillTimer = (): void => undefined
 
   function mark(): void {
     isNew = true
@@ -136,7 +145,9 @@ export function createChildChannel({
 
   return {
     context: withSignal(context),
-    interrupt(reason) {
+    interrupt(reason, graceMs) {
+      stopKillTimer()
+      if (graceMs !== undefined) stopKillTimer = after(killAfterMs(graceMs), killProcesses)
       if (interrupted !== null) return
       interrupted = { reason }
       abort?.abort(reason)
@@ -161,10 +172,16 @@ export function createChildChannel({
       return activity
     },
     end() {
+      stopKillTimer()
       if (!isEnded) flushPartial()
       isEnded = true
     },
   }
+}
+
+/** A child needs what is left of its grace to return what its processes printed (P5). */
+function killAfterMs(graceMs: number): number {
+  return Math.max(graceMs / 2, graceMs - lastMomentsMs)
 }
 
 /** Progress is a courtesy: what of it is no plain data is named instead of breaking the child. */

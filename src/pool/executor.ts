@@ -54,8 +54,11 @@ export interface ChildObserver {
 
 /** A child that was handed over. */
 export interface ChildRun {
-  /** Polite: aborts the child's signal. Repeating it does nothing. */
-  interrupt(reason: string): void
+  /**
+   * Polite: aborts the child's signal. Repeating it changes the grace alone, at whose end the caller is going to
+   * terminate it; shortly before that its processes are killed.
+   */
+  interrupt(reason: string, graceMs?: number): void
   /** Forced: ends its thread and kills its process groups. False where this placement has no such means. */
   terminate(): boolean
   /** Resolves true when the child's event loop answered, false when it had not within `withinMs`. */

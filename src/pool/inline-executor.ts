@@ -28,6 +28,8 @@ export function createInlineExecutor({ clock }: { readonly clock: Clock }): Exec
       resumeFrom: null,
       writeLine: (line) => transcript.write(line),
       spawn: (argv, options) => lifeline.spawn(argv, options),
+      after: (ms, fn) => clock.after(ms, fn),
+      killProcesses: () => lifeline.kill(),
       onActivity: () => (stopTimer ??= clock.after(activityIntervalMs, flush)),
     })
 
@@ -66,7 +68,7 @@ export function createInlineExecutor({ clock }: { readonly clock: Clock }): Exec
       .catch((error: unknown): ChildEnd => ({ kind: 'threw', error: errorDetail(error) }))
       .then(finish)
     return {
-      interrupt: (reason) => channel.interrupt(reason),
+      interrupt: (reason, graceMs) => channel.interrupt(reason, graceMs),
       terminate() {
         // Its processes can be killed; the function itself cannot.
         lifeline.cut()

@@ -28,7 +28,9 @@ const leftoverOutputMs = 500
 /** All processes of one child. */
 export interface Lifeline {
   spawn(argv: readonly string[], options?: SpawnOptions): SpawnedProcess
-  /** Kills every group. Idempotent; later spawns die at once. */
+  /** Kills every group there is. */
+  kill(): void
+  /** Kills every group, for good. Idempotent; later spawns die at once. */
   cut(): void
 }
 
@@ -36,7 +38,11 @@ export interface Lifeline {
 export function createLifeline(marker: string, watcher: GroupWatcher): Lifeline {
   const cuts = new Set<() => void>()
   let isCut = false
+  const kill = (): void => {
+    for (const cut of cuts) cut()
+  }
   return {
+    kill,
     spawn(argv, options = {}) {
       const { process: started, cut } = start(argv, options, marker, watcher)
       cuts.add(cut)
@@ -46,7 +52,7 @@ export function createLifeline(marker: string, watcher: GroupWatcher): Lifeline 
     },
     cut() {
       isCut = true
-      for (const cut of cuts) cut()
+      kill()
       cuts.clear()
     },
   }

@@ -28,9 +28,17 @@ export interface JobMessage extends ChildJob<RunnerReference> {
   readonly memoryLimitBytes: number | null
 }
 
+export interface InterruptMessage {
+  readonly type: 'interrupt'
+  readonly run: number
+  readonly reason: string
+  /** When its child is going to be terminated, ms from now. */
+  readonly graceMs?: number | undefined
+}
+
 /** Host to thread. */
 export type ControlMessage =
-  | { readonly type: 'interrupt'; readonly run: number; readonly reason: string }
+  | InterruptMessage
   | { readonly type: 'ping'; readonly ping: number }
   /** Children of a shared thread, those of one tick together; or the one of a process. */
   | { readonly type: 'jobs'; readonly jobs: readonly JobMessage[] }

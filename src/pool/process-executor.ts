@@ -90,7 +90,7 @@ class ProcessChild implements ChildRun, ReportedChild {
   #killed: KillCause | null = null
   #reply: Reply | null = null
   #errors = ''
-  #isInterrupted = false
+  #interruptReason: string | null = null
   #hasExited = false
   #hasEnded = false
   #stopResidentWatch = nothing
@@ -111,10 +111,12 @@ class ProcessChild implements ChildRun, ReportedChild {
     this.#start(handOver)
   }
 
-  interrupt(reason: string): void {
-    if (this.#hasEnded || this.#isInterrupted) return
-    this.#isInterrupted = true
-    this.#tell({ type: 'interrupt', run, reason })
+  interrupt(reason: string, graceMs?: number): void {
+    if (this.#hasEnded) return
+    this.#interruptReason ??= reason
+    // JSON has no Infinity; a grace that never ends is none that has to be known.
+    const known = Number.isFinite(graceMs) ? { graceMs } : {}
+    this.#tell({ type: 'interrupt', run, reason: this.#interruptReason, ...known })
   }
 
   terminate(): boolean {

@@ -41,7 +41,7 @@ interface SharedChild extends ReportedChild {
   readonly run: number
   readonly job: ChildJob<RunnerReference>
   readonly thread: SharedThread
-  isInterrupted: boolean
+  interruptReason: string | null
   ended: boolean
 }
 
@@ -165,7 +165,7 @@ export function createSharedPool(options: ThreadPoolOptions): ThreadPool {
       observer,
       moduleKey: `${runner.url}#${runner.export ?? 'default'}`,
       thread,
-      isInterrupted: false,
+      interruptReason: null,
       started: false,
       ended: false,
       stopImportTimer: nothing,
@@ -188,10 +188,15 @@ export function createSharedPool(options: ThreadPoolOptions): ThreadPool {
     else
       child.stopImportTimer = clock.after(importTimeoutMs + importBackstopMs, () => leave(thread, 'import'))
     return {
-      interrupt(reason) {
-        if (child.ended || child.isInterrupted) return
-        child.isInterrupted = true
-        const interrupt = { type: 'interrupt', run: child.run, reason } as const
+      interrupt(reason, graceMs) {
+        if (child.ended) return
+        child.interruptReason ??= reason
+        const interrupt = {
+          type: 'interrupt',
+          run: child.run,
+          reason: child.interruptReason,
+          graceMs,
+        } as const
         if (thread.outgoing.length > 0) thread.interrupts.push(interrupt)
         else tell(thread, interrupt)
       },

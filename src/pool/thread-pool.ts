@@ -12,7 +12,14 @@ import { Piscina } from 'piscina'
 import type { Clock } from '../core/clock.js'
 import type { RunnerReference } from '../runner.js'
 import type { ChildEnd, ChildJob, ChildObserver, ChildRun } from './executor.js'
-import { isHello, type ControlMessage, type JobMessage, type Reply, type ThreadMessage } from './messages.js'
+import {
+  isHello,
+  type ControlMessage,
+  type InterruptMessage,
+  type JobMessage,
+  type Reply,
+  type ThreadMessage,
+} from './messages.js'
 import {
   labelled,
   labelOf,
@@ -60,7 +67,7 @@ interface PooledChild extends ReportedChild {
   readonly job: ChildJob<RunnerReference>
   readonly affinity: string
   thread: Thread | null
-  interruptReason: string | null
+  interrupt: InterruptMessage | null
   ended: boolean
 }
 
@@ -129,8 +136,7 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
     child.thread = thread
     thread.affinity = child.affinity
     thread.children.set(child.run, child)
-    if (child.interruptReason !== null)
-      tell(thread, { type: 'interrupt', run: child.run, reason: child.interruptReason })
+    if (child.interrupt !== null) tell(thread, child.interrupt)
     if (thread.loaded.has(child.moduleKey)) markStarted(thread, child)
     else
       child.stopImportTimer = clock.after(importTimeoutMs + importBackstopMs, () => leave(thread, 'import'))
@@ -218,7 +224,7 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
       affinity: `${moduleKey}\n${job.task.sessionKey}`,
       moduleKey,
       thread: null,
-      interruptReason: null,
+      interrupt: null,
       started: false,
       ended: false,
       stopImportTimer: nothing,
@@ -245,10 +251,15 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
       },
     )
     return {
-      interrupt(reason) {
-        if (child.ended || child.interruptReason !== null) return
-        child.interruptReason = reason
-        if (child.thread !== null) tell(child.thread, { type: 'interrupt', run: child.run, reason })
+      interrupt(reason, graceMs) {
+        if (child.ended) return
+        child.interrupt = {
+          type: 'interrupt',
+          run: child.run,
+          reason: child.interrupt?.reason ?? reason,
+          graceMs,
+        }
+        if (child.thread !== null) tell(child.thread, child.interrupt)
       },
       terminate() {
         if (child.ended) return true

@@ -15,7 +15,7 @@ import { createGroupWatcher } from './group-watcher.js'
 import { createLifeline, type Lifeline } from './lifeline.js'
 import { loadRunner } from './load-runner.js'
 import { createMemorySampler } from './memory-sampler.js'
-import type { ControlMessage, JobMessage, Reply } from './messages.js'
+import type { ControlMessage, InterruptMessage, JobMessage, Reply } from './messages.js'
 import type { Json, Runner } from '../runner.js'
 import { createResidueWatch } from './residue.js'
 import { appendAtOnce, createTranscript, type Transcript } from './transcript.js'
@@ -25,6 +25,7 @@ const activityIntervalMs = 100
 /** Nice value of what runs children: the host's own loop goes first. */
 const childNiceness = 10
 const maxEarly = 10_000
+const maxTimerMs = 2 ** 31 - 1
 const maxRepliesTogether = 16
 
 interface Child {
@@ -37,7 +38,7 @@ interface Child {
 
 const children = new Map<number, Child>()
 /** Interrupts that came before their child did. One that came after its end stays; so there is a bound. */
-const early = new Map<number, string>()
+const early = new Map<number, InterruptMessage>()
 const whose = new AsyncLocalStorage<Child>()
 /** The one child of an isolated thread; in a shared one the async context tells. */
 let sole: Child | null = null
@@ -51,6 +52,12 @@ const memory = createMemorySampler()
 const residue = createResidueWatch((resource) => resource === flushTimer || resource === memory.timer)
 /** It stays for the thread's later children, and is no residue of the one that needed it first. */
 const watcher = createGroupWatcher((start) => residue.except(start))
+
+/** A timer of the thread's own, no residue of its child. */
+function after(ms: number, fn: () => void): () => void {
+  const timer = residue.except(() => setTimeout(fn, Math.min(ms, maxTimerMs)).unref())
+  return () => clearTimeout(timer)
+}
 
 function flushActivity(): void {
   const activity: [number, NonNullable<ReturnType<ChildChannel['takeActivity']>>][] = []
@@ -87,8 +94,8 @@ function hear(message: ControlMessage): void {
     return
   }
   const child = children.get(message.run)
-  if (child !== undefined) child.channel.interrupt(message.reason)
-  else if (early.size < maxEarly) early.set(message.run, message.reason)
+  if (child !== undefined) child.channel.interrupt(message.reason, message.graceMs)
+  else if (early.size < maxEarly) early.set(message.run, message)
 }
 
 function redirectOutput(): void {
@@ -188,6 +195,8 @@ async function run(job: JobMessage, runner: Runner): Promise<Reply> {
       if (isOver) lifeline.cut()
       return lifeline.spawn(argv, options)
     },
+    killProcesses: () => lifeline?.kill(),
+    after,
     onActivity: () => noteActivity(job.run),
   })
   if (!job.shared) residue.start()
@@ -225,8 +234,9 @@ function execute(
     const fail = (error: unknown): void => resolve({ end: threw(error), strayed: true })
     const child: Child = { run: job.run, channel, transcript, fail }
     children.set(job.run, child)
-    const reason = early.get(job.run)
-    if (early.delete(job.run)) channel.interrupt(reason)
+    const interrupt = early.get(job.run)
+    early.delete(job.run)
+    if (interrupt !== undefined) channel.interrupt(interrupt.reason, interrupt.graceMs)
     const spill = (text: string): string => {
       const path = spillPath(job)
       spillAtOnce(path, text)

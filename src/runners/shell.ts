@@ -44,6 +44,9 @@ export default defineRunner<ShellRunnerOptions | null>(async (task, ctx) => {
   return resultOf(end, summaryOf(output), errors.text(), ctx.signal)
 })
 
+/** As a shell says SIGKILL. */
+const killedCode = 137
+
 /** Keeps the end of a stream. */
 function collect(
   shell: SpawnedProcess,
@@ -66,7 +69,8 @@ function resultOf(
   signal: AbortSignal,
 ): RunnerResult {
   if (signal.aborted) {
-    return { status: 'interrupted', summary, error: String(signal.reason), exit_reason: 'interrupted' }
+    const error = `${String(signal.reason)}${end.code === killedCode ? ' (it did not end by itself and was killed)' : ''}`
+    return { status: 'interrupted', summary, error, exit_reason: 'interrupted' }
   }
   if (end.code === 0)
     return { status: 'completed', summary: summary ?? '(no output)', exit_reason: 'completed' }

@@ -1,6 +1,7 @@
 /** What is wrong with an argument is said before anything is admitted: the thing, the limit and the value. */
 import { DelegationError, type ErrorCode } from '../core/errors.js'
 import { isJsonObject, type Json, type JsonObject } from '../core/json.js'
+import { kindOf, shownValue } from '../core/shown-value.js'
 import { toPlain } from '../pool/plain-data.js'
 import { wholeNumber } from './options.js'
 
@@ -8,6 +9,31 @@ const goalCharacters = 65_536
 const contextCharacters = 1_048_576
 /** Children of one batch: its event names each of them, and has to fit a conversation. */
 const batchGoals = 10_000
+
+/** @throws {DelegationError} OPTION_INVALID for what is no object: it has no options to read. */
+export function checkCall(call: unknown): void {
+  if (typeof call === 'object' && call !== null) return
+  throw new DelegationError('OPTION_INVALID', { call: kindOf(call), expected: 'an object with the options' })
+}
+
+/** @throws {DelegationError} OPTION_INVALID */
+export function checkWord(name: string, value: unknown, known: readonly string[]): void {
+  if (known.includes(value as string)) return
+  throw new DelegationError('OPTION_INVALID', { [name]: shownValue(value), expected: known.join(' or ') })
+}
+
+/** A copy; null where there are none. @throws {DelegationError} OPTION_INVALID */
+export function checkedNames(name: string, list: unknown): readonly string[] | null {
+  if (list === undefined || list === null) return null
+  if (!Array.isArray(list)) {
+    throw new DelegationError('OPTION_INVALID', { [name]: kindOf(list), expected: 'a list of names' })
+  }
+  for (const [index, item] of (list as readonly unknown[]).entries()) {
+    if (typeof item === 'string') continue
+    throw new DelegationError('OPTION_INVALID', { [`${name}[${index}]`]: kindOf(item), expected: 'a name' })
+  }
+  return list.length === 0 ? null : [...(list as readonly string[])]
+}
 
 /** @throws {DelegationError} OPTION_INVALID for the first that is given and no string. */
 export function checkTexts<Name extends string>(
@@ -69,8 +95,15 @@ export function checkedCount(name: string, value: unknown): number {
 
 /** @throws {DelegationError} OPTION_INVALID naming the option and the value given. */
 export function checkedNumber(name: string, value: unknown): number {
-  if (typeof value === 'number' && value >= 0) return value
-  throw new DelegationError('OPTION_INVALID', { [name]: value, expected: 'a number from 0 up' })
+  const problem = numberProblem(name, value)
+  if (problem !== null) throw problem
+  return value as number
+}
+
+/** What is wrong with a number that may be anything from 0 up; null when nothing is. */
+export function numberProblem(name: string, value: unknown): DelegationError | null {
+  if (typeof value === 'number' && value >= 0) return null
+  return new DelegationError('OPTION_INVALID', { [name]: value, expected: 'a number from 0 up' })
 }
 
 /** Plain data travels to a thread and fits a ledger. @throws {DelegationError} with `code` */

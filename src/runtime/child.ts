@@ -288,13 +288,14 @@ class RunningChild implements Child, ChildObserver {
       grace = otherGraceMs
       cancel()
       cancel = this.#clock.after(grace, expire)
+      run.interrupt(request.reason, grace)
     }
     const ended = (): void => {
       cancel()
       resolve(ifEnded)
     }
     this.#stopping = { result, ended, hasten }
-    run.interrupt(request.reason)
+    run.interrupt(request.reason, grace)
     return result
   }
 }

@@ -5,6 +5,7 @@ import type { Owner } from '../ledger/ledger.js'
 import type { CapacityScope, Rejected, SlotHolder } from '../core/refusal.js'
 import { TurnoverMap } from '../core/turnover-map.js'
 import { createAdmission, type AdmissionDependencies, type Dispatched } from './admission.js'
+import { numberProblem } from './checked.js'
 import { createCompletions, type Completions } from './completions.js'
 import { createEventHub, type DelegatorEvents } from './events.js'
 import {
@@ -159,6 +160,8 @@ export function createDelegatorFrom(dependencies: DelegatorDependencies): Delega
   }
 
   function close({ graceMs = options.interruptGraceMs }: CloseOptions = {}): Promise<void> {
+    const problem = numberProblem('graceMs', graceMs)
+    if (problem !== null) return Promise.reject(problem)
     closed ??= hold.during(shutDown(graceMs))
     return closed
   }

@@ -8,6 +8,7 @@ import { defaultSummaryBudget, type SummaryBudget } from '../core/summary-budget
 import type { Ledger } from '../ledger/ledger.js'
 import type { Executor } from '../pool/executor.js'
 import type { Runner, RunnerReference } from '../runner.js'
+import { checkShapes } from './option-shapes.js'
 import type { StallOptions } from './stall-monitor.js'
 
 /** A runner by reference, by the name of a configured one, or a plain function that runs on the host's own event loop. */
@@ -161,6 +162,7 @@ const defaults = {
 
 /** @throws {TypeError} naming the option, its bounds and the value given. */
 export function resolveOptions(options: DelegatorOptions): ResolvedOptions {
+  checkShapes(options)
   const number = (name: keyof typeof defaults, from: number, to = Number.MAX_SAFE_INTEGER): number =>
     wholeNumber(name, options[name] ?? defaults[name], from, to)
   const maxUnits = number('maxUnits', 0)

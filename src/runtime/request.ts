@@ -1,7 +1,7 @@
 /** What a caller may ask for, and what is wrong with it before anything is admitted. */
-import { createHash } from 'node:crypto'
 import { DelegationError } from '../core/errors.js'
-import { isJsonObject, type JsonObject } from '../core/json.js'
+import { kindOf } from '../core/shown-value.js'
+import type { JsonObject } from '../core/json.js'
 import type { Runner, RunnerContext, RunnerReference } from '../runner.js'
 import {
   checkedContext,
@@ -10,9 +10,13 @@ import {
   checkedMetadata,
   checkedNumber,
   checkedWidth,
+  checkCall,
+  checkedNames,
   checkTexts,
+  checkWord,
   plainCopy,
 } from './checked.js'
+import { isReference } from './option-shapes.js'
 import type { SummaryBudget } from '../core/summary-budget.js'
 import type { UnitTells } from './unit-plan.js'
 import { isIsolation, type Isolation, type ResolvedOptions, type RunnerInput } from './options.js'
@@ -134,6 +138,7 @@ export interface UnitRequest {
 
 /** @throws {DelegationError} with the code of the first thing that is wrong. */
 export function singleRequest(call: DispatchOptions, options: ResolvedOptions, session: string): UnitRequest {
+  checkCall(call)
   const child = childRequest(call, call, options, '')
   return Object.assign(common(call, options, session), {
     form: 'single' as const,
@@ -148,6 +153,8 @@ export function batchRequest(
   options: ResolvedOptions,
   session: string,
 ): UnitRequest {
+  checkCall(call)
+  checkRun(call)
   const shared = common(call, options, session)
   const tasks = tasksOf(call)
   if (call.run !== undefined) {
@@ -160,23 +167,6 @@ export function batchRequest(
   if (tasks.length === 0) throw new DelegationError('GOALS_EMPTY', { goals: 0, at_least: 1 })
   const children = tasks.map((task, index) => childRequest(task, call, options, ` of task ${index}`))
   return { ...shared, form: 'children', goals: children.map(({ goal }) => goal), children }
-}
-
-/** Tells two calls under one idempotency key apart. */
-export function fingerprintOf(request: UnitRequest): string {
-  const { form, goals, children, toolsets, sessionKey, metadata, childTimeoutSeconds } = request
-  const work = children.map((child) => {
-    const runner = typeof child.runner === 'function' ? `function ${String(child.runner)}` : child.runner
-    return { ...child, runner }
-  })
-  const call = [form, goals, work, toolsets, sessionKey, metadata, childTimeoutSeconds]
-  return createHash('sha256').update(JSON.stringify(call, inKeyOrder)).digest('hex')
-}
-
-/** For `JSON.stringify`: the order in which an object was written is no part of it. */
-function inKeyOrder(_key: string, value: unknown): unknown {
-  if (!isJsonObject(value)) return value
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
 function tasksOf(call: DispatchBatchOptions): readonly BatchTask[] {
@@ -217,18 +207,14 @@ function childRequest(
 
 function common(call: CallOptions & BatchTells, options: ResolvedOptions, session: string) {
   const { toolsets, metadata, admitWithinMs = 0, maxUnitSummaryCharacters } = call
-  const { completionPolicy = 'all', earlyFailureNotice = false } = call
+  const { completionPolicy = 'all', earlyFailureNotice = false, delivery = 'claim' } = call
+  checkWord('completionPolicy', completionPolicy, policies)
   const { childTimeoutSeconds = options.childTimeoutSeconds } = call
   checkTexts(call, callTexts, '')
-  if (toolsets !== undefined && toolsets !== null && !Array.isArray(toolsets)) {
-    throw new DelegationError('OPTION_INVALID', { toolsets: typeof toolsets, expected: 'a list of names' })
-  }
+  checkWord('delivery', delivery, deliveries)
   return {
     context: checkedContext(call.context ?? null, ''),
-    toolsets:
-      toolsets === undefined || toolsets === null || toolsets.length === 0
-        ? null
-        : Array.from<string>(toolsets),
+    toolsets: checkedNames('toolsets', toolsets),
     metadata: metadata === undefined ? null : checkedMetadata(metadata),
     role: call.role ?? 'leaf',
     model: call.model ?? null,
@@ -237,7 +223,7 @@ function common(call: CallOptions & BatchTells, options: ResolvedOptions, sessio
     admitWithinMs: checkedNumber('admitWithinMs', admitWithinMs),
     childTimeoutSeconds: checkedNumber('childTimeoutSeconds', childTimeoutSeconds),
     tells: {
-      policy: checkedPolicy(completionPolicy),
+      policy: completionPolicy,
       earlyFailure: earlyFailureNotice,
       graceMs: options.interruptGraceMs,
     },
@@ -251,13 +237,18 @@ function common(call: CallOptions & BatchTells, options: ResolvedOptions, sessio
   }
 }
 
-function checkedPolicy(policy: unknown): UnitTells['policy'] {
-  if (policy === 'all' || policy === 'each' || policy === 'first') return policy
-  throw new DelegationError('OPTION_INVALID', {
-    completionPolicy: policy,
-    expected: "'all', 'each' or 'first'",
-  })
+/** One function for all, or a runner for each. */
+function checkRun({ run, runner }: DispatchBatchOptions): void {
+  if (run === undefined) return
+  if (typeof run !== 'function') {
+    throw new DelegationError('OPTION_INVALID', { run: kindOf(run), expected: 'a function' })
+  }
+  if (runner === undefined) return
+  throw new DelegationError('OPTION_INVALID', { run: 'given', runner: 'given', expected: 'one of the two' })
 }
+
+const policies = ['all', 'each', 'first'] as const
+const deliveries = ['claim', 'collect'] as const
 
 const callTexts = [
   'context',
@@ -290,9 +281,7 @@ function runnerOf(runner: unknown, { runners }: ResolvedOptions): RunnerReferenc
     const known = Object.keys(runners).join(', ') || 'none'
     throw new DelegationError('RUNNER_UNKNOWN', { runner, configured: known })
   }
-  if (typeof runner === 'object' && 'url' in runner && typeof runner.url === 'string' && runner.url !== '') {
-    return runner as RunnerReference
-  }
+  if (isReference(runner)) return runner
   throw new DelegationError('RUNNER_INVALID', {
     given: typeof runner,
     expected: 'a reference, the name of a configured runner, or a function',

@@ -3,6 +3,7 @@ import { DelegationError } from '../core/errors.js'
 import type { AsyncDelegationEvent } from '../core/event.js'
 import type { Ledger } from '../ledger/ledger.js'
 import { watchChanges, type LedgerChanges } from './ledger-changes.js'
+import { checkedNumber } from './checked.js'
 import type { ProcessHold } from './process-hold.js'
 import type { Unit } from './unit.js'
 
@@ -41,6 +42,7 @@ export function createUnitWait(given: UnitWaitOptions): UnitWait {
     id: string,
     { collect = false, timeoutMs }: WaitOptions = {},
   ): Promise<AsyncDelegationEvent> {
+    if (timeoutMs !== undefined) checkedNumber('timeoutMs', timeoutMs)
     const unit = units.get(id)
     if (unit === undefined || !unit.isLive) return elsewhere(id, collect, timeoutMs).catch(asClosed)
     if (collect) collectors.set(id, (collectors.get(id) ?? 0) + 1)

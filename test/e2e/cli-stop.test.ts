@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -97,6 +98,21 @@ describe('Ctrl-C', () => {
       expect(code).toBe(1)
       expect(stdout).toContain('timed out after 1 s')
       expect(processesOf(sleep)).toHaveLength(1)
+    })
+
+    it('nor where it reads a FIFO that nobody writes to', async () => {
+      execFileSync('mkfifo', [path('fifo')])
+      write(
+        'fifo.mjs',
+        `import { readFileSync, writeFileSync } from 'node:fs'
+         export default () => { writeFileSync('started', ''); readFileSync('fifo') }`,
+      )
+      const running = start(['run', '-r', './fifo.mjs', 'hang'], { cwd })
+      await untilFile(path('started'))
+      running.process.kill('SIGINT')
+      const { code, stdout } = await running.ended
+      expect(code).toBe(130)
+      expect(stdout).toContain('did not stop within 0.2 s')
     })
   })
 })

@@ -10,6 +10,8 @@ const channelOf = () =>
       throw new Error('nothing is spawned here')
     },
     onActivity: () => undefined,
+    killProcesses: () => undefined,
+    after: () => () => undefined,
   })
 
 it('a copy of the context has the same signal, and methods that work', () => {

@@ -10,8 +10,7 @@ describe('plain data', () => {
   })
 
   it('P7: a hole travels as null, like an item that is undefined', () => {
-    const list = [1, 2, 3, undefined]
-    delete list[1]
+    const list = Object.assign(new Array<unknown>(4), { 0: 1, 2: 3, 3: undefined })
     expect(toPlain(list, 'result', 100)).toStrictEqual([1, null, 3, null])
   })
 

@@ -1,6 +1,6 @@
 import { readFileSync, realpathSync, statSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { shellRunner, type SingleEvent } from '../../src/index.js'
+import { shellRunner, type DelegatorEventMap, type SingleEvent } from '../../src/index.js'
 import { idOf, next, open, temporaryFolder } from '../runtime/support.js'
 
 async function run(goal: string, options: Parameters<typeof shellRunner>[0] = {}): Promise<SingleEvent> {
@@ -54,14 +54,45 @@ describe('the shell runner', () => {
     })
   })
 
-  it('P6: a command that ignores the signal is killed when the grace ends', async () => {
+  const stubborn = `trap '' INT TERM; echo stubborn; sleep 40; sleep 40`
+  const isHeard = ({ progress }: DelegatorEventMap['progress'][0]): boolean =>
+    Number(progress?.['output_characters']) >= 8
+
+  it.each(['thread', 'process'] as const)(
+    'P5, P6: in a %s, a command that ignores the signal is killed before the grace ends: what it printed is kept',
+    async (isolation) => {
+      const delegator = await open({ isolation })
+      const heard = next(delegator, 'progress', isHeard)
+      const id = idOf(await delegator.dispatch({ goal: stubborn, runner: shellRunner() }))
+      await heard
+      const report = await delegator.interrupt(id, { reason: 'enough', graceMs: 4_000 })
+      expect(report).toMatchObject({ stopped: 1, escalated: 0 })
+      expect(await delegator.wait(id)).toMatchObject({
+        status: 'interrupted',
+        summary: 'stubborn',
+        error: 'enough (it did not end by itself and was killed)',
+      })
+    },
+  )
+
+  it('P5: likewise when its time is over', async () => {
+    const delegator = await open({ childTimeoutSeconds: 2, interruptGraceMs: 4_000 })
+    const id = idOf(await delegator.dispatch({ goal: stubborn, runner: shellRunner() }))
+    expect(await delegator.wait(id)).toMatchObject({ status: 'timeout', summary: 'stubborn' })
+  })
+
+  it('P5: a second stop with a shorter grace kills the command sooner', async () => {
     const delegator = await open()
-    const trapped = next(delegator, 'progress', ({ progress }) => Number(progress?.['output_characters']) > 0)
-    const goal = "trap '' TERM; echo trapped; while true; do sleep 0.1; done"
-    const id = idOf(await delegator.dispatch({ goal, runner: shellRunner() }))
-    await trapped
-    expect(await delegator.interrupt(id, { graceMs: 200 })).toMatchObject({ escalated: 1 })
-    expect(await delegator.wait(id)).toMatchObject({ status: 'interrupted' })
+    const heard = next(delegator, 'progress', isHeard)
+    const id = idOf(await delegator.dispatch({ goal: stubborn, runner: shellRunner() }))
+    await heard
+    const stopping = delegator.interrupt(id, { reason: 'enough', graceMs: 600_000 })
+    await delegator.interrupt(id, { reason: 'at once', graceMs: 4_000 })
+    expect(await stopping).toMatchObject({ stopped: 1, escalated: 0 })
+    expect(await delegator.wait(id)).toMatchObject({
+      summary: 'stubborn',
+      error: expect.stringMatching(/^enough /) as string,
+    })
   })
 
   it("R11: cwd and env are the options' own, beside the host's environment", async () => {

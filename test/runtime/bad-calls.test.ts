@@ -6,7 +6,7 @@ import {
   type DispatchBatchOptions,
   type DispatchOptions,
 } from '../../src/index.js'
-import { fixture, idOf, open, quick } from './support.js'
+import { codeOf, fixture, idOf, open, polite, quick } from './support.js'
 
 /** What a caller in plain JavaScript may pass. */
 const single = (call: unknown): DispatchOptions => call as DispatchOptions
@@ -23,6 +23,17 @@ const badSingles: Record<string, [object, string]> = {
   'a context over 1 MB': [{ goal: 'a', context: 'c'.repeat(1_048_577), runner }, 'CONTEXT_TOO_LONG'],
   'a context that is a number': [{ goal: 'a', context: 7, runner }, 'OPTION_INVALID'],
   'toolsets that are a string': [{ goal: 'a', toolsets: 'web', runner }, 'OPTION_INVALID'],
+  'toolsets that are no names': [{ goal: 'a', toolsets: [1, {}], runner }, 'OPTION_INVALID'],
+  'toolsets with a hole': [{ goal: 'a', toolsets: new Array<string>(1), runner }, 'OPTION_INVALID'],
+  'an unknown delivery': [{ goal: 'a', delivery: 'banana', runner }, 'OPTION_INVALID'],
+  'an unknown placement': [
+    { goal: 'a', runner: { url: 'file:///x.js', placement: 'moon' } },
+    'RUNNER_INVALID',
+  ],
+  'a reference that runs inline': [
+    { goal: 'a', runner: { url: 'file:///x.js', placement: 'inline' } },
+    'RUNNER_INVALID',
+  ],
   'a session key that is a number': [{ goal: 'a', sessionKey: 7, runner }, 'OPTION_INVALID'],
   'no runner': [{ goal: 'a' }, 'RUNNER_MISSING'],
   'an unknown runner': [{ goal: 'a', runner: 'nobody' }, 'RUNNER_UNKNOWN'],
@@ -71,6 +82,8 @@ const badBatches: Record<string, [object, string]> = {
     { tasks: [{ goal: 'a', context: 'c'.repeat(1_048_577) }], runner },
     'CONTEXT_TOO_LONG',
   ],
+  'a whole batch run by a number': [{ goals: ['a'], run: 7 }, 'OPTION_INVALID'],
+  'one function for all, and a runner': [{ goals: ['a'], run: () => ({}), runner }, 'OPTION_INVALID'],
   'a blank goal of the whole-batch form': [{ goals: [''], run: () => ({}) }, 'GOAL_BLANK'],
 }
 
@@ -102,6 +115,22 @@ describe('calls that could never be admitted', () => {
     },
   )
 
+  it.each([undefined, null, 7, 'a goal'])('R11: a call that is no object (%j)', async (call) => {
+    const delegator = await open({ runner })
+    expect(await codeOf(delegator.dispatch(call as unknown as DispatchOptions))).toBe('OPTION_INVALID')
+    const asBatch = call as unknown as DispatchBatchOptions
+    expect(await codeOf(delegator.dispatchBatch(asBatch))).toBe('OPTION_INVALID')
+  })
+
+  it.each([NaN, -1, '5' as unknown as number])('R11: a wait, or a grace, of %j ms', async (ms) => {
+    const delegator = await open({ runner: polite })
+    const id = idOf(await delegator.dispatch({ goal: 'a' }))
+    expect(await codeOf(delegator.wait(id, { timeoutMs: ms }))).toBe('OPTION_INVALID')
+    expect(await codeOf(delegator.interrupt(id, { graceMs: ms }))).toBe('OPTION_INVALID')
+    expect(await codeOf(delegator.close({ graceMs: ms }))).toBe('OPTION_INVALID')
+    expect(delegator.activeCount()).toBe(1)
+  })
+
   it('R11: the error says which task, what limit and what value', async () => {
     const delegator = await open()
     await expect(delegator.dispatchBatch({ goals: ['a', 'g'.repeat(70_000)], runner })).rejects.toMatchObject(
@@ -117,8 +146,7 @@ describe('calls that could never be admitted', () => {
 
   it('R31: a hole in the list of goals is a goal that is missing, and is named', async () => {
     const delegator = await open()
-    const goals = ['a', 'b', 'c']
-    delete goals[1]
+    const goals = Object.assign(new Array<string>(3), { 0: 'a', 2: 'c' })
     for (const form of [{ runner }, { run: () => ({}) }]) {
       await expect(delegator.dispatchBatch({ goals, ...form })).rejects.toThrow(
         /a goal \(goal: none of task 1\)/,
@@ -135,6 +163,7 @@ describe('calls that could never be admitted', () => {
 })
 
 describe('options of createDelegator', () => {
+  const wrong = (options: object): DelegatorOptions => options
   const bad: [string, DelegatorOptions][] = [
     ['maxUnits', { maxUnits: -1 }],
     ['maxUnits', { maxUnits: NaN }],
@@ -148,6 +177,21 @@ describe('options of createDelegator', () => {
     ['childTimeoutSeconds', { childTimeoutSeconds: NaN }],
     ['childMemoryMb', { childMemoryMb: 8 }],
     ['importTimeoutMs', { importTimeoutMs: 0 }],
+    ['adopt', wrong({ adopt: 'yes' })],
+    ['runners', wrong({ runners: 7 })],
+    ['runners.a', wrong({ runners: { a: 7 } })],
+    ['runner', { runner: 'nope' }],
+    ['runner', { runner: 'toString', runners: { quick } }],
+    ['runner', wrong({ runner: 7 })],
+    ['logger', wrong({ logger: 7 })],
+    ['ledger', wrong({ ledger: 7 })],
+    ['ledger', wrong({ ledger: null })],
+    ['clock', wrong({ clock: 7 })],
+    ['executor', wrong({ executor: 7 })],
+    ['transcripts', wrong({ transcripts: 7 })],
+    ['spillFolder', wrong({ spillFolder: 7 })],
+    ['stall', wrong({ stall: 7 })],
+    ['maxUnits', wrong({ maxUnits: null })],
     ['capacityScope', { capacityScope: 'galaxy' as 'process' }],
   ]
 
@@ -155,7 +199,16 @@ describe('options of createDelegator', () => {
     const error = await createDelegator(options).catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(TypeError)
     expect(String(error)).toContain(`\`${name}\``)
-    expect(String(error)).toContain(String(Object.values(options)[0]))
+    expect(String(error)).toMatch(/, got ("\w+"|-?\d+|\w+)$/)
+  })
+
+  it('R6: an option that is unknown is a TypeError that names what was meant', async () => {
+    const opening = (options: object) => createDelegator(options)
+    await expect(opening({ maxUnit: 3 })).rejects.toThrow(
+      'Unknown option `maxUnit`: did you mean `maxUnits`?',
+    )
+    await expect(opening({ somethingElse: 3 })).rejects.toThrow(/known are maxUnits, maxConcurrentChildren, /)
+    await expect(createDelegator(null as unknown as DelegatorOptions)).rejects.toThrow(TypeError)
   })
 
   it('R6: the default cap is 3', async () => {

@@ -113,7 +113,7 @@ describe('a host that is killed', () => {
 })
 
 describe('a child inside one native call', () => {
-  it('P6, R5: is unreachable, keeps its slot, and holds up neither close nor the end of its host', async () => {
+  it('P6, R5: is unreachable, keeps its slot, and holds up neither close nor the exit event of its host', async () => {
     const program = startHost('native.js', [runners])
     const last = await program.line((line) => line.includes('closedAfterMs'))
     const seen = Object.assign({}, ...program.lines.map((line) => JSON.parse(line) as object)) as Record<

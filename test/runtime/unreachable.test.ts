@@ -1,5 +1,8 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { memoryLedger, type Runner } from '../../src/index.js'
+import { memoryLedger, type Delegator, type Runner } from '../../src/index.js'
 import {
   childRuns,
   completionsOf,
@@ -12,6 +15,7 @@ import {
   openWithLedger,
   polite,
   refused,
+  temporaryFolder,
   until,
 } from './support.js'
 
@@ -96,6 +100,42 @@ describe('a child that cannot be stopped (P6)', () => {
         { status: 'timeout', summary: null },
         { status: 'completed', summary: 'in time' },
       ],
+    })
+  })
+
+  describe.skipIf(process.platform === 'win32')('while it reads a FIFO', () => {
+    /** Resolves once the child is about to read. `write` lets it go on. */
+    async function stuck(delegator: Delegator): Promise<{ id: string; write: () => void }> {
+      const path = join(temporaryFolder(), 'fifo')
+      execFileSync('mkfifo', [path])
+      const runner = fixture('readsFifo', { options: { path } })
+      const id = idOf(await delegator.dispatch({ goal: 'a', runner }))
+      await expect.poll(() => existsSync(`${path}-is-read`), { timeout: 30_000 }).toBe(true)
+      // Opened for both, so that the test itself waits for nobody.
+      return { id, write: () => writeFileSync(path, 'better late', { flag: 'r+' }) }
+    }
+
+    it('P6: it is unreachable, and keeps its slot until the read returns', async () => {
+      const { delegator, ledger } = await openWithLedger({ maxUnits: 1 })
+      const { id, write } = await stuck(delegator)
+      expect(await delegator.interrupt(id, { graceMs: 100 })).toEqual({
+        signalled: 1,
+        stopped: 0,
+        escalated: 0,
+        unreachable: 1,
+        units: 1,
+      })
+      expect(await delegator.wait(id)).toMatchObject({ status: 'interrupted', summary: null })
+      expect(await delegator.capacity()).toMatchObject({ inUse: 1, holders: [{ delegation_id: id }] })
+      write()
+      await until(ledger, async () => (await delegator.capacity()).inUse === 0)
+    })
+
+    it('P6: close does not wait for it', async () => {
+      const delegator = await open()
+      const { write } = await stuck(delegator)
+      await delegator.close({ graceMs: 20 })
+      write()
     })
   })
 
