@@ -73,22 +73,40 @@ export function capacityRefusal(facts: RefusalFacts): Rejected {
   }
 }
 
-/** The unit wants more worker threads than are left (DESIGN 4). */
-export function threadsRefusal(facts: RefusalFacts & { readonly wanted: number }): Rejected {
+interface ThreadFacts extends RefusalFacts {
+  readonly wanted: number
+  /** What the limit can be raised to. */
+  readonly highestLimit: number
+}
+
+/** The unit wants more worker threads than are left, or than there will ever be (DESIGN 4). */
+export function threadsRefusal(facts: ThreadFacts): Rejected {
   const { limit, inUse, scope, holders, wanted } = facts
+  const { error, retry_hint } = wanted > limit ? neverEnoughThreads(facts) : tooFewThreads(facts)
+  const config_key = wanted > facts.highestLimit ? 'delegation.max_concurrent_children' : threadsKey
   return {
     status: 'rejected',
-    error: `The delegation needs ${wanted} worker threads and ${Math.max(0, limit - inUse)} of ${limit} are free. Wait for a running delegation to end, lower max_concurrent_children, or raise delegation.max_threads.`,
-    refusal: {
-      code: 'THREADS',
-      limit,
-      inUse,
-      scope,
-      holders,
-      config_key: 'delegation.max_threads',
-      retry_hint:
-        'Wait for one of the holders to end, or declare placement: shared where a child only waits for I/O.',
-    },
+    error,
+    refusal: { code: 'THREADS', limit, inUse, scope, holders, config_key, retry_hint },
+  }
+}
+
+const threadsKey = 'delegation.max_threads'
+const sharing = 'declare placement: shared where a child only waits for I/O.'
+
+function tooFewThreads({ limit, inUse, wanted }: ThreadFacts) {
+  const free = Math.max(0, limit - inUse)
+  return {
+    error: `The delegation needs ${wanted} worker threads and ${free} of ${limit} are free. Wait for a running delegation to end, lower max_concurrent_children, or raise ${threadsKey}.`,
+    retry_hint: `Wait for one of the holders to end, or ${sharing}`,
+  }
+}
+
+function neverEnoughThreads({ limit, wanted, highestLimit }: ThreadFacts) {
+  const remedy = `Lower max_concurrent_children to ${limit}${wanted > highestLimit ? '' : `, raise ${threadsKey} to ${wanted}`}`
+  return {
+    error: `The delegation needs ${wanted} worker threads at once and there are never more than ${limit}. ${remedy}, or ${sharing}`,
+    retry_hint: `Waiting does not help. ${remedy}, or ${sharing}`,
   }
 }
 

@@ -107,6 +107,11 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
     )
   }
 
+  const hasTooManyThreads = (request: UnitRequest): boolean => threadsFor(request) > threadLimit(request)
+
+  /** However long its caller waits. */
+  const neverFits = (request: UnitRequest): boolean => request.maxUnits === 0 || hasTooManyThreads(request)
+
   const kindOf = (request: UnitRequest): 'single' | 'batch' =>
     request.form === 'single' ? 'single' : 'batch'
 
@@ -132,7 +137,9 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
       }
       if (admission.status === 'key_reused') return await keyReused(admission.id, call.idempotencyKey ?? '')
       if (admission.status === 'refused') {
-        return isShort && admission.inUse < request.maxUnits
+        // What no free slot would change is said first; a cap of 0 is all that there is to say.
+        const isFull = admission.inUse >= request.maxUnits && !hasTooManyThreads(request)
+        return isShort && request.maxUnits > 0 && !isFull
           ? threadsShort(request, wanted)
           : full(request, admission)
       }
@@ -158,7 +165,7 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
   function threadsShort(request: UnitRequest, wanted: number): Rejected {
     const holders = [...units.values()].map((unit) => records.holderOfUnit(unit))
     const facts = { limit: threadLimit(request), inUse: threadsInUse, scope: 'process', holders } as const
-    return threadsRefusal({ ...facts, kind: kindOf(request), wanted })
+    return threadsRefusal({ ...facts, kind: kindOf(request), wanted, highestLimit: maxThreadsBound })
   }
 
   async function keyReused(id: string, key: string): Promise<Rejected> {
@@ -256,7 +263,7 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
         changes.reset()
         const outcome = await admitOnce(request, call)
         if (outcome.status === 'dispatched' || outcome.refusal === undefined) return outcome
-        if (isOver || outcome.refusal.code === 'KEY_REUSED') {
+        if (isOver || neverFits(request) || outcome.refusal.code === 'KEY_REUSED') {
           hub.emit('refused', outcome)
           return outcome
         }

@@ -56,7 +56,14 @@ describe('refusals', () => {
   })
 
   it('threads: says how many are wanted and how many are free', () => {
-    const rejected = threadsRefusal({ ...facts, limit: 9, inUse: 8, kind: 'batch', wanted: 3 })
+    const rejected = threadsRefusal({
+      ...facts,
+      limit: 9,
+      inUse: 8,
+      kind: 'batch',
+      wanted: 3,
+      highestLimit: 64,
+    })
     expect(rejected.error).toContain('needs 3 worker threads and 1 of 9 are free')
     expect(rejected.refusal).toMatchObject({
       code: 'THREADS',
@@ -64,6 +71,17 @@ describe('refusals', () => {
       inUse: 8,
       config_key: 'delegation.max_threads',
     })
+  })
+
+  it('threads: says that no waiting helps a unit that needs more than there ever are', () => {
+    const never = { ...facts, limit: 4, inUse: 0, kind: 'batch', highestLimit: 64 } as const
+    const tooMany = threadsRefusal({ ...never, wanted: 6 })
+    expect(tooMany.error).toContain('needs 6 worker threads at once and there are never more than 4')
+    expect(tooMany.error).toContain('raise delegation.max_threads to 6')
+    expect(tooMany.refusal?.retry_hint).toContain('Waiting does not help')
+    const farTooMany = threadsRefusal({ ...never, wanted: 70 })
+    expect(farTooMany.error).toContain('Lower max_concurrent_children to 4, or declare placement: shared')
+    expect(farTooMany.refusal?.config_key).toBe('delegation.max_concurrent_children')
   })
 
   it('a reused key names the delegation that has it', () => {

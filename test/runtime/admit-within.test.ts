@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { memoryLedger, type Runner } from '../../src/index.js'
-import { completionsOf, gate, idOf, manualClock, open, polite, quick, refused } from './support.js'
+import { completionsOf, fixture, gate, idOf, manualClock, open, polite, quick, refused } from './support.js'
 
 describe('a caller that would rather wait (admitWithinMs)', () => {
   it('P1: it gets the slot that becomes free, without a record before', async () => {
@@ -42,6 +42,19 @@ describe('a caller that would rather wait (admitWithinMs)', () => {
     isSlow = true
     const second = await delegator.dispatch({ goal: 'b', admitWithinMs: 60_000, runner: quick })
     expect(idOf(second)).toMatch(/^deleg_/)
+  })
+
+  it('P1: a unit that no wait could help is refused at once, and is told so', async () => {
+    const delegator = await open({ maxUnits: 1, maxConcurrentChildren: 6, maxThreads: 4 })
+    await delegator.dispatch({ goal: 'a', runner: polite })
+    const goals = ['1', '2', '3', '4', '5', '6']
+    const wide = { goals, admitWithinMs: 600_000, runner: fixture('echo') }
+    expect(refused(await delegator.dispatchBatch(wide))).toMatchObject({
+      error: expect.stringContaining('there are never more than 4') as string,
+      refusal: { code: 'THREADS', limit: 4 },
+    })
+    const switchedOff = refused(await delegator.dispatchBatch({ ...wide, maxUnits: 0 }))
+    expect(switchedOff.refusal).toMatchObject({ code: 'CAPACITY', limit: 0 })
   })
 
   it('P1: at the end of its time it is refused, and told once', async () => {
