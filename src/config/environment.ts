@@ -1,3 +1,5 @@
+import { plain } from './problems.js'
+
 /** Hermes' environment variables (spec 6): what the configuration file does not say. */
 export interface EnvironmentNumbers {
   readonly maxUnits?: number
@@ -18,6 +20,13 @@ const variables: readonly Variable[] = [
   { option: 'childTimeoutSeconds', name: 'DELEGATION_CHILD_TIMEOUT_SECONDS', from: 0, isWhole: false },
 ]
 
+const shownCharacters = 60
+
+function shown(given: string): string {
+  const text = plain(given)
+  return JSON.stringify(text.length > shownCharacters ? `${text.slice(0, shownCharacters)}...` : text)
+}
+
 /** A value that is no number, or out of bounds, is ignored, as in the original; a warning says so. */
 export function environmentNumbers(
   env: Readonly<Record<string, string | undefined>>,
@@ -30,7 +39,10 @@ export function environmentNumbers(
     const value = Number(given)
     const isGood = value >= from && (isWhole ? Number.isSafeInteger(value) : Number.isFinite(value))
     if (isGood) numbers[option] = value
-    else warnings.push(`${name} is ignored: expected a ${isWhole ? 'whole ' : ''}number from ${from} up`)
+    else
+      warnings.push(
+        `${name} is ignored: expected ${isWhole ? 'a whole number' : 'a number'} from ${from} up, got ${shown(given)}`,
+      )
   }
   return numbers
 }

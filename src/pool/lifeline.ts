@@ -4,6 +4,7 @@
  * nobody is left to do that, the watcher kills the group.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
+import { accessSync, constants as fsConstants, statSync } from 'node:fs'
 import { constants } from 'node:os'
 import type { Readable, Writable } from 'node:stream'
 import type { GroupWatcher } from './group-watcher.js'
@@ -66,7 +67,7 @@ function start(
 ): { process: SpawnedProcess; cut: () => void } {
   if (argv.length === 0 || argv[0] === '')
     throw new TypeError('Expected `argv` to name a program, got an empty list')
-  const child = launch(argv, options, marker)
+  const child = launchIn(options.cwd, () => launch(argv, options, marker))
   const isWatched = process.platform === 'win32' || openGate(child, watcher)
   let isOver = false
   const signal = (name: NodeJS.Signals): void => {
@@ -79,7 +80,7 @@ function start(
   const ended = new Promise<ProcessEnd>((resolve) => {
     let end: ProcessEnd = { code: 127, error: 'the process could not be started' }
     child.on('error', (error) => {
-      end = { code: 127, error: error.message }
+      end = { code: 127, error: folderProblem(options.cwd) ?? error.message }
       if (child.pid === undefined) resolve(end)
     })
     child.on('exit', (code, signalName) => {
@@ -107,6 +108,16 @@ function start(
   return { process: { pid: child.pid, stdin, stdout, stderr, ended, signal }, cut }
 }
 
+/** @throws what Node throws of a folder that is none, and says which. */
+function launchIn(cwd: string | undefined, start: () => ChildProcess): ChildProcess {
+  try {
+    return start()
+  } catch (cause) {
+    const problem = folderProblem(cwd)
+    throw problem === null ? cause : new Error(problem, { cause })
+  }
+}
+
 function launch(argv: readonly string[], options: SpawnOptions, marker: string): ChildProcess {
   const env = { ...(options.env ?? process.env), [processMarker]: marker }
   const input = options.stdin === true ? 'pipe' : 'ignore'
@@ -125,6 +136,18 @@ function launch(argv: readonly string[], options: SpawnOptions, marker: string):
   child.stdio[3]?.on('error', () => undefined)
   child.stdin?.on('error', () => undefined)
   return child
+}
+
+/** Node names the program where it is the folder that is missing. Null: it is not. */
+function folderProblem(cwd: string | undefined): string | null {
+  if (cwd === undefined) return null
+  try {
+    accessSync(cwd, fsConstants.X_OK)
+    return statSync(cwd).isDirectory() ? null : `${cwd} is no folder to work in`
+  } catch (error) {
+    const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'
+    return isMissing ? `there is no folder ${cwd} to work in` : `the folder ${cwd} cannot be entered`
+  }
 }
 
 /** False: nobody watches the group, so nothing of it may run. */

@@ -24,6 +24,8 @@ export function shellRunner(options: ShellRunnerOptions = {}): RunnerReference {
 }
 
 export default defineRunner<ShellRunnerOptions | null>(async (task, ctx) => {
+  if (process.platform === 'win32')
+    return { status: 'failed', summary: null, error: noShell, exit_reason: 'error' }
   const { cwd, env } = ctx.options ?? {}
   const shell = ctx.spawn(['/bin/sh', '-c', task.goal], {
     ...(cwd !== undefined && { cwd }),
@@ -44,6 +46,7 @@ export default defineRunner<ShellRunnerOptions | null>(async (task, ctx) => {
   return resultOf(end, summaryOf(output), errors.text(), ctx.signal)
 })
 
+const noShell = 'the shell runner needs a POSIX shell, and Windows has none: use a command runner instead'
 /** As a shell says SIGKILL. */
 const killedCode = 137
 

@@ -130,10 +130,16 @@ describe('the environment', () => {
       const { options, warnings } = await load()
       expect(options).toEqual(byDefault())
       expect(warnings).toEqual([
-        'DELEGATION_MAX_ASYNC_CHILDREN is ignored: expected a whole number from 0 up',
+        `DELEGATION_MAX_ASYNC_CHILDREN is ignored: expected a whole number from 0 up, got "${bad}"`,
       ])
     },
   )
+
+  it('what was given is shown in bounds, and steers no terminal', async () => {
+    env = { DELEGATION_MAX_ASYNC_CHILDREN: `\u001b[31m${'9'.repeat(10_000)}x` }
+    const [warning] = (await load()).warnings
+    expect(warning).toMatch(/, got "\[31m9{56}\.\.\."$/)
+  })
 
   it('a limit under the floor of 30 seconds is raised to it, and said so', async () => {
     env = { DELEGATION_CHILD_TIMEOUT_SECONDS: '10' }

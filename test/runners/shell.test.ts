@@ -1,6 +1,9 @@
-import { readFileSync, realpathSync, statSync } from 'node:fs'
-import { describe, expect, it } from 'vitest'
+import { readFileSync, realpathSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { shellRunner, type DelegatorEventMap, type SingleEvent } from '../../src/index.js'
+import type { RunnerContext, RunnerTask } from '../../src/runner.js'
+import shell from '../../src/runners/shell.js'
 import { idOf, next, open, temporaryFolder } from '../runtime/support.js'
 
 async function run(goal: string, options: Parameters<typeof shellRunner>[0] = {}): Promise<SingleEvent> {
@@ -102,6 +105,30 @@ describe('the shell runner', () => {
       env: { HERMES_TEST_WORD: 'hello' },
     })
     expect(event.summary).toBe(`${realpathSync(folder)}\nhello ${process.env['PATH']}`)
+  })
+
+  it('P9: a folder that is not there is what is wrong, and not the shell', async () => {
+    const folder = temporaryFolder()
+    const failure = (cwd: string) => run('true', { cwd })
+    expect(await failure(join(folder, 'gone'))).toMatchObject({
+      status: 'failed',
+      error: `there is no folder ${join(folder, 'gone')} to work in`,
+    })
+    writeFileSync(join(folder, 'file'), '', { mode: 0o700 })
+    expect(await failure(join(folder, 'file'))).toMatchObject({
+      error: `Error: ${join(folder, 'file')} is no folder to work in`,
+    })
+  })
+
+  it('P9: where there is no POSIX shell it says so', async () => {
+    const { platform } = process
+    onTestFinished(() => void Object.defineProperty(process, 'platform', { value: platform }))
+    Object.defineProperty(process, 'platform', { value: 'win32' })
+    const ctx = { options: null } as unknown as RunnerContext<null>
+    expect(await shell({ goal: 'true' } as RunnerTask, ctx)).toMatchObject({
+      status: 'failed',
+      error: expect.stringContaining('needs a POSIX shell') as string,
+    })
   })
 
   it('R11: it reads nothing, and its goal is one shell line, quotes and all', async () => {

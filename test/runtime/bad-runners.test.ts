@@ -147,6 +147,22 @@ describe('what a runner may throw', () => {
   )
 })
 
+describe('what a thread sends to its host', () => {
+  it.each(['field', 'summary', 'string', 'error', 'progress', 'log', 'output', 'checkpoint'])(
+    'P7: of a %s of 20 MB no more than a result may have crosses to the host',
+    async (goal) => {
+      const delegator = await open({ spillFolder: temporaryFolder() })
+      const runner = fixture('default', {}, 'counts-characters.js')
+      await delegator.wait(idOf(await delegator.dispatch({ goal, runner })))
+      // The same thread: its runner and its session are the same.
+      const id = idOf(await delegator.dispatch({ goal: 'the count', runner }))
+      const longest = Number((await delegator.wait(id)).summary)
+      expect(longest).toBeGreaterThan(100)
+      expect(longest).toBeLessThan(1_100_000)
+    },
+  )
+})
+
 describe('what a runner may do to its thread (P7)', () => {
   it.each([
     ['exits0', 0],

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import ts from 'typescript'
 
 export const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -26,6 +27,23 @@ export function importsOf(path: string): { specifier: string; isDynamic: boolean
   for (const [, specifier] of text.matchAll(/\bimport\('([^']+)'\)/g)) {
     found.push({ specifier: at(path, specifier ?? ''), isDynamic: true, isType: /:\s*import\(/.test(text) })
   }
+  return found
+}
+
+/** Its functions and methods; one without a name goes by that of what it is assigned to. */
+export function functionsOf(path: string): { name: string; lines: number }[] {
+  const source = ts.createSourceFile(path, read(path), ts.ScriptTarget.Latest, true)
+  const lineOf = (position: number): number => source.getLineAndCharacterOfPosition(position).line
+  const found: { name: string; lines: number }[] = []
+  const visit = (node: ts.Node): void => {
+    if (ts.isFunctionLike(node)) {
+      const owner = node.name ?? (ts.isVariableDeclaration(node.parent) ? node.parent.name : null)
+      const lines = lineOf(node.end) - lineOf(node.getStart()) + 1
+      found.push({ name: owner?.getText() ?? 'a nameless function', lines })
+    }
+    ts.forEachChild(node, visit)
+  }
+  visit(source)
   return found
 }
 
