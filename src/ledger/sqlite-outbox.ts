@@ -251,6 +251,7 @@ export function createSqliteOutbox(
       state,
       attempts,
       availableAt,
+      bornAt: row.born_at,
       reason,
       pulled: row.pulled === 1,
       event,
