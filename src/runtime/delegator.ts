@@ -5,6 +5,7 @@ import type { Owner } from '../ledger/ledger.js'
 import type { CapacityScope, Rejected, SlotHolder } from '../core/refusal.js'
 import { TurnoverMap } from '../core/turnover-map.js'
 import { createAdmission, type AdmissionDependencies, type Dispatched } from './admission.js'
+import { createCleanup } from './cleanup.js'
 import { numberProblem } from './checked.js'
 import { createCompletions, type Completions } from './completions.js'
 import { createEventHub, type DelegatorEvents } from './events.js'
@@ -127,6 +128,12 @@ export function createDelegatorFrom(dependencies: DelegatorDependencies): Delega
     liveUnits: () => [...units.values()].filter((unit) => unit.isLive),
     onFault: (error) => hub.emit('fault', error as Error),
   })
+  const cleanup = createCleanup({
+    clock,
+    folders: [options.spillFolder, options.transcriptFolder].filter((folder) => folder !== null),
+    isLive: async (id) => (await ledger.get(id))?.slotHeld === true,
+    closing: closing.signal,
+  })
   if (ledger.info.shared) membership.start()
   let closed: Promise<void> | null = null
 
@@ -141,6 +148,7 @@ export function createDelegatorFrom(dependencies: DelegatorDependencies): Delega
   function admit(request: UnitRequest, call: CallOptions): Promise<Dispatched | Rejected> {
     const admitted = admission.admit(request, call)
     stallMonitor.watch()
+    cleanup.soon()
     if (ledger.info.shared) void admitted.then(membership.followRequests, () => undefined)
     return admitted
   }

@@ -83,12 +83,12 @@ export interface DelegatorOptions {
   /** What runs a dispatch that names no runner. */
   readonly runner?: RunnerInput
   /**
-   * Where children's live transcripts go: `<folder>/<delegation_id>/task-<n>.log`.
+   * Where children's live transcripts go: `<folder>/<delegation_id>/task-<n>.log`. They are kept for 7 days.
    * @defaultValue false: a child's lines reach the `progress` event only
    */
   readonly transcripts?: { readonly folder: string } | false
   /**
-   * Where a summary goes that is too long to travel, one file each, readable by this user alone.
+   * Where a summary goes that is too long to travel, one file each, readable by this user alone. They are kept for 7 days.
    * @defaultValue `hermes-delegate-<user>` in the system's temporary folder
    */
   readonly spillFolder?: string
