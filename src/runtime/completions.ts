@@ -9,6 +9,7 @@ import { selectOf, type CompletionSelect } from './completion-select.js'
 import { createDeliveries, type Deliveries } from './deliveries.js'
 import { watchChanges, type LedgerChanges } from './ledger-changes.js'
 import { checkedNumber } from './checked.js'
+import { asClosed } from './closed.js'
 import type { ProcessHold } from './process-hold.js'
 
 export interface ClaimOptions extends CompletionSelect {
@@ -117,7 +118,7 @@ class ClaimedCompletion implements Completion {
   }
 
   async #judge(verdict: Verdict): Promise<boolean> {
-    return (await this.#ledger.resolve([this.token], verdict))[0] ?? false
+    return (await this.#ledger.resolve([this.token], verdict).catch(asClosed))[0] ?? false
   }
 }
 
@@ -130,10 +131,8 @@ export function createCompletions({
   isWorking,
 }: CompletionsOptions): Completions {
   function judgeAll(completions: readonly Completion[], verdict: Verdict): Promise<readonly boolean[]> {
-    return ledger.resolve(
-      completions.map(({ token }) => token),
-      verdict,
-    )
+    const tokens = completions.map(({ token }) => token)
+    return ledger.resolve(tokens, verdict).catch(asClosed)
   }
 
   async function claimPage(options: ClaimOptions) {
@@ -141,7 +140,8 @@ export function createCompletions({
     checkedNumber('limit', limit)
     checkedNumber('leaseSeconds', leaseSeconds)
     failPoint('claim:before')
-    const { claims, nextAt } = await ledger.claim(ownerId, selectOf(options, ownerId), limit, leaseSeconds)
+    const select = selectOf(options, ownerId)
+    const { claims, nextAt } = await ledger.claim(ownerId, select, limit, leaseSeconds).catch(asClosed)
     if (claims.length > 0) failPoint('claim:committed')
     return { completions: claims.map((claim) => new ClaimedCompletion(claim, ledger)), nextAt }
   }
