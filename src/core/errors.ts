@@ -3,7 +3,7 @@
  * together). A refusal is data and a child's failure is an event: neither is ever thrown.
  */
 const messages = {
-  CLOSED: 'the delegator is closed and takes no new work',
+  CLOSED: 'the delegator is closed',
   GOAL_MISSING: 'a delegation needs a goal',
   GOAL_BLANK: 'a goal must say something',
   GOAL_TOO_LONG: 'the goal is over its bound',

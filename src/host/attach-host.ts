@@ -130,14 +130,14 @@ export function attachHost(delegator: Delegator, options: AttachHostOptions): At
     return !signal.aborted
   }
 
-  /** A ledger in trouble is tried again; a closed one has nothing more to deliver. */
+  /** A ledger in trouble is tried again; a closed delegator has nothing more to deliver. */
   async function deliverUntilDetached(): Promise<void> {
     while (!detached.signal.aborted) {
       try {
         await deliver()
         return
       } catch (error) {
-        if (error instanceof DelegationError && error.code === 'LEDGER_CLOSED') return
+        if (error instanceof DelegationError && error.code === 'CLOSED') return
         await new Promise((resolve) => setTimeout(resolve, retrySeconds * 1000))
       }
     }

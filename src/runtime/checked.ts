@@ -44,7 +44,7 @@ export function checkTexts<Name extends string>(
   for (const name of names) {
     const value = given[name]
     if (value === undefined || value === null || typeof value === 'string') continue
-    throw new DelegationError('OPTION_INVALID', { [name]: `a ${typeof value}${where}`, expected: 'a string' })
+    throw new DelegationError('OPTION_INVALID', { [name]: kindOf(value) + where, expected: 'a string' })
   }
 }
 
@@ -52,15 +52,18 @@ export function checkTexts<Name extends string>(
 export function checkedMetadata(metadata: unknown): JsonObject {
   const copy = plainCopy('OPTION_INVALID', 'metadata', metadata)
   if (isJsonObject(copy)) return copy
-  throw new DelegationError('OPTION_INVALID', { metadata: typeof metadata, expected: 'an object' })
+  throw new DelegationError('OPTION_INVALID', { metadata: kindOf(metadata), expected: 'an object' })
 }
+
+/** Anything but white space, control characters, and what shows nothing, such as a zero width space. */
+const somethingToSee = /[^\s\p{Cc}\p{Default_Ignorable_Code_Point}]/u
 
 /** @throws {DelegationError} GOAL_MISSING, GOAL_BLANK, GOAL_TOO_LONG */
 export function checkedGoal(goal: unknown, where: string): string {
   if (goal === undefined || goal === null) throw new DelegationError('GOAL_MISSING', { goal: `none${where}` })
-  if (typeof goal !== 'string')
-    throw new DelegationError('GOAL_MISSING', { goal: `a ${typeof goal}${where}` })
-  if (goal.trim() === '') throw new DelegationError('GOAL_BLANK', { goal: JSON.stringify(goal) + where })
+  if (typeof goal !== 'string') throw new DelegationError('GOAL_MISSING', { goal: kindOf(goal) + where })
+  if (!somethingToSee.test(goal))
+    throw new DelegationError('GOAL_BLANK', { goal: JSON.stringify(goal) + where })
   return bounded(goal, goalCharacters, 'GOAL_TOO_LONG', where)
 }
 
@@ -87,7 +90,7 @@ export function checkedCount(name: string, value: unknown): number {
   } catch (cause) {
     throw new DelegationError(
       'OPTION_INVALID',
-      { [name]: value, expected: 'a whole number from 0 up' },
+      { [name]: given(value), expected: 'a whole number from 0 up' },
       cause,
     )
   }
@@ -100,10 +103,13 @@ export function checkedNumber(name: string, value: unknown): number {
   return value as number
 }
 
+/** A number stays one; whatever else came in its place is put into words. */
+const given = (value: unknown): unknown => (typeof value === 'number' ? value : shownValue(value))
+
 /** What is wrong with a number that may be anything from 0 up; null when nothing is. */
 export function numberProblem(name: string, value: unknown): DelegationError | null {
   if (typeof value === 'number' && value >= 0) return null
-  return new DelegationError('OPTION_INVALID', { [name]: value, expected: 'a number from 0 up' })
+  return new DelegationError('OPTION_INVALID', { [name]: given(value), expected: 'a number from 0 up' })
 }
 
 /** Plain data travels to a thread and fits a ledger. @throws {DelegationError} with `code` */

@@ -10,6 +10,7 @@ import { selectOf, type CompletionSelect } from './completion-select.js'
 import { createDeliveries, type Deliveries } from './deliveries.js'
 import { watchChanges, type LedgerChanges } from './ledger-changes.js'
 import { checkedNumber } from './checked.js'
+import { asClosed } from './closed.js'
 import type { ProcessHold } from './process-hold.js'
 
 export interface ClaimOptions extends CompletionSelect {
@@ -123,7 +124,7 @@ class ClaimedCompletion implements Completion {
   }
 
   async #judge(verdict: Verdict): Promise<boolean> {
-    return (await this.#ledger.resolve([this.token], verdict))[0] ?? false
+    return (await this.#ledger.resolve([this.token], verdict).catch(asClosed))[0] ?? false
   }
 }
 
@@ -136,10 +137,8 @@ export function createCompletions({
   isWorking,
 }: CompletionsOptions): Completions {
   function judgeAll(completions: readonly Completion[], verdict: Verdict): Promise<readonly boolean[]> {
-    return ledger.resolve(
-      completions.map(({ token }) => token),
-      verdict,
-    )
+    const tokens = completions.map(({ token }) => token)
+    return ledger.resolve(tokens, verdict).catch(asClosed)
   }
 
   async function claimPage(options: ClaimOptions) {
@@ -148,10 +147,11 @@ export function createCompletions({
     checkedNumber('leaseSeconds', leaseSeconds)
     failPoint('claim:before')
     const { owns } = options
-    const { claims, nextAt } =
+    const claiming =
       owns === undefined
-        ? await ledger.claim(ownerId, selectOf(options, ownerId), limit, leaseSeconds)
-        : await claimOwned(ledger, { ownerId, owns, limit, leaseSeconds, now: clock.now() })
+        ? ledger.claim(ownerId, selectOf(options, ownerId), limit, leaseSeconds)
+        : claimOwned(ledger, { ownerId, owns, limit, leaseSeconds, now: clock.now() })
+    const { claims, nextAt } = await claiming.catch(asClosed)
     if (claims.length > 0) failPoint('claim:committed')
     return { completions: claims.map((claim) => new ClaimedCompletion(claim, ledger)), nextAt }
   }

@@ -5,7 +5,9 @@ import type { Owner } from '../ledger/ledger.js'
 import type { CapacityScope, Rejected, SlotHolder } from '../core/refusal.js'
 import { TurnoverMap } from '../core/turnover-map.js'
 import { createAdmission, type AdmissionDependencies, type Dispatched } from './admission.js'
+import { createCleanup } from './cleanup.js'
 import { numberProblem } from './checked.js'
+import { asClosed } from './closed.js'
 import { createCompletions, type Completions } from './completions.js'
 import { createEventHub, type DelegatorEvents } from './events.js'
 import {
@@ -40,6 +42,11 @@ export interface Capacity {
   readonly holders: readonly SlotHolder[]
 }
 
+interface CapacityOptions {
+  /** Whose cap, where each session has one. @defaultValue the current one */
+  readonly sessionKey?: string
+}
+
 export interface CloseOptions {
   /** @defaultValue the delegator's `interruptGraceMs` */
   readonly graceMs?: number
@@ -56,7 +63,7 @@ export interface Delegator {
   list(options?: ListOptions): Promise<readonly DelegationRecord[]>
   /** @throws {DelegationError} UNKNOWN_DELEGATION for an id that never was, or that retention has dropped. */
   get(id: string): Promise<DelegationRecord>
-  capacity(options?: { readonly sessionKey?: string }): Promise<Capacity>
+  capacity(options?: CapacityOptions): Promise<Capacity>
   /**
    * The final event. Marks nothing delivered, unless `collect` is set: then no drain gets it.
    * @throws {DelegationError} UNKNOWN_DELEGATION, WAIT_TIMEOUT, CLOSED
@@ -127,8 +134,15 @@ export function createDelegatorFrom(dependencies: DelegatorDependencies): Delega
     liveUnits: () => [...units.values()].filter((unit) => unit.isLive),
     onFault: (error) => hub.emit('fault', error as Error),
   })
+  const cleanup = createCleanup({
+    clock,
+    folders: [options.spillFolder, options.transcriptFolder].filter((folder) => folder !== null),
+    isLive: async (id) => (await ledger.get(id))?.slotHeld === true,
+    closing: closing.signal,
+  })
   if (ledger.info.shared) membership.start()
   let closed: Promise<void> | null = null
+  let isGone = false
 
   function activeCount(): number {
     return [...units.values()].filter((unit) => unit.isLive).length
@@ -141,6 +155,7 @@ export function createDelegatorFrom(dependencies: DelegatorDependencies): Delega
   function admit(request: UnitRequest, call: CallOptions): Promise<Dispatched | Rejected> {
     const admitted = admission.admit(request, call)
     stallMonitor.watch()
+    cleanup.soon()
     if (ledger.info.shared) void admitted.then(membership.followRequests, () => undefined)
     return admitted
   }
@@ -157,6 +172,33 @@ export function createDelegatorFrom(dependencies: DelegatorDependencies): Delega
     await Promise.all([threads.close(closeThreadsMs), inline.close(closeThreadsMs)])
     await membership.stop()
     await ledger.close()
+    isGone = true
+  }
+
+  /** What is asked after the end of `close` is answered here, and not by parts that are gone. */
+  function whileThere<Args extends readonly unknown[], Value>(
+    method: (...args: Args) => Promise<Value>,
+  ): (...args: Args) => Promise<Value> {
+    return (...args) =>
+      isGone ? Promise.reject(new DelegationError('CLOSED')) : method(...args).catch(asClosed)
+  }
+
+  async function capacity({ sessionKey = currentSession() }: CapacityOptions = {}): Promise<Capacity> {
+    const limit = options.maxUnits
+    const [use] = await ledger.usage([admission.counterFor(sessionKey)])
+    const inUse = use?.inUse ?? 0
+    const holders = (use?.holders ?? []).map((unit) => records.holderOf(unit))
+    return { limit, inUse, free: Math.max(0, limit - inUse), scope: options.capacityScope, holders }
+  }
+
+  async function interrupt(id: string, interruptOptions?: InterruptOptions): Promise<InterruptReport> {
+    if (!units.has(id)) await records.get(id)
+    return interrupts.forId(id, interruptOptions)
+  }
+
+  function interruptAll(reason?: string, given?: InterruptOptions): Promise<InterruptReport> {
+    const interruptOptions = { ...given, ...(reason !== undefined && { reason }) }
+    return interrupts.interrupt([...units.values()], interruptOptions)
   }
 
   function close({ graceMs = options.interruptGraceMs }: CloseOptions = {}): Promise<void> {
@@ -177,26 +219,13 @@ export function createDelegatorFrom(dependencies: DelegatorDependencies): Delega
       return admit(batchRequest(call, options, currentSession()), call)
     },
     activeCount,
-    list: records.list,
-    get: records.get,
-    async capacity({ sessionKey = currentSession() } = {}) {
-      const limit = options.maxUnits
-      const [use] = await ledger.usage([admission.counterFor(sessionKey)])
-      const inUse = use?.inUse ?? 0
-      const holders = (use?.holders ?? []).map((unit) => records.holderOf(unit))
-      return { limit, inUse, free: Math.max(0, limit - inUse), scope: options.capacityScope, holders }
-    },
-    wait: waits.wait,
-    async interrupt(id, interruptOptions) {
-      if (!units.has(id)) await records.get(id)
-      return interrupts.forId(id, interruptOptions)
-    },
-    interruptForSession: (select, interruptOptions) => interrupts.forSession(select, interruptOptions),
-    interruptAll: (reason, interruptOptions) =>
-      interrupts.interrupt([...units.values()], {
-        ...interruptOptions,
-        ...(reason !== undefined && { reason }),
-      }),
+    list: whileThere(records.list),
+    get: whileThere(records.get),
+    capacity: whileThere(capacity),
+    wait: whileThere(waits.wait),
+    interrupt: whileThere(interrupt),
+    interruptForSession: whileThere(interrupts.forSession),
+    interruptAll: whileThere(interruptAll),
     completions,
     events: hub.events,
     close,

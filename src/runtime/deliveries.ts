@@ -5,6 +5,7 @@ import type { AsyncDelegationEvent } from '../core/event.js'
 import { isJsonObject, type Json, type JsonObject } from '../core/json.js'
 import type { Delivery, DeliveryState, Ledger } from '../ledger/ledger.js'
 import { checkedCount, plainCopy } from './checked.js'
+import { asClosed } from './closed.js'
 import { selectOf, type CompletionSelect } from './completion-select.js'
 
 export interface ReadOptions extends CompletionSelect {
@@ -66,16 +67,17 @@ export function createDeliveries(ledger: Ledger, ownerId: string): Deliveries {
     async read(options = {}) {
       const { states = everyState, afterSeq = 0, limit = defaultLimit } = options
       const page = { afterSeq: checkedCount('afterSeq', afterSeq), limit: checkedCount('limit', limit) }
-      const found = await ledger.deliveries(selectOf(options, ownerId), checkedStates(states), page)
+      const select = selectOf(options, ownerId)
+      const found = await ledger.deliveries(select, checkedStates(states), page).catch(asClosed)
       return found.map(viewOf)
     },
     async publish(given) {
       const event = checkedEvent(given)
-      const seq = await ledger.publish(ownerId, event)
+      const seq = await ledger.publish(ownerId, event).catch(asClosed)
       return { event_id: event.event_id ?? '', seq }
     },
-    retry: async (eventIds) => ledger.reopen(eventIds, 'pending'),
-    dismiss: async (eventIds) => ledger.reopen(eventIds, 'dismissed'),
+    retry: async (eventIds) => ledger.reopen(eventIds, 'pending').catch(asClosed),
+    dismiss: async (eventIds) => ledger.reopen(eventIds, 'dismissed').catch(asClosed),
   }
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Logger } from 'pino'
 import type { Clock } from '../core/clock.js'
 import type { CapacityScope } from '../core/refusal.js'
+import { shownValue } from '../core/shown-value.js'
 import { defaultStallThresholds } from '../core/stall.js'
 import { defaultSummaryBudget, type SummaryBudget } from '../core/summary-budget.js'
 import type { Ledger } from '../ledger/ledger.js'
@@ -83,12 +84,12 @@ export interface DelegatorOptions {
   /** What runs a dispatch that names no runner. */
   readonly runner?: RunnerInput
   /**
-   * Where children's live transcripts go: `<folder>/<delegation_id>/task-<n>.log`.
+   * Where children's live transcripts go: `<folder>/<delegation_id>/task-<n>.log`. They are kept for 7 days.
    * @defaultValue false: a child's lines reach the `progress` event only
    */
   readonly transcripts?: { readonly folder: string } | false
   /**
-   * Where a summary goes that is too long to travel, one file each, readable by this user alone.
+   * Where a summary goes that is too long to travel, one file each, readable by this user alone. They are kept for 7 days.
    * @defaultValue `hermes-delegate-<user>` in the system's temporary folder
    */
   readonly spillFolder?: string
@@ -170,11 +171,13 @@ export function resolveOptions(options: DelegatorOptions): ResolvedOptions {
   const product = Math.min(maxThreadsBound, Math.max(1, maxUnits * maxConcurrentChildren))
   const scope = options.capacityScope ?? 'process'
   if (!['process', 'ledger', 'session'].includes(scope)) {
-    throw new TypeError(`Expected \`capacityScope\` to be 'process', 'ledger' or 'session', got ${scope}`)
+    throw new TypeError(
+      `Expected \`capacityScope\` to be 'process', 'ledger' or 'session', got ${shownValue(scope)}`,
+    )
   }
   const isolation = options.isolation ?? 'thread'
   if (!isIsolation(isolation)) {
-    throw new TypeError(`Expected \`isolation\` to be 'thread' or 'process', got ${String(isolation)}`)
+    throw new TypeError(`Expected \`isolation\` to be 'thread' or 'process', got ${shownValue(isolation)}`)
   }
   return Object.freeze({
     maxUnits,
@@ -206,7 +209,7 @@ function stallOptions(given: DelegatorOptions['stall']): StallOptions | null {
   for (const [name, value] of Object.entries(stall)) {
     if (typeof value === 'number' && Number.isFinite(value) && value >= 0) continue
     throw new TypeError(
-      `Expected \`stall.${name}\` to be a number of seconds from 0 up, got ${String(value)}`,
+      `Expected \`stall.${name}\` to be a number of seconds from 0 up, got ${shownValue(value)}`,
     )
   }
   return stall
@@ -225,10 +228,12 @@ export function wholeNumber(
 ): number {
   if (typeof value === 'number' && Number.isInteger(value) && value >= from && value <= to) return value
   const bounds = to === Number.MAX_SAFE_INTEGER ? `from ${from} up` : `from ${from} to ${to}`
-  throw new TypeError(`Expected \`${name}\` to be a whole number ${bounds}, got ${String(value)}`)
+  throw new TypeError(`Expected \`${name}\` to be a whole number ${bounds}, got ${shownValue(value)}`)
 }
 
 function positiveSeconds(value: unknown): number {
   if (typeof value === 'number' && Number.isFinite(value) && value >= 0) return value
-  throw new TypeError(`Expected \`childTimeoutSeconds\` to be 0 or a number of seconds, got ${String(value)}`)
+  throw new TypeError(
+    `Expected \`childTimeoutSeconds\` to be 0 or a number of seconds, got ${shownValue(value)}`,
+  )
 }

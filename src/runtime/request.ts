@@ -172,15 +172,15 @@ export function batchRequest(
 function tasksOf(call: DispatchBatchOptions): readonly BatchTask[] {
   const { goals, tasks } = call
   if (tasks !== undefined) {
-    if (!Array.isArray(tasks)) throw new DelegationError('TASKS_NOT_A_LIST', { given: typeof tasks })
+    if (!Array.isArray(tasks)) throw new DelegationError('TASKS_NOT_A_LIST', { given: kindOf(tasks) })
     checkedWidth(tasks)
     for (const [index, task] of (tasks as readonly unknown[]).entries()) {
       if (typeof task === 'object' && task !== null) continue
-      throw new DelegationError('TASKS_NOT_A_LIST', { [`task ${index}`]: typeof task })
+      throw new DelegationError('TASKS_NOT_A_LIST', { [`task ${index}`]: kindOf(task) })
     }
     return tasks as readonly BatchTask[]
   }
-  if (!Array.isArray(goals)) throw new DelegationError('GOALS_NOT_A_LIST', { given: typeof goals })
+  if (!Array.isArray(goals)) throw new DelegationError('GOALS_NOT_A_LIST', { given: kindOf(goals) })
   checkedWidth(goals)
   // Not `map`, which passes over holes: they are goals that are missing.
   return Array.from(goals as readonly string[], (goal) => ({ goal }))
@@ -283,7 +283,7 @@ function runnerOf(runner: unknown, { runners }: ResolvedOptions): RunnerReferenc
   }
   if (isReference(runner)) return runner
   throw new DelegationError('RUNNER_INVALID', {
-    given: typeof runner,
+    given: kindOf(runner),
     expected: 'a reference, the name of a configured runner, or a function',
   })
 }

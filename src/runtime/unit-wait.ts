@@ -44,7 +44,7 @@ export function createUnitWait(given: UnitWaitOptions): UnitWait {
   ): Promise<AsyncDelegationEvent> {
     if (timeoutMs !== undefined) checkedNumber('timeoutMs', timeoutMs)
     const unit = units.get(id)
-    if (unit === undefined || !unit.isLive) return elsewhere(id, collect, timeoutMs).catch(asClosed)
+    if (unit === undefined || !unit.isLive) return elsewhere(id, collect, timeoutMs)
     if (collect) collectors.set(id, (collectors.get(id) ?? 0) + 1)
     try {
       const end = await within(unit.ended, id, timeoutMs)
@@ -62,11 +62,6 @@ export function createUnitWait(given: UnitWaitOptions): UnitWait {
     const others = (collectors.get(id) ?? 1) - 1
     if (others === 0) collectors.delete(id)
     else collectors.set(id, others)
-  }
-
-  function asClosed(error: unknown): never {
-    const isClosed = closed.aborted && error instanceof DelegationError && error.code === 'LEDGER_CLOSED'
-    throw isClosed ? new DelegationError('CLOSED', {}, error) : error
   }
 
   /** It has ended, or another process runs it: the ledger tells. */

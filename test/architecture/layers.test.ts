@@ -31,6 +31,7 @@ const seenByRuntime: readonly string[] = [
   'src/ledger/ledger.ts',
   'src/pool/executor.ts',
   'src/pool/error-detail.ts',
+  'src/pool/kept-files.ts',
   'src/pool/marked-processes.ts',
   'src/pool/plain-data.ts',
 ]

@@ -18,6 +18,7 @@ const badSingles: Record<string, [object, string]> = {
   'a goal that is null': [{ goal: null, runner }, 'GOAL_MISSING'],
   'a goal that is a number': [{ goal: 7, runner }, 'GOAL_MISSING'],
   'a blank goal': [{ goal: ' \n\t ', runner }, 'GOAL_BLANK'],
+  'a goal that shows nothing': [{ goal: '\u200B \uFEFF\u2060', runner }, 'GOAL_BLANK'],
   'an empty goal': [{ goal: '', runner }, 'GOAL_BLANK'],
   'a goal over 64 kB': [{ goal: 'g'.repeat(65_537), runner }, 'GOAL_TOO_LONG'],
   'a context over 1 MB': [{ goal: 'a', context: 'c'.repeat(1_048_577), runner }, 'CONTEXT_TOO_LONG'],
@@ -153,6 +154,21 @@ describe('calls that could never be admitted', () => {
       )
     }
     expect(await delegator.interruptAll()).toMatchObject({ signalled: 0, units: 0 })
+  })
+
+  it('R11: text in place of a number is shown as text, and an object by its article', async () => {
+    const delegator = await open()
+    const maxUnits = '3' as unknown as number
+    await expect(delegator.dispatch({ goal: 'a', maxUnits, runner })).rejects.toThrow('(maxUnits: "3", ')
+    await expect(createDelegator({ maxUnits })).rejects.toThrow('from 0 up, got "3"')
+    const goal = {} as unknown as string
+    await expect(delegator.dispatch({ goal, runner })).rejects.toThrow('(goal: an object)')
+  })
+
+  it('R11: a goal of signs that only just show is one', async () => {
+    const delegator = await open({ runner })
+    for (const goal of ['.', '\u200Ba', '\u{1F44D}\u{1F3FD}', '\u3042'])
+      expect((await delegator.wait(idOf(await delegator.dispatch({ goal })))).status).toBe('completed')
   })
 
   it('R11: what is just inside its bound is admitted', async () => {

@@ -42,6 +42,40 @@ describe('close', () => {
     expect(await codeOf(delegator.dispatch(call))).toBe('CLOSED')
   })
 
+  it('P6: afterwards whatever is asked says that the delegator is closed', async () => {
+    const delegator = await open()
+    const id = idOf(await delegator.dispatch({ goal: 'a', runner: quick }))
+    await delegator.wait(id)
+    const [claimed] = await delegator.completions.claim()
+    await delegator.close()
+    const { completions } = delegator
+    const calls: Record<string, () => Promise<unknown>> = {
+      list: () => delegator.list(),
+      get: () => delegator.get(id),
+      capacity: () => delegator.capacity(),
+      wait: () => delegator.wait(id),
+      interrupt: () => delegator.interrupt(id),
+      interruptForSession: () => delegator.interruptForSession({ all: true }),
+      interruptAll: () => delegator.interruptAll(),
+      claim: () => completions.claim(),
+      ack: () => completions.ack([]),
+      release: () => completions.release([]),
+      defer: () => completions.defer([]),
+      drop: () => completions.drop([]),
+      read: () => completions.read(),
+      publish: () => completions.publish({ type: 'x', session_key: '' }),
+      retry: () => completions.retry([id]),
+      dismiss: () => completions.dismiss([id]),
+      'the ack of one': () => claimed!.ack(),
+      'the renewal of one': () => claimed!.renew(),
+    }
+    for (const [name, call] of Object.entries(calls)) {
+      const error = await call().catch((thrown: unknown) => thrown)
+      expect(error, name).toMatchObject({ code: 'CLOSED', message: 'the delegator is closed' })
+    }
+    expect(await completions.follow().next()).toMatchObject({ done: true })
+  })
+
   it('R15: a dispatch that is under way when it is called leaves nothing that runs', async () => {
     const delegator = await open()
     let calls = 0
