@@ -28,6 +28,7 @@ import type { Records } from './records.js'
 import type { CallOptions, UnitRequest } from './request.js'
 import { rerunPlan } from './rerun-plan.js'
 import type { UnitPlan } from './unit-plan.js'
+import { makeTranscriptFolder } from './transcript-folder.js'
 import { createUnit, type Unit } from './unit.js'
 import { transcriptsOf } from './unit-event.js'
 
@@ -191,6 +192,7 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
       return scheduleFailure(error instanceof Error ? error.message : String(error), kindOf(request))
     }
     units.set(draft.id, unit)
+    if (draft.transcripts !== null) void makeTranscriptFolder(draft, clock.now())
     failPoint('dispatch:started')
     const { id, goal, goals } = draft
     const session_key = request.sessionKey
