@@ -1,16 +1,16 @@
 /** 13. What another program that holds the write lock for 3 s does to a host: to its loop, and to its units. */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { newLedger, openDurable, program } from './ledger.js'
-import { context, goal, median, report, row, sleep, turn } from './lib.js'
+import { context, goal, interleave, median, ratioOf, report, row, sleep, turn } from './lib.js'
 
 const rounds = Number(process.env.BENCH_ROUNDS ?? 3)
 const lockMs = 3_000
 const inFlight = 64
 
-async function underLock() {
+const measured = (isLocking) => async () => {
   const ledger = newLedger()
   const delegator = await openDurable(ledger, { maxUnits: inFlight })
-  const locker = program('locker', { ledger, forMs: lockMs })
+  const locker = program('locker', { ledger, forMs: lockMs, isLocking })
   await locker.line()
   // Units that end while the file is locked: each end has to wait for it, and so have new ones.
   const runner = () => sleep(500).then(() => 'done')
@@ -37,21 +37,23 @@ async function underLock() {
   return { worstMs: delay.max / 1e6, lost: isWhole ? 0 : ids.length - claimed.length }
 }
 
-const found = []
-for (let round = 0; round < rounds; round += 1) found.push(await underLock())
+const found = await interleave(rounds, measured(true), measured(false))
+const worst = (side) => found[side].map(({ worstMs }) => worstMs)
 report(
   row({
     id: '13a',
-    what: 'worst delay of the loop while another program locks the ledger for 3 s',
+    what: 'worst delay of the loop while another program locks the ledger for 3 s; baseline: without a lock',
     unit: 'ms',
-    ours: median(found.map(({ worstMs }) => worstMs)),
+    ours: median(worst('ours')),
+    bare: median(worst('bare')),
+    ...ratioOf({ ours: worst('ours'), bare: worst('bare') }),
     bound: { ours: { atMost: 20 } },
   }),
   row({
     id: '13b',
     what: 'completions lost by that, of 64',
     unit: '',
-    ours: Math.max(...found.map(({ lost }) => lost)),
+    ours: Math.max(...found.ours.map(({ lost }) => lost)),
     bound: { ours: { atMost: 0 } },
   }),
 )

@@ -20,6 +20,12 @@ const order = [
   'process',
   'retention',
   'cli-start',
+  'durable',
+  'durable-dispatch',
+  'racing',
+  'foreign-lock',
+  'pending',
+  'waking',
 ]
 const heads = ['', 'what', 'ours', 'baseline', 'ratio (middle half)', 'target', 'met']
 
@@ -55,7 +61,7 @@ function run() {
   mkdirSync(new URL('./', latest), { recursive: true })
   // Some benchmarks alone renew their own rows only.
   const kept = wanted.length > 0 ? previous().filter(({ id }) => !all.rows.some((row) => row.id === id)) : []
-  const rows = [...kept, ...all.rows].sort((a, b) => a.id.localeCompare(b.id))
+  const rows = [...kept, ...all.rows].sort((a, b) => a.id.localeCompare(b.id, 'en', { numeric: true }))
   writeFileSync(latest, `${JSON.stringify({ facts, rows }, null, 2)}\n`)
   printTable(all)
   if (all.rows.some(({ met }) => met === false)) process.exitCode = 1

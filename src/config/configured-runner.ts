@@ -16,16 +16,26 @@ import { isSet, type ConfiguredRunner } from './schema.js'
  * @throws {DelegationError} RUNNER_INVALID with the problems of a command.
  */
 export function configuredRunner(entry: ConfiguredRunner, folder: string): RunnerReference {
-  const placement = isSet(entry.placement) ? { placement: entry.placement } : {}
+  const declared = declarationsOf(entry)
   const options = entry.options as Json | undefined
   if (isSet(entry.command) || isSet(entry.preset))
-    return commandRunner(commandOptions(entry, folder), placement)
-  if (!isSet(entry.module)) return { ...shellRunner(shellOptions(options, folder)), ...placement }
+    return commandRunner(commandOptions(entry, folder), declared)
+  if (!isSet(entry.module)) return { ...shellRunner(shellOptions(options, folder)), ...declared }
   return moduleRunner(moduleFrom(entry.module, folder), {
-    ...placement,
+    ...declared,
     ...(isSet(entry.export) && { export: entry.export }),
     ...(isSet(options) && { options }),
   })
+}
+
+/** What a reference says of its runner, whatever that is. */
+function declarationsOf({ placement, reports_progress, idempotent, on_owner_death }: ConfiguredRunner) {
+  return {
+    ...(isSet(placement) && { placement }),
+    ...(isSet(reports_progress) && { reportsProgress: reports_progress }),
+    ...(isSet(idempotent) && { idempotent }),
+    ...(isSet(on_owner_death) && { onOwnerDeath: on_owner_death }),
+  }
 }
 
 function moduleFrom(module: string, folder: string): string {

@@ -201,10 +201,24 @@ function optionsOf(
     ),
     childMemoryMb: delegation?.child_memory_mb,
     importTimeoutMs: delegation?.import_timeout_ms,
+    maxSummaryCharacters: delegation?.max_summary_chars,
+    maxUnitSummaryCharacters: delegation?.max_unit_summary_chars,
+    stall: stallOf(delegation?.stall),
     spillFolder: isSet(spill) ? resolve(folder, spill) : undefined,
     transcripts: isSet(transcripts?.folder) ? { folder: resolve(folder, transcripts.folder) } : undefined,
   }
   return Object.fromEntries(Object.entries(given).filter(([, value]) => isSet(value)))
+}
+
+function stallOf(stall: NonNullable<ConfigFile['delegation']>['stall']): DelegatorOptions['stall'] {
+  if (!isSet(stall) || stall === false) return stall ?? undefined
+  const { idle_seconds, in_tool_seconds, grace_seconds, sweep_seconds } = stall
+  return {
+    ...(isSet(idle_seconds) && { idleSeconds: idle_seconds }),
+    ...(isSet(in_tool_seconds) && { inToolSeconds: in_tool_seconds }),
+    ...(isSet(grace_seconds) && { graceSeconds: grace_seconds }),
+    ...(isSet(sweep_seconds) && { sweepSeconds: sweep_seconds }),
+  }
 }
 
 function floored(seconds: number | undefined, warnings: string[]): number | undefined {

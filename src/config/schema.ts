@@ -29,6 +29,13 @@ function oneOf<const Words extends readonly [string, ...string[]]>(words: Words)
 
 const seconds = '0 or a number of seconds'
 
+const number = () => z.number(seconds).min(0, seconds).nullish()
+
+const stall = z.strictObject(
+  { idle_seconds: number(), in_tool_seconds: number(), grace_seconds: number(), sweep_seconds: number() },
+  mapping,
+)
+
 const delegation = z.strictObject(
   {
     max_async_children: wholeNumber(0),
@@ -38,9 +45,12 @@ const delegation = z.strictObject(
     isolation: oneOf(['thread', 'process']).nullish(),
     capacity_scope: oneOf(['process', 'session', 'ledger']).nullish(),
     interrupt_grace_ms: wholeNumber(0),
-    child_timeout_seconds: z.number(seconds).min(0, seconds).nullish(),
+    child_timeout_seconds: number(),
     child_memory_mb: wholeNumber(16),
     import_timeout_ms: wholeNumber(1),
+    max_summary_chars: wholeNumber(0),
+    max_unit_summary_chars: wholeNumber(0),
+    stall: z.union([z.literal(false), stall], 'false, or a mapping of seconds').nullish(),
     runner: text('the name of a runner'),
   },
   mapping,
@@ -62,6 +72,9 @@ const runner = z
       export: text('the name of an export'),
       options: z.json('plain data').nullish(),
       placement: oneOf(['isolated', 'process', 'shared']).nullish(),
+      reports_progress: z.boolean('true or false').nullish(),
+      idempotent: z.boolean('true or false').nullish(),
+      on_owner_death: oneOf(['unknown', 'retry', 'adopt']).nullish(),
     },
     mapping,
   )
@@ -140,6 +153,7 @@ export type LogLevel = (typeof logLevels)[number]
 const keysOfSection: Readonly<Record<string, readonly string[]>> = {
   '': Object.keys(configFile.shape),
   delegation: Object.keys(delegation.shape),
+  'delegation.stall': Object.keys(stall.shape),
   ledger: Object.keys(ledger.shape),
   delivery: Object.keys(delivery.shape),
   transcripts: Object.keys(transcripts.shape),

@@ -16,6 +16,8 @@ import { withSession } from '../runtime/session-context.js'
 export interface AttachHostOptions {
   /** Whose completions. @defaultValue what the delegator itself dispatched */
   readonly sessionKey?: string
+  /** In place of `sessionKey`, where no key can say it. One that throws says no. */
+  readonly owns?: (event: AsyncDelegationEvent) => boolean
   /** True while a new turn may start. A throw counts as busy. */
   readonly isIdle: () => boolean
   /**
@@ -44,10 +46,10 @@ const renewAfterMs = 60_000
 
 /** Hands completions to a host as new turns. Keeps the process alive only while there is something to wait for. */
 export function attachHost(delegator: Delegator, options: AttachHostOptions): AttachedHost {
-  const { sessionKey, coalesce = true } = options
+  const { sessionKey, owns, coalesce = true } = options
   const detached = new AbortController()
   const { signal } = detached
-  const select = sessionKey === undefined ? {} : { sessionKey }
+  const select = owns !== undefined ? { owns } : sessionKey === undefined ? {} : { sessionKey }
   let wake = (): void => undefined
 
   function isIdle(): boolean {
@@ -62,6 +64,7 @@ export function attachHost(delegator: Delegator, options: AttachHostOptions): At
   async function startTurn(completions: readonly Completion[]): Promise<void> {
     const events = completions.map(({ event }) => event)
     const session = events[0]?.session_key ?? ''
+    const stopRenewing = keepRenewed(completions)
     let outcome: 'started' | 'busy'
     try {
       failPoint('turn:before')
@@ -70,11 +73,22 @@ export function attachHost(delegator: Delegator, options: AttachHostOptions): At
       const reason = error instanceof Error ? error.message : String(error)
       await delegator.completions.release(completions, `the turn failed to start: ${reason}`)
       return
+    } finally {
+      stopRenewing()
     }
     failPoint('turn:answered')
     if (outcome === 'started') await delegator.completions.ack(completions)
     else await delegator.completions.defer(completions, busyPollSeconds)
     failPoint('turn:over')
+  }
+
+  /** A turn may take long to start: its claims must not run out meanwhile. */
+  function keepRenewed(completions: readonly Completion[]): () => void {
+    const timer = setInterval(() => {
+      for (const completion of completions) completion.renew().catch(() => undefined)
+    }, renewAfterMs)
+    timer.unref()
+    return () => clearInterval(timer)
   }
 
   /** One turn per session; failures first, because they are what a parent may have to act upon. */

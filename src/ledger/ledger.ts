@@ -181,7 +181,11 @@ export interface Delivery {
   readonly state: DeliveryState
   readonly attempts: number
   readonly availableAt: Instant
+  /** When it was added, or last reopened by the operator. */
+  readonly bornAt: Instant
   readonly reason: string | null
+  /** Only who names it gets it. */
+  readonly pulled: boolean
   readonly event: AsyncDelegationEvent
 }
 

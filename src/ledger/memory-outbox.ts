@@ -244,7 +244,7 @@ export function createMemoryOutbox({
     },
   }
 
-  function snapshot({ seq, eventId, event, origin, standing }: Row): Delivery {
+  function snapshot({ seq, eventId, event, origin, pulled, bornAt, standing }: Row): Delivery {
     const { state, attempts, availableAt, reason } = standing
     const shown = hasLeft(origin) ? { ...event, restored: true as const } : event
     return {
@@ -254,7 +254,9 @@ export function createMemoryOutbox({
       state,
       attempts,
       availableAt,
+      bornAt,
       reason,
+      pulled,
       event: shown,
     }
   }

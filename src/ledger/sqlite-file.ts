@@ -1,5 +1,5 @@
 /** The file a ledger lives in: made for this user alone, whatever the umask says. */
-import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs'
+import { accessSync, chmodSync, closeSync, constants, mkdirSync, openSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DelegationError } from '../core/errors.js'
 import { openSqlite, ledgerError, type Sqlite } from './sqlite-driver.js'
@@ -27,7 +27,24 @@ export async function openLedgerFile(path: string, busyMs: number): Promise<Sqli
     return db
   } catch (error) {
     db.close()
-    throw ledgerError(error, path)
+    throw isReadOnly(path)
+      ? new DelegationError('LEDGER_READ_ONLY', { path }, error)
+      : ledgerError(error, path)
+  }
+}
+
+/** SQLite says only that it cannot open what it would have to make beside such a file. */
+function isReadOnly(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK)
+  } catch {
+    return false
+  }
+  try {
+    accessSync(path, constants.W_OK)
+    return false
+  } catch {
+    return true
   }
 }
 
@@ -42,7 +59,8 @@ function makeFile(path: string): void {
     if (code !== 'EEXIST') throw new DelegationError('LEDGER_PATH', { path, problem: message }, error)
   }
   try {
-    chmodSync(path, owned)
+    // A folder, or a device, is nothing of ours to change.
+    if (statSync(path).isFile()) chmodSync(path, owned)
   } catch {
     // Somebody else's file, or a read-only one: whether it can be used is SQLite's to say.
   }

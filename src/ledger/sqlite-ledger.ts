@@ -7,7 +7,7 @@ import { defaultBackoff } from '../core/backoff.js'
 import type { Clock } from '../core/clock.js'
 import { DelegationError } from '../core/errors.js'
 import { defaultDeliveryRules, type DeliveryRules } from './delivery-rules.js'
-import type { Hold, Ledger, Owner, Settled, Settlement } from './ledger.js'
+import type { Admission, Hold, Ledger, Owner, Settled, Settlement } from './ledger.js'
 import { createCheckpoints } from './sqlite-checkpoint.js'
 import type { Sqlite } from './sqlite-driver.js'
 import { openLedgerFile } from './sqlite-file.js'
@@ -18,7 +18,7 @@ import { createSqliteSpool } from './sqlite-spool.js'
 import { createSqliteUnits } from './sqlite-units.js'
 import { createSubscribers } from './subscribers.js'
 import { watchForeignWrites } from './sqlite-watch.js'
-import { createSqliteWriter } from './sqlite-writer.js'
+import { createSqliteWriter, type WriteOptions } from './sqlite-writer.js'
 
 export interface SqliteLedgerOptions {
   /**
@@ -96,9 +96,9 @@ async function openSqliteLedger(
     sync: log === null ? null : onePending(() => log.datasync()),
   })
 
-  async function write<T>(step: () => T, isResult = false): Promise<T> {
+  async function write<T>(step: () => T, options?: WriteOptions<T>): Promise<T> {
     if (isClosed) throw new DelegationError('LEDGER_CLOSED')
-    return writer.write(step, { isResult })
+    return writer.write(step, options)
   }
 
   async function read<T>(step: () => T): Promise<T> {
@@ -117,7 +117,7 @@ async function openSqliteLedger(
   }
 
   const settleNow = (hold: Hold, end: Settlement): Promise<Settled> =>
-    write(() => units.settle(hold, end), true)
+    write(() => units.settle(hold, end), { isResult: true })
 
   /** P3: what the file cannot take now is kept aside and tried again. It throws only when nothing would take it. */
   async function settle(hold: Hold, end: Settlement): Promise<Settled> {
@@ -167,20 +167,20 @@ async function openSqliteLedger(
     },
     async admit(ownerId, draft, charges, key) {
       // Refused from a read: who finds no room takes no lock from those who work (P1).
-      const answered = await read(() => {
-        requireOwner(ownerId)
-        return units.answer(draft, charges, key)
-      })
+      const answer = (): Admission | null => units.answer(draft, charges, key)
+      const answered = await read(answer)
       if (answered !== null) return answered
-      return write(() => {
+      const admit = (): Admission => {
         requireOwner(ownerId)
         return units.admit(ownerId, draft, charges, key)
-      })
+      }
+      return write(admit, { answer })
     },
     withdraw: (hold) => write(() => units.withdraw(hold)),
-    record: (hold, patch) => write(() => units.record(hold, patch), patch.child?.result !== undefined),
+    record: (hold, patch) =>
+      write(() => units.record(hold, patch), { isResult: patch.child?.result !== undefined }),
     settle,
-    freeSlot: (hold) => write(() => units.freeSlot(hold)),
+    freeSlot: (hold) => write(() => units.freeSlot(hold), { isPatient: true }),
     requestInterrupt: (select, request) => write(() => units.askToStop(select, request)),
     owners: () => read(() => allOwners(db)),
     async takeOver(deadOwnerId, byOwnerId, which) {
@@ -196,10 +196,13 @@ async function openSqliteLedger(
       })
     },
     publish: (ownerId, event) =>
-      write(() => {
-        requireOwner(ownerId)
-        return outbox.add(event, ownerId, false).seq ?? 0
-      }, true),
+      write(
+        () => {
+          requireOwner(ownerId)
+          return outbox.add(event, ownerId, false).seq ?? 0
+        },
+        { isResult: true },
+      ),
     async claim(ownerId, select, limit, leaseSeconds) {
       const nextAt = await read(() => {
         requireOwner(ownerId)

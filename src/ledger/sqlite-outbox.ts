@@ -32,7 +32,8 @@ export interface SqliteOutbox {
   has(eventId: string): boolean
 }
 
-interface Row {
+/** What moves of a row, and what tells it apart. */
+interface StandingRow {
   readonly seq: number
   readonly event_id: string
   readonly delegation_id: string
@@ -45,16 +46,22 @@ interface Row {
   readonly claims: number
   readonly pulled: number
   readonly reason: string | null
+}
+
+interface Row extends StandingRow {
   readonly event: string
   /** 1 when who dispatched it has left: then the event is `restored`. */
   readonly is_left: number
 }
 
-const columns = `seq, event_id, delegation_id, state, attempts, available_at, leased_until, born_at, claim, claims,
-  pulled, reason, event, dispatched_by NOT IN (SELECT id FROM owners) AS is_left`
-const isOpen = "state IN ('pending', 'claimed')"
-const byId = '(event_id IN ? OR delegation_id IN ?)'
+const standingColumns = `seq, event_id, delegation_id, state, attempts, available_at, leased_until, born_at, claim,
+  claims, pulled, reason`
+const columns = `${standingColumns}, event, dispatched_by NOT IN (SELECT id FROM owners) AS is_left`
+const isOpen = 'is_open = 1'
+/** Most events are the final ones of their units, and have their ids: the index holds the others. */
+const byId = '(event_id IN ? OR (delegation_id IN ? AND delegation_id <> event_id))'
 /** A page of candidates: few are passed over, and each costs a parse only when it is claimed. */
+const leastPageRows = 20
 const pageRows = 200
 
 export function createSqliteOutbox(
@@ -69,13 +76,13 @@ export function createSqliteOutbox(
     db.sql(`SELECT ${columns} FROM deliveries WHERE event_id = :eventId`).get<Row>({ eventId })
 
   /** What time alone has made of a row. */
-  const standingOf = (row: Row): DeliveryStanding => {
+  const standingOf = (row: StandingRow): DeliveryStanding => {
     const { state, attempts, available_at: availableAt, reason, leased_until: leasedUntil } = row
     const stored = { state, attempts, availableAt, reason, leasedUntil }
     return afterTime(stored, row.born_at, clock.now(), rules, random)
   }
 
-  function move(row: Row, to: DeliveryStanding): void {
+  function move(row: StandingRow, to: DeliveryStanding): void {
     const isOver = to.state === 'delivered' || to.state === 'dropped' || to.state === 'dismissed'
     if (isOver && row.pulled === 1) {
       // It was there to be pulled, and was.
@@ -84,10 +91,15 @@ export function createSqliteOutbox(
     }
     db.sql(
       `UPDATE deliveries SET state = :state, attempts = :attempts, available_at = :availableAt, reason = :reason,
-         leased_until = :leasedUntil, resolved_at = :resolvedAt,
+         leased_until = :leasedUntil, resolved_at = :resolvedAt, is_open = :isOpen,
          claim = CASE :state WHEN 'claimed' THEN claim END,
          claimed_by = CASE :state WHEN 'claimed' THEN claimed_by END WHERE seq = :seq`,
-    ).run({ ...to, seq: row.seq, resolvedAt: isOver ? clock.now() : null })
+    ).run({
+      ...to,
+      seq: row.seq,
+      resolvedAt: isOver ? clock.now() : null,
+      isOpen: isOver || to.state === 'dead' ? 0 : 1,
+    })
   }
 
   function leaseRow(row: Row, consumer: string, leaseSeconds: number): Claim {
@@ -102,15 +114,16 @@ export function createSqliteOutbox(
   }
 
   /** Rows that may be claimed, in `seq` order: open ones, without those that are there for a pull only. */
-  function* candidates(select: Select): Generator<Row> {
+  function* candidates(select: Select, limit: number): Generator<Row> {
+    const page = Math.min(Math.max(limit, leastPageRows), pageRows)
     const { sql, values } = openOf(select)
     let after = 0
     for (;;) {
       const rows = db
-        .sql(`SELECT ${columns} FROM deliveries WHERE ${sql} AND seq > :after ORDER BY seq LIMIT ${pageRows}`)
-        .all<Row>({ ...values, after })
+        .sql(`SELECT ${columns} FROM deliveries WHERE ${sql} AND seq > :after ORDER BY seq LIMIT :page`)
+        .all<Row>({ ...values, after, page })
       yield* rows
-      if (rows.length < pageRows) return
+      if (rows.length < page) return
       after = rows.at(-1)?.seq ?? after
     }
   }
@@ -118,7 +131,7 @@ export function createSqliteOutbox(
   function claim(consumer: string, select: Select, limit: number, leaseSeconds: number): Claim[] {
     const now = clock.now()
     const claims: Claim[] = []
-    for (const row of candidates(select)) {
+    for (const row of candidates(select, limit)) {
       if (claims.length >= limit) break
       const standing = standingOf(row)
       const moved = standing.state !== row.state || standing.attempts !== row.attempts
@@ -134,13 +147,13 @@ export function createSqliteOutbox(
     claim,
     add(event, origin, pulled) {
       const { id: delegationId, eventId = delegationId, ...route } = belongingOfEvent(event, origin)
-      if (rowOf(eventId) !== undefined) throw new DelegationError('LEDGER_DUPLICATE', { id: eventId })
       const stored = db
         .sql(
           `INSERT INTO deliveries (event_id, delegation_id, session_key, parent_session_id, origin_ui_session_id,
-             dispatched_by, pulled, state, attempts, available_at, born_at, claims, event)
+             dispatched_by, pulled, is_open, state, attempts, available_at, born_at, claims, event)
            VALUES (:eventId, :delegationId, :sessionKey, :parentSessionId, :originUiSessionId, :dispatchedBy,
-             :pulled, 'pending', 0, :atOnce, :now, 0, :event) RETURNING seq`,
+             :pulled, 1, 'pending', 0, :atOnce, :now, 0, :event) ON CONFLICT (event_id) DO NOTHING
+           RETURNING seq`,
         )
         .get<{ readonly seq: number }>({
           eventId,
@@ -151,7 +164,8 @@ export function createSqliteOutbox(
           atOnce,
           event: JSON.stringify(event),
         })
-      return { ...event, seq: stored?.seq ?? 0 }
+      if (stored === undefined) throw new DelegationError('LEDGER_DUPLICATE', { id: eventId })
+      return { ...event, seq: stored.seq }
     },
     lease(event, consumer, leaseSeconds) {
       const row = rowOf(event.event_id ?? event.delegation_id)
@@ -169,7 +183,9 @@ export function createSqliteOutbox(
       return next?.next ?? null
     },
     resolve(token, verdict) {
-      const row = db.sql(`SELECT ${columns} FROM deliveries WHERE claim = :token`).get<Row>({ token })
+      const row = db
+        .sql(`SELECT ${standingColumns} FROM deliveries WHERE claim = :token`)
+        .get<StandingRow>({ token })
       if (row === undefined) return false
       const standing = standingOf(row)
       const isOurs = standing.state === 'claimed'
@@ -219,7 +235,8 @@ export function createSqliteOutbox(
          WHERE claimed_by = :consumer`,
       ).run({ consumer })
     },
-    has: (eventId) => rowOf(eventId) !== undefined,
+    has: (eventId) =>
+      db.sql('SELECT 1 FROM deliveries WHERE event_id = :eventId').get({ eventId }) !== undefined,
   }
 
   function deliveryOf(row: Row): Delivery {
@@ -227,7 +244,18 @@ export function createSqliteOutbox(
     const { state, attempts, availableAt, reason } = standingOf(row)
     const stored = { ...(JSON.parse(row.event) as AsyncDelegationEvent), seq }
     const event = row.is_left === 1 ? { ...stored, restored: true as const } : stored
-    return { seq, eventId, delegationId, state, attempts, availableAt, reason, event }
+    return {
+      seq,
+      eventId,
+      delegationId,
+      state,
+      attempts,
+      availableAt,
+      bornAt: row.born_at,
+      reason,
+      pulled: row.pulled === 1,
+      event,
+    }
   }
 }
 

@@ -20,7 +20,9 @@ export function pruneOnce(db: Sqlite, now: number, retentionSeconds: number): nu
     .sql(
       `DELETE FROM units WHERE id IN (
          SELECT id FROM units WHERE ended_at < :before AND ended_at IS NOT NULL AND slot_held = 0
-           AND NOT EXISTS (SELECT 1 FROM deliveries WHERE delegation_id = units.id)
+           AND NOT EXISTS (SELECT 1 FROM deliveries WHERE event_id = units.id)
+           AND NOT EXISTS (
+             SELECT 1 FROM deliveries WHERE delegation_id = units.id AND delegation_id <> event_id)
          ORDER BY ended_at LIMIT ${rowsPerCall}) RETURNING id`,
     )
     .all<{ readonly id: string }>(values)

@@ -27,9 +27,8 @@ const migrations: readonly string[] = [
     goal TEXT NOT NULL, late TEXT, draft TEXT NOT NULL
   ) STRICT;
   CREATE INDEX units_live ON units (owner) WHERE ended_at IS NULL OR slot_held = 1;
-  CREATE INDEX units_slot ON units (slot_key) WHERE slot_held = 1;
+  CREATE INDEX units_joined ON units (slot_key) WHERE slot_held = 1 AND slot_key <> id;
   CREATE INDEX units_running ON units (session_key) WHERE ended_at IS NULL;
-  CREATE INDEX units_session ON units (session_key);
   CREATE INDEX units_ended ON units (ended_at) WHERE ended_at IS NOT NULL AND slot_held = 0;
 
   CREATE TABLE children (
@@ -52,20 +51,21 @@ const migrations: readonly string[] = [
   CREATE TABLE deliveries (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL UNIQUE, delegation_id TEXT NOT NULL,
     session_key TEXT NOT NULL, parent_session_id TEXT, origin_ui_session_id TEXT NOT NULL,
-    dispatched_by TEXT NOT NULL, pulled INTEGER NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL,
+    dispatched_by TEXT NOT NULL, pulled INTEGER NOT NULL, is_open INTEGER NOT NULL,
+    state TEXT NOT NULL, attempts INTEGER NOT NULL,
     available_at REAL NOT NULL, leased_until REAL, born_at REAL NOT NULL, resolved_at REAL,
     claim TEXT, claimed_by TEXT, claims INTEGER NOT NULL, reason TEXT, event TEXT NOT NULL
   ) STRICT;
-  CREATE INDEX deliveries_unit ON deliveries (delegation_id);
+  CREATE INDEX deliveries_unit ON deliveries (delegation_id) WHERE delegation_id <> event_id;
   CREATE INDEX deliveries_claim ON deliveries (claim) WHERE claim IS NOT NULL;
   CREATE INDEX deliveries_claimed_by ON deliveries (claimed_by) WHERE claimed_by IS NOT NULL;
-  CREATE INDEX deliveries_session ON deliveries (session_key, seq) WHERE state IN ('pending', 'claimed');
+  CREATE INDEX deliveries_session ON deliveries (session_key, seq) WHERE is_open = 1;
   CREATE INDEX deliveries_parent ON deliveries (parent_session_id, seq)
-    WHERE state IN ('pending', 'claimed') AND parent_session_id IS NOT NULL;
+    WHERE is_open = 1 AND parent_session_id IS NOT NULL;
   CREATE INDEX deliveries_ui ON deliveries (origin_ui_session_id, seq)
-    WHERE state IN ('pending', 'claimed') AND origin_ui_session_id <> '';
-  CREATE INDEX deliveries_origin ON deliveries (dispatched_by, seq) WHERE state IN ('pending', 'claimed');
-  CREATE INDEX deliveries_open ON deliveries (seq) WHERE state IN ('pending', 'claimed');
+    WHERE is_open = 1 AND origin_ui_session_id <> '';
+  CREATE INDEX deliveries_origin ON deliveries (dispatched_by, seq) WHERE is_open = 1;
+  CREATE INDEX deliveries_open ON deliveries (seq) WHERE is_open = 1;
   CREATE INDEX deliveries_resolved ON deliveries (resolved_at) WHERE resolved_at IS NOT NULL;
   `,
 ]

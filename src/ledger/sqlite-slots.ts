@@ -6,7 +6,7 @@ export interface SqliteSlots {
   isHeld(slotKey: string): boolean
   /** The first charge that does not fit under the limit of this call (R14), or undefined. */
   firstFull(charges: readonly Charge[]): Charge | undefined
-  /** Charges a new slot; one that is held is joined. Before its unit is inserted. */
+  /** Charges a slot that nobody holds yet. */
   occupy(slotKey: string, charges: readonly Charge[]): void
   /** The last unit of a slot gives its charges back. After its unit let go of it. */
   release(slotKey: string): void
@@ -17,8 +17,12 @@ export interface SqliteSlots {
 
 export function createSqliteSlots(db: Sqlite): SqliteSlots {
   const isHeld = (slotKey: string): boolean =>
-    db.sql('SELECT 1 FROM units WHERE slot_key = :slotKey AND slot_held = 1 LIMIT 1').get({ slotKey }) !==
-    undefined
+    db
+      .sql(
+        `SELECT 1 FROM units WHERE id = :slotKey AND slot_key = id AND slot_held = 1
+         UNION ALL SELECT 1 FROM units WHERE slot_key = :slotKey AND slot_key <> id AND slot_held = 1 LIMIT 1`,
+      )
+      .get({ slotKey }) !== undefined
 
   const inUse = (counter: string): number =>
     db.sql('SELECT total FROM counters WHERE counter = :counter').get<{ readonly total: number }>({ counter })
@@ -29,7 +33,6 @@ export function createSqliteSlots(db: Sqlite): SqliteSlots {
     inUse,
     firstFull: (charges) => charges.find(({ counter, amount, limit }) => inUse(counter) + amount > limit),
     occupy(slotKey, charges) {
-      if (isHeld(slotKey)) return
       for (const { counter, amount } of charges) {
         db.sql('INSERT INTO charges (slot_key, counter, amount) VALUES (:slotKey, :counter, :amount)').run({
           slotKey,
@@ -57,9 +60,13 @@ export function createSqliteSlots(db: Sqlite): SqliteSlots {
     holdersOf: (counter) =>
       db
         .sql(
-          `SELECT units.id, units.goal, units.owner, units.admitted_at AS admittedAt FROM charges
-           JOIN units ON units.slot_key = charges.slot_key AND units.slot_held = 1
-           WHERE charges.counter = :counter ORDER BY units.n`,
+          `WITH held AS (
+             SELECT units.* FROM charges JOIN units ON units.id = charges.slot_key
+             WHERE charges.counter = :counter AND units.slot_held = 1 AND units.slot_key = units.id
+             UNION ALL
+             SELECT units.* FROM charges JOIN units ON units.slot_key = charges.slot_key
+             WHERE charges.counter = :counter AND units.slot_held = 1 AND units.slot_key <> units.id)
+           SELECT id, goal, owner, admitted_at AS admittedAt FROM held ORDER BY n`,
         )
         .all<SlotHolderRecord>({ counter }),
   }

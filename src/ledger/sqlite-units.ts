@@ -70,6 +70,11 @@ export function createSqliteUnits(
       )
       .get<WritableRow>({ id, fence })
 
+  const isKnown = (id: string): boolean =>
+    db.sql('SELECT 1 FROM units WHERE id = :id').get({ id }) !== undefined
+
+  const isJoining = ({ id, slotKey }: UnitDraft): boolean => slotKey !== id && slots.isHeld(slotKey)
+
   function answer(draft: UnitDraft, charges: readonly Charge[], key?: Key): Admission | null {
     const known =
       key &&
@@ -79,8 +84,9 @@ export function createSqliteUnits(
     if (known !== undefined) {
       return { status: known.fingerprint === key?.fingerprint ? 'existing' : 'key_reused', id: known.unit }
     }
-    const full = slots.isHeld(draft.slotKey) ? undefined : slots.firstFull(charges)
-    if (full === undefined) return null
+    const full = slots.firstFull(charges)
+    // Who joins a held slot is admitted however full it is (P2); a slot of one's own is held by nobody before.
+    if (full === undefined || isJoining(draft)) return null
     const { counter, limit } = full
     return {
       status: 'refused',
@@ -118,10 +124,10 @@ export function createSqliteUnits(
   function admit(ownerId: string, draft: UnitDraft, charges: readonly Charge[], key?: Key): Admission {
     const answered = answer(draft, charges, key)
     if (answered !== null) return answered
-    if (rows.get(draft.id) !== null || outbox.has(draft.id)) {
+    if (isKnown(draft.id) || outbox.has(draft.id)) {
       throw new DelegationError('LEDGER_DUPLICATE', { id: draft.id })
     }
-    slots.occupy(draft.slotKey, charges)
+    if (!isJoining(draft)) slots.occupy(draft.slotKey, charges)
     failPoint('admit:charged')
     insert(ownerId, draft)
     failPoint('admit:inserted')

@@ -8,7 +8,7 @@ import type { Sqlite } from './sqlite-driver.js'
 /** After news it rests this long, ms: beside a busy writer that is what keeps it cheap. */
 const restMs = 4
 /** Without any report it looks this often, ms. */
-const pollMs = 1_000
+const pollMs = 2_000
 
 /** Returns what ends the watch. Keeps no process alive. */
 export function watchForeignWrites(db: Sqlite, path: string, onWrite: () => void): () => void {

@@ -12,16 +12,20 @@ import { ledgerError, type Sqlite } from './sqlite-driver.js'
 
 export interface SqliteWriter {
   /** @throws {DelegationError} LEDGER_BUSY after `busyMs`, LEDGER_FULL, LEDGER_IO, and what the step throws */
-  write<T>(step: () => T, options?: WriteOptions): Promise<T>
+  write<T>(step: () => T, options?: WriteOptions<T>): Promise<T>
   /** Reads what is committed, at once: a foreign lock does not keep anybody from reading. */
   read<T>(step: () => T): Promise<T>
   /** Resolves once nothing is under way. */
   idle(): Promise<void>
 }
 
-export interface WriteOptions {
+export interface WriteOptions<T> {
+  /** What can be said without writing, or null. Asked again while the file is busy: a no waits for no lock. */
+  readonly answer?: () => T | null
   /** Resolves only when a power cut cannot take it away any more, where the ledger promises that. */
   readonly isResult?: boolean
+  /** Tried for as long as the ledger is open: nobody would do it instead. */
+  readonly isPatient?: boolean
 }
 
 interface WriterOptions {
@@ -36,6 +40,7 @@ interface WriterOptions {
 
 interface Job {
   readonly step: () => unknown
+  readonly answer: (() => unknown) | null
   readonly isResult: boolean
   readonly deadlineMs: number
   readonly resolve: (value: unknown) => void
@@ -59,10 +64,14 @@ export function createSqliteWriter({ db, path, busyMs, onCommit, sync }: WriterO
   let idlers: (() => void)[] = []
   let syncing = 0
 
-  function enqueue<T>(step: () => T, isResult: boolean): Promise<T> {
+  function enqueue<T>(
+    step: () => T,
+    { isResult = false, isPatient = false, answer }: WriteOptions<T> = {},
+  ): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      const deadlineMs = performance.now() + busyMs
-      queue.push({ step, isResult, deadlineMs, resolve: resolve as Job['resolve'], reject })
+      const deadlineMs = isPatient ? Infinity : performance.now() + busyMs
+      const told = { resolve: resolve as Job['resolve'], reject }
+      queue.push({ step, answer: answer ?? null, isResult, deadlineMs, ...told })
       schedule(0)
     })
   }
@@ -135,7 +144,8 @@ export function createSqliteWriter({ db, path, busyMs, onCommit, sync }: WriterO
     const now = performance.now()
     const late = batch.filter(({ deadlineMs }) => deadlineMs <= now)
     for (const job of late) job.reject(new DelegationError('LEDGER_BUSY', { path, waited_ms: busyMs }))
-    queue = [...batch.filter(({ deadlineMs }) => deadlineMs > now), ...queue]
+    const waiting = batch.filter((job) => job.deadlineMs > now && !isAnswered(job))
+    queue = [...waiting, ...queue]
     if (queue.length === 0) return
     if (busySinceMs === null) {
       busySinceMs = now
@@ -174,7 +184,7 @@ export function createSqliteWriter({ db, path, busyMs, onCommit, sync }: WriterO
   }
 
   return {
-    write: (step, { isResult = false } = {}) => enqueue(step, isResult),
+    write: enqueue,
     read: (step) => readNow(step, path),
     idle: () => (isIdle() ? Promise.resolve() : new Promise((resolve) => idlers.push(resolve))),
   }
@@ -187,6 +197,18 @@ function attempt(step: () => unknown): Outcome {
   } catch (error) {
     if (error instanceof DelegationError) return { error }
     throw error
+  }
+}
+
+function isAnswered({ answer, resolve }: Job): boolean {
+  if (answer === null) return false
+  try {
+    const value = answer()
+    if (value !== null) resolve(value)
+    return value !== null
+  } catch {
+    // The step itself will say what is wrong.
+    return false
   }
 }
 

@@ -90,12 +90,12 @@ function endedFinding(unit: UnitRecord, owner: Owner | undefined, hasEvent: bool
 }
 
 function deliveryFinding(delivery: Delivery, now: number): AuditFinding | null {
-  const { eventId: id, state, reason, attempts, availableAt, event } = delivery
+  const { eventId: id, state, reason, attempts, bornAt, event } = delivery
   if (state === 'dead') {
     const fact = `its delivery was given up (${reason ?? 'for no reason told'}, ${attempts} failed)`
     return { kind: 'dead', id, fact, todo: `hermes-delegate deliveries retry ${id}, or dismiss ${id}` }
   }
-  if (now - availableAt < undeliveredSeconds) return null
+  if (now - bornAt < undeliveredSeconds) return null
   const session = event.session_key === '' ? '--all' : `--session ${JSON.stringify(event.session_key)}`
   return {
     kind: 'undelivered',

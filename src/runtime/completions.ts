@@ -5,6 +5,7 @@ import type { AsyncDelegationEvent } from '../core/event.js'
 import { failPoint } from '../core/fail-point.js'
 import { renderTurn } from '../core/render-turn.js'
 import type { Claim, Ledger, Verdict } from '../ledger/ledger.js'
+import { claimOwned, type Owns } from './claim-owned.js'
 import { selectOf, type CompletionSelect } from './completion-select.js'
 import { createDeliveries, type Deliveries } from './deliveries.js'
 import { watchChanges, type LedgerChanges } from './ledger-changes.js'
@@ -13,6 +14,11 @@ import { asClosed } from './closed.js'
 import type { ProcessHold } from './process-hold.js'
 
 export interface ClaimOptions extends CompletionSelect {
+  /**
+   * In place of a selector: asked about every open event of the ledger, so it is for hosts whose sessions no selector
+   * can name. One that throws says no.
+   */
+  readonly owns?: Owns
   /** @defaultValue 100 */
   readonly limit?: number
   /** How long the claim holds unless it is renewed, seconds. @defaultValue 300 */
@@ -140,8 +146,12 @@ export function createCompletions({
     checkedNumber('limit', limit)
     checkedNumber('leaseSeconds', leaseSeconds)
     failPoint('claim:before')
-    const select = selectOf(options, ownerId)
-    const { claims, nextAt } = await ledger.claim(ownerId, select, limit, leaseSeconds).catch(asClosed)
+    const { owns } = options
+    const claiming =
+      owns === undefined
+        ? ledger.claim(ownerId, selectOf(options, ownerId), limit, leaseSeconds)
+        : claimOwned(ledger, { ownerId, owns, limit, leaseSeconds, now: clock.now() })
+    const { claims, nextAt } = await claiming.catch(asClosed)
     if (claims.length > 0) failPoint('claim:committed')
     return { completions: claims.map((claim) => new ClaimedCompletion(claim, ledger)), nextAt }
   }

@@ -29,8 +29,8 @@ interface MembershipOptions {
 }
 
 /** Between two looks, ms: a dead owner is found within three seconds. */
-const lookMs = 1_000
-const looksPerPrune = 60
+const lookMs = 2_000
+const looksPerPrune = 30
 /** After a hint the ledger is asked this much later, ms: hints come in showers. */
 const hintPauseMs = 5
 

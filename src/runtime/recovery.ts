@@ -39,6 +39,8 @@ const tailLines = 20
 export function createRecovery({ ledger, self, clock, hub, rerun }: RecoveryOptions): Recovery {
   const judge = createOwnerJudge(self, clock)
   const deadSinceMs = new Map<string, number>()
+  /** Ours now, and not recovered yet: what fails is tried again by the next sweep. */
+  const taken: { readonly hold: Hold; readonly unit: UnitRecord }[] = []
 
   /** A delegator that does not adopt leaves what may be run again to one that does, for a while. */
   function shareOf({ id }: Owner): 'all' | 'unknown' {
@@ -64,14 +66,16 @@ export function createRecovery({ ledger, self, clock, hub, rerun }: RecoveryOpti
 
   return {
     async sweep() {
-      let count = 0
       for (const owner of await ledger.owners()) {
         if (!judge.isDead(owner)) continue
         failPoint('take-over:before')
-        for (const { hold, unit } of await ledger.takeOver(owner.id, self.id, shareOf(owner))) {
-          await recover(hold, unit)
-          count += 1
-        }
+        taken.push(...(await ledger.takeOver(owner.id, self.id, shareOf(owner))))
+      }
+      let count = 0
+      for (let next = taken[0]; next !== undefined; next = taken[0]) {
+        await recover(next.hold, next.unit)
+        taken.shift()
+        count += 1
       }
       return count
     },

@@ -6,7 +6,7 @@ import { systemClock } from '../../dist/runtime/system-clock.js'
 import { newFolder, sleep, until } from './lib.js'
 
 const sessionKey = 'agent:main:chaos:dm:delivery'
-const backoff = { initialSeconds: 0.02, factor: 2, maxSeconds: 0.1 }
+const rules = { maxAttempts: 50, backoff: { initialSeconds: 0.02, factor: 2, maxSeconds: 0.1 } }
 const call = (runner = () => 'done') => ({ goal: 'deliver', sessionKey, runner })
 
 /** A ledger of its own for `work`, which returns problems and figures. */
@@ -14,7 +14,7 @@ const onLedger = (work) => async (asked) => {
   const folder = newFolder()
   const open = (options = {}) =>
     createDelegator({
-      ledger: sqliteLedger(join(folder, 'ledger.db'), { rules: { backoff } }),
+      ledger: sqliteLedger(join(folder, 'ledger.db'), { rules }),
       maxUnits: 1_000,
       ...options,
     })
@@ -65,7 +65,7 @@ export const clockBack = onLedger(async (open) => {
   }
 })
 
-/** Every second turn fails to start. */
+/** Every second turn fails to start. Of 500 events two would fail eight times by chance alone, and be `dead`. */
 export const failingHost = onLedger(async (open, isLong) => {
   const delegator = await open()
   const ids = await dispatchAll(delegator, isLong ? 500 : 40)

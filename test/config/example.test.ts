@@ -23,12 +23,27 @@ const keys = {
     'child_timeout_seconds',
     'child_memory_mb',
     'import_timeout_ms',
+    'max_summary_chars',
+    'max_unit_summary_chars',
+    'stall',
     'runner',
   ],
+  'delegation.stall': ['idle_seconds', 'in_tool_seconds', 'grace_seconds', 'sweep_seconds'],
   ledger: ['kind', 'path', 'durability', 'busy_ms', 'retention_days'],
   delivery: ['max_attempts', 'max_age_hours', 'lease_seconds'],
   transcripts: ['folder'],
-  'runners.here': ['builtin', 'module', 'preset', 'command', 'export', 'options', 'placement'],
+  'runners.here': [
+    'builtin',
+    'module',
+    'preset',
+    'command',
+    'export',
+    'options',
+    'placement',
+    'reports_progress',
+    'idempotent',
+    'on_owner_death',
+  ],
   log: ['level', 'path'],
 }
 
@@ -69,6 +84,9 @@ describe('config.example.yaml', () => {
       childTimeoutSeconds: 0,
       childMemoryMb: 512,
       importTimeoutMs: 30_000,
+      maxSummaryCharacters: 8_000,
+      maxUnitSummaryCharacters: 48_000,
+      stall: { idleSeconds: 450, inToolSeconds: 1200, graceSeconds: 120, sweepSeconds: 30 },
     })
     await (await createDelegator(options)).close()
   })

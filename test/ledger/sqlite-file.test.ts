@@ -80,8 +80,9 @@ describe('the file', () => {
   })
 
   it('that is a folder, or stands in the way of one, is LEDGER_PATH, and names the path', async () => {
-    mkdirSync(path)
+    mkdirSync(path, { mode: 0o755 })
     await expect(open()).rejects.toEqual(coded('LEDGER_PATH'))
+    expect(statSync(path).mode & 0o777).toBe(0o755)
     writeFileSync(join(folder, 'file'), '')
     const below = join(folder, 'file', 'state.db')
     await expect(open({}, below)).rejects.toThrow(below)

@@ -20,7 +20,8 @@ export interface CommandTask {
 /** The final event of one child that runs the command. */
 export async function run(options: CommandRunnerOptions, task: CommandTask = {}): Promise<SingleEvent> {
   const { goal = 'a goal', with: delegatorOptions, ...rest } = task
-  const delegator = await open({ spillFolder: temporaryFolder(), ...delegatorOptions })
+  const unbounded = { maxSummaryCharacters: 0, maxUnitSummaryCharacters: 0 }
+  const delegator = await open({ spillFolder: temporaryFolder(), ...unbounded, ...delegatorOptions })
   const handle = await delegator.dispatch({ goal, ...rest, runner: commandRunner(options) })
   return (await delegator.wait(idOf(handle))) as SingleEvent
 }

@@ -103,7 +103,7 @@ describe('completionPolicy', () => {
     const delegator = await open()
     const call = { goals: ['x'], runner: quick, completionPolicy: 'some' as 'all' }
     await expect(delegator.dispatchBatch(call)).rejects.toMatchObject({ code: 'OPTION_INVALID' })
-    await expect(delegator.dispatchBatch(call)).rejects.toThrow("'all', 'each' or 'first'")
+    await expect(delegator.dispatchBatch(call)).rejects.toThrow('all or each or first')
   })
 })
 

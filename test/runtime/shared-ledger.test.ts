@@ -135,6 +135,7 @@ describe('an owner that died', () => {
     const id = await handleOf(host)
     await host.said('child', childIs('completed'))
     const here = await openOn(path)
+    await expect.poll(async () => (await here.get(id)).children[0]?.state).toBe('completed')
     await host.kill()
     const event = await here.wait(id)
     expect(event).toMatchObject({

@@ -1,0 +1,47 @@
+import type { Instant } from '../core/clock.js'
+import type { AsyncDelegationEvent } from '../core/event.js'
+import type { Claim, Ledger } from '../ledger/ledger.js'
+
+/** Tells whether an event is this host's. One that throws says no: without proof nothing is claimed. */
+export type Owns = (event: AsyncDelegationEvent) => boolean
+
+interface ClaimRequest {
+  readonly ownerId: string
+  readonly owns: Owns
+  readonly limit: number
+  readonly leaseSeconds: number
+  readonly now: Instant
+}
+
+/** Deliveries that are looked at in one step. */
+const pageSize = 200
+
+/** Claims by a predicate, which no ledger could run: page by page it is asked about what is open, and its yes is claimed by id. */
+export async function claimOwned(
+  ledger: Ledger,
+  { ownerId, owns, limit, leaseSeconds, now }: ClaimRequest,
+): Promise<{ readonly claims: readonly Claim[]; readonly nextAt: Instant | null }> {
+  const ids: string[] = []
+  let nextAt: Instant | null = null
+  for (let afterSeq = 0; ids.length < limit;) {
+    const page = await ledger.deliveries({ all: true }, ['pending', 'claimed'], { afterSeq, limit: pageSize })
+    for (const { eventId, state, availableAt, pulled, event } of page) {
+      if (pulled || !saysYes(owns, event)) continue
+      if (state === 'pending' && availableAt <= now) ids.push(eventId)
+      else if (state === 'pending') nextAt = Math.min(nextAt ?? Infinity, availableAt)
+    }
+    if (page.length < pageSize) break
+    afterSeq = page.at(-1)?.seq ?? Infinity
+  }
+  if (ids.length === 0) return { claims: [], nextAt }
+  const { claims } = await ledger.claim(ownerId, { ids: ids.slice(0, limit) }, limit, leaseSeconds)
+  return { claims, nextAt }
+}
+
+function saysYes(owns: Owns, event: AsyncDelegationEvent): boolean {
+  try {
+    return owns(event)
+  } catch {
+    return false
+  }
+}
