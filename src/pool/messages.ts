@@ -36,6 +36,31 @@ export interface InterruptMessage {
   readonly graceMs?: number | undefined
 }
 
+/** Of a child of a thread. */
+export function jobMessage(
+  run: number,
+  job: ChildJob<RunnerReference>,
+  {
+    shared,
+    importTimeoutMs,
+    memoryLimitBytes,
+  }: Pick<JobMessage, 'shared' | 'importTimeoutMs' | 'memoryLimitBytes'>,
+): JobMessage {
+  const { task, runner, transcriptPath, spillDirectory, summaryCharacters, resumeFrom } = job
+  return {
+    run,
+    shared,
+    importTimeoutMs,
+    memoryLimitBytes,
+    task,
+    runner,
+    transcriptPath,
+    spillDirectory,
+    summaryCharacters,
+    ...(resumeFrom !== undefined && { resumeFrom }),
+  }
+}
+
 /** Host to thread. */
 export type ControlMessage =
   | InterruptMessage

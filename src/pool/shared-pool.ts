@@ -5,13 +5,18 @@
  * S1. A child has ended when its thread answered for it, or when the `exit` event of that very Worker came (P6).
  * S2. No thread and no port of the pool keeps the process alive (R5).
  */
-import type { MessagePort, Worker } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import { TurnoverMap } from '../core/turnover-map.js'
 import type { RunnerReference } from '../runner.js'
 import { leastBusy } from './choose-thread.js'
 import type { ChildEnd, ChildJob, ChildObserver, ChildRun } from './executor.js'
-import { isHello, type ControlMessage, type JobMessage, type Reply, type ThreadMessage } from './messages.js'
+import {
+  jobMessage,
+  type ControlMessage,
+  type JobMessage,
+  type Reply,
+  type ThreadMessage,
+} from './messages.js'
 import {
   letProcessExitDuringTask,
   letProcessExitDuringTermination,
@@ -21,12 +26,13 @@ import {
 import { createPings } from './pings.js'
 import { endByExit, type Leaving } from './thread-end.js'
 import { idleThreadMs, poolSettings } from './pool-settings.js'
+import { allExited, linkOf, listenTo, terminate, type ThreadLink } from './thread-link.js'
 import { hearReport, markStarted, type ReportedChild, type ReportingThread } from './thread-reports.js'
 import { importBackstopMs, type ThreadPool, type ThreadPoolOptions } from './thread-pool.js'
 
 interface SharedThread extends ReportingThread {
   /** Null until the thread has greeted; what it is to be told waits in `outgoing`. */
-  link: { readonly worker: Worker; readonly control: MessagePort } | null
+  link: ThreadLink | null
   readonly outgoing: JobMessage[]
   /** Interrupts of children that have not travelled yet. */
   readonly interrupts: ControlMessage[]
@@ -84,19 +90,18 @@ export function createSharedPool(options: ThreadPoolOptions): ThreadPool {
     return thread
   }
 
-  /** A runner can write to the channel that greetings come by: what is no first greeting of a thread is ignored. */
   function greet(message: unknown): void {
-    if (!isHello(message)) return
-    const { helloFrom, control } = message
-    const worker = pool.threads.find((candidate) => candidate.threadId === helloFrom)
-    const thread = threads.find(({ link }) => link === null)
-    const isKnown = threads.some(({ link }) => link?.worker === worker)
-    if (worker === undefined || thread === undefined || isKnown) return control.close()
-    thread.link = { worker, control }
-    control.on('message', (heard: ThreadMessage) => hear(thread, heard))
-    control.unref()
-    worker.on('error', (error: Error) => (thread.failure = error))
-    worker.once('exit', (code: number) => onExit(thread, code))
+    const link = linkOf(message, pool.threads)
+    if (link === null) return
+    const thread = threads.find((candidate) => candidate.link === null)
+    const isKnown = threads.some((candidate) => candidate.link?.worker === link.worker)
+    if (thread === undefined || isKnown) return link.control.close()
+    thread.link = link
+    listenTo(link, {
+      hear: (heard) => hear(thread, heard),
+      onError: (error) => (thread.failure = error),
+      onExit: (code) => onExit(thread, code),
+    })
     flush(thread)
   }
 
@@ -135,9 +140,7 @@ export function createSharedPool(options: ThreadPoolOptions): ThreadPool {
   function leave(thread: SharedThread, why: Leaving): void {
     thread.leaving ??= why
     thread.stopIdleTimer()
-    if (thread.link === null) return
-    void thread.link.worker.terminate()
-    thread.link.worker.unref() // terminating references it (S2)
+    if (thread.link !== null) terminate(thread.link)
   }
 
   /** What was handed over in one tick travels together. */
@@ -158,7 +161,7 @@ export function createSharedPool(options: ThreadPoolOptions): ThreadPool {
 
   function run(job: ChildJob<RunnerReference>, observer: ChildObserver): ChildRun {
     const thread = leastBusy(threads, () => threads.length < maxThreads) ?? startThread()
-    const { task, runner, transcriptPath, spillDirectory, summaryCharacters, resumeFrom } = job
+    const { runner } = job
     const child: SharedChild = {
       run: nextRun++,
       job,
@@ -172,18 +175,8 @@ export function createSharedPool(options: ThreadPoolOptions): ThreadPool {
     }
     thread.children.set(child.run, child)
     thread.stopIdleTimer()
-    send(thread, {
-      run: child.run,
-      shared: true,
-      importTimeoutMs,
-      memoryLimitBytes: null, // nobody could say whose it is
-      task,
-      runner,
-      transcriptPath,
-      spillDirectory,
-      summaryCharacters,
-      ...(resumeFrom !== undefined && { resumeFrom }),
-    })
+    // Of many children in one thread nobody could say whose memory it is.
+    send(thread, jobMessage(child.run, job, { shared: true, importTimeoutMs, memoryLimitBytes: null }))
     if (thread.loaded.has(child.moduleKey)) markStarted(thread, child)
     else
       child.stopImportTimer = clock.after(importTimeoutMs + importBackstopMs, () => leave(thread, 'import'))
@@ -209,15 +202,13 @@ export function createSharedPool(options: ThreadPoolOptions): ThreadPool {
   }
 
   function close(): { exited: Promise<void> } {
-    const exits = pool.threads.map(
-      (worker) => new Promise<void>((resolve) => worker.once('exit', () => resolve())),
-    )
+    const exited = allExited(pool.threads)
     for (const thread of [...threads]) {
       leave(thread, 'terminated')
       if (thread.link === null) onExit(thread, 0)
     }
     void pool.destroy()
-    return { exited: Promise.all(exits).then(nothing) }
+    return { exited }
   }
 
   return { run, close }

@@ -7,16 +7,15 @@
  *     because a promise of the pool was rejected (P6).
  * T3. No thread and no port of the pool keeps the process alive (R5).
  */
-import { receiveMessageOnPort, type MessagePort, type Worker } from 'node:worker_threads'
+import { receiveMessageOnPort, type Worker } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import type { Clock } from '../core/clock.js'
 import type { RunnerReference } from '../runner.js'
 import type { ChildEnd, ChildJob, ChildObserver, ChildRun } from './executor.js'
 import {
-  isHello,
+  jobMessage,
   type ControlMessage,
   type InterruptMessage,
-  type JobMessage,
   type Reply,
   type ThreadMessage,
 } from './messages.js'
@@ -32,6 +31,7 @@ import { ownThread } from './choose-thread.js'
 import { memoryLimitBytes } from './memory-limit.js'
 import { createPings } from './pings.js'
 import { poolSettings } from './pool-settings.js'
+import { allExited, linkOf, listenTo, terminate, type ThreadLink } from './thread-link.js'
 import { endByExit, lost, type Leaving } from './thread-end.js'
 import { hearReport, markStarted, type ReportedChild, type ReportingThread } from './thread-reports.js'
 import { createWaitingLine } from './waiting-line.js'
@@ -51,9 +51,7 @@ const poolThreadsLimit = 256
 /** The thread itself reports an import that takes too long; one that blocks its loop is ended this much later, ms. */
 export const importBackstopMs = 1_000
 
-interface Thread extends ReportingThread {
-  readonly worker: Worker
-  readonly control: MessagePort
+interface Thread extends ReportingThread, ThreadLink {
   /** Runner and session of its children; null while it is new. */
   affinity: string | null
   readonly children: Map<number, PooledChild>
@@ -144,23 +142,19 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
 
   function leave(thread: Thread, why: Leaving): void {
     thread.leaving ??= why
-    void thread.worker.terminate()
-    thread.worker.unref() // terminating references it (T3)
+    terminate(thread)
   }
 
   function tell(thread: Thread, message: ControlMessage): void {
     thread.control.postMessage(message)
   }
 
-  /** A runner can write to the channel that greetings come by: what is no first greeting of a thread is ignored. */
   function greet(message: unknown): void {
-    if (!isHello(message)) return
-    const { helloFrom, control } = message
-    const worker = pool.threads.find((candidate) => candidate.threadId === helloFrom)
-    if (worker === undefined || threads.has(worker)) return control.close()
+    const link = linkOf(message, pool.threads)
+    if (link === null) return
+    if (threads.has(link.worker)) return link.control.close()
     const thread: Thread = {
-      worker,
-      control,
+      ...link,
       affinity: null,
       loaded: new Set(),
       children: new Map(),
@@ -168,11 +162,12 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
       leaving: null,
       failure: null,
     }
-    threads.set(worker, thread)
-    control.on('message', (message: ThreadMessage) => hear(thread, message))
-    control.unref()
-    worker.on('error', (error: Error) => (thread.failure = error))
-    worker.once('exit', (code: number) => onExit(thread, code))
+    threads.set(link.worker, thread)
+    listenTo(link, {
+      hear: (heard) => hear(thread, heard),
+      onError: (error) => (thread.failure = error),
+      onExit: (code) => onExit(thread, code),
+    })
     retireSurplus()
   }
 
@@ -229,18 +224,11 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
       ended: false,
       stopImportTimer: nothing,
     }
-    const message: JobMessage = {
-      run: child.run,
+    const message = jobMessage(child.run, job, {
       shared: false,
       importTimeoutMs,
       memoryLimitBytes: memoryLimitBytes(options.memoryMb),
-      task: job.task,
-      runner: job.runner,
-      transcriptPath: job.transcriptPath,
-      spillDirectory: job.spillDirectory,
-      summaryCharacters: job.summaryCharacters,
-      ...(job.resumeFrom !== undefined && { resumeFrom: job.resumeFrom }),
-    }
+    })
     pool.run(labelled(message, child)).then(
       (reply: Reply) => onReply(child, reply),
       (error: unknown) => {
@@ -277,13 +265,11 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
 
   function close(): { exited: Promise<void> } {
     for (const child of waiting.takeSurplus(0)) finish(child, lost('terminated', null))
-    const exits = pool.threads.map(
-      (worker) => new Promise<void>((resolve) => worker.once('exit', () => resolve())),
-    )
+    const exited = allExited(pool.threads)
     for (const thread of threads.values()) leave(thread, 'terminated')
     // It waits for its threads, too, and so for ever where one is stuck: nobody waits for it.
     void pool.destroy()
-    return { exited: Promise.all(exits).then(nothing) }
+    return { exited }
   }
 
   return { run, close }
