@@ -3,7 +3,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
-import { bin, start, startProcess, uniqueSleep, untilFile, type Ended } from './cli-process.js'
+import {
+  bin,
+  processesOf,
+  start,
+  startProcess,
+  uniqueSleep,
+  until,
+  untilFile,
+  type Ended,
+} from './cli-process.js'
 
 let cwd: string
 
@@ -135,6 +144,10 @@ describe('a refusal', () => {
   })
 
   it('who stops waiting for a slot exits 130', async () => {
+    write('hermes-delegate.yaml', 'delegation: { max_async_children: 1 }')
+    const sleep = uniqueSleep(600)
+    const holder = start(['run', '-r', 'shell', sleep], { cwd })
+    await until(() => processesOf(sleep).length === 1)
     // Nothing shows that it waits, so it is asked to say when it listens to the signal.
     const say = `process.on('newListener', (name) => name === 'SIGTERM' && setImmediate(() => writeFileSync('listens', '')))`
     write('hook.mjs', `import { writeFileSync } from 'node:fs'\n${say}`)
@@ -143,6 +156,8 @@ describe('a refusal', () => {
     await untilFile(path('listens'))
     running.process.kill('SIGINT')
     expect(await running.ended).toMatchObject({ code: 130, stdout: '' })
+    holder.process.kill('SIGINT')
+    await holder.ended
   })
 })
 
