@@ -89,7 +89,7 @@ export type DelegatorDependencies = Pick<
 /** How long threads may take to exit on close, ms. */
 const closeThreadsMs = 1_000
 
-export function createDelegatorFrom(dependencies: DelegatorDependencies): Delegator {
+export async function createDelegatorFrom(dependencies: DelegatorDependencies): Promise<Delegator> {
   const { options, ledger, self, clock, logger, threads, inline } = dependencies
   const ownerId = self.id
   const hub = createEventHub(logger)
@@ -126,6 +126,7 @@ export function createDelegatorFrom(dependencies: DelegatorDependencies): Delega
     hub,
     recovery,
     onInterrupt: interrupts.obey,
+    onThoughtDead: interrupts.giveUpLost,
     isWorking: () => activeCount() > 0,
   })
   const stallMonitor = createStallMonitor({
@@ -140,7 +141,8 @@ export function createDelegatorFrom(dependencies: DelegatorDependencies): Delega
     isLive: async (id) => (await ledger.get(id))?.slotHeld === true,
     closing: closing.signal,
   })
-  if (ledger.info.shared) membership.start()
+  // Who counts slots, or lists units, must not count those of the dead.
+  if (ledger.info.shared) await membership.start()
   let closed: Promise<void> | null = null
   let isGone = false
 

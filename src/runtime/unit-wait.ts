@@ -48,6 +48,7 @@ export function createUnitWait(given: UnitWaitOptions): UnitWait {
     if (collect) collectors.set(id, (collectors.get(id) ?? 0) + 1)
     try {
       const end = await within(unit.ended, id, timeoutMs)
+      if (end === 'taken_over') return await elsewhere(id, collect, timeoutMs)
       // Without a claim it ended just before this call, or another waiter that collects gave up meanwhile.
       if (collect && end.claim === null) await ledger.collect(id)
       if (collect && end.claim !== null) await ledger.resolve([end.claim.token], { kind: 'ack' })
