@@ -201,6 +201,7 @@ function optionsOf(
     ),
     childMemoryMb: delegation?.child_memory_mb,
     importTimeoutMs: delegation?.import_timeout_ms,
+    adopt: delegation?.adopt,
     maxSummaryCharacters: delegation?.max_summary_chars,
     maxUnitSummaryCharacters: delegation?.max_unit_summary_chars,
     stall: stallOf(delegation?.stall),

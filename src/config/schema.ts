@@ -48,6 +48,7 @@ const delegation = z.strictObject(
     child_timeout_seconds: number(),
     child_memory_mb: wholeNumber(16),
     import_timeout_ms: wholeNumber(1),
+    adopt: z.boolean('true or false').nullish(),
     max_summary_chars: wholeNumber(0),
     max_unit_summary_chars: wholeNumber(0),
     stall: z.union([z.literal(false), stall], 'false, or a mapping of seconds').nullish(),

@@ -133,16 +133,22 @@ export function createMemoryOutbox({
       yield* open.get(select.sessionKey)?.values() ?? []
     } else if ('ids' in select) {
       const ids = new Set(select.ids.flatMap((id) => [id, ...(further.get(id) ?? [])]))
-      const wanted = [...ids].map((id) => rows.get(id)).filter((row) => row !== undefined)
-      yield* wanted.sort((a, b) => a.seq - b.seq)
+      yield* inOrder(ids)
+    } else if ('eventIds' in select) {
+      yield* inOrder(new Set(select.eventIds))
     } else {
       for (const row of rows.values()) yield row
     }
   }
 
+  function inOrder(eventIds: ReadonlySet<string>): Row[] {
+    const wanted = [...eventIds].map((id) => rows.get(id)).filter((row) => row !== undefined)
+    return wanted.sort((a, b) => a.seq - b.seq)
+  }
+
   /** In `seq` order: a map keeps the order of insertion. */
   function stored(select: Select): Iterable<Row> {
-    return 'ids' in select ? candidates(select) : rows.values()
+    return 'ids' in select || 'eventIds' in select ? candidates(select) : rows.values()
   }
 
   const owns = (select: Select, row: Row): boolean => matches(select, belongingOfEvent(row.event, row.origin))

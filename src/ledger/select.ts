@@ -20,6 +20,7 @@ export function matches(select: Select, what: Belonging): boolean {
   if ('ids' in select) {
     return select.ids.includes(what.id) || (what.eventId !== undefined && select.ids.includes(what.eventId))
   }
+  if ('eventIds' in select) return select.eventIds.includes(what.eventId ?? what.id)
   if ('parentSessionId' in select) {
     return select.parentSessionId !== '' && what.parentSessionId === select.parentSessionId
   }

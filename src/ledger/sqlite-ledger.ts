@@ -7,11 +7,11 @@ import { defaultBackoff } from '../core/backoff.js'
 import type { Clock } from '../core/clock.js'
 import { DelegationError } from '../core/errors.js'
 import { defaultDeliveryRules, type DeliveryRules } from './delivery-rules.js'
-import type { Admission, Hold, Ledger, Owner, Settled, Settlement } from './ledger.js'
+import type { Admission, Hold, Ledger, Settled, Settlement } from './ledger.js'
 import { createCheckpoints } from './sqlite-checkpoint.js'
-import type { Sqlite } from './sqlite-driver.js'
 import { openLedgerFile } from './sqlite-file.js'
 import { createSqliteOutbox } from './sqlite-outbox.js'
+import { allOwners, enter, isJoined, leave } from './sqlite-owners.js'
 import { pruneOnce } from './sqlite-prune.js'
 import { createSqliteSlots } from './sqlite-slots.js'
 import { createSqliteSpool } from './sqlite-spool.js'
@@ -119,19 +119,35 @@ async function openSqliteLedger(
   const settleNow = (hold: Hold, end: Settlement): Promise<Settled> =>
     write(() => units.settle(hold, end), { isResult: true })
 
-  /** P3: what the file cannot take now is kept aside and tried again. It throws only when nothing would take it. */
+  /**
+   * P3: what the file cannot take now is kept aside and tried again; where nothing would keep it, it is tried for as long
+   * as the ledger is open.
+   */
   async function settle(hold: Hold, end: Settlement): Promise<Settled> {
-    try {
-      return await settleNow(hold, end)
-    } catch (error) {
-      if (!(error instanceof DelegationError) || !mayPass.has(error.code)) throw error
-      await spool.keep({ hold, end })
-      replaySoon()
-      return { won: true, event: end.event, claim: null }
+    for (;;) {
+      try {
+        return await settleNow(hold, end)
+      } catch (error) {
+        if (!(error instanceof DelegationError) || !mayPass.has(error.code)) throw error
+      }
+      try {
+        await spool.keep({ hold, end })
+        replaySoon()
+        return { won: true, event: end.event, claim: null }
+      } catch (error) {
+        if (isClosed) throw error
+        await new Promise((resolve) => setTimeout(resolve, replayMs))
+      }
     }
   }
 
-  const replay = (): Promise<number> => spool.replay(({ hold, end }) => settleNow(hold, end))
+  /** An end that came too late is kept with the unit that it lost. */
+  const replay = (): Promise<number> =>
+    spool.replay(async ({ hold, end }) => {
+      const settled = await settleNow(hold, end)
+      if (settled.won || (await read(() => units.get(hold.id)?.cause)) !== 'owner_died') return
+      await write(() => units.record(hold, { child: { index: 0, state: end.state, result: end.event } }))
+    })
 
   function replaySoon(): void {
     replayTimer ??= setTimeout(() => {
@@ -184,8 +200,13 @@ async function openSqliteLedger(
     requestInterrupt: (select, request) => write(() => units.askToStop(select, request)),
     owners: () => read(() => allOwners(db)),
     async takeOver(deadOwnerId, byOwnerId, which) {
-      // What the dead one had kept aside are its real ends.
-      await replay().catch(replaySoon)
+      // What the dead one had kept aside are its real ends: as long as they cannot be written nothing is taken from it.
+      try {
+        await replay()
+      } catch {
+        replaySoon()
+        return []
+      }
       return write(() => {
         requireOwner(byOwnerId)
         if (deadOwnerId === byOwnerId || !isJoined(db, deadOwnerId)) return []
@@ -257,30 +278,6 @@ async function openSqliteLedger(
 
 /** Troubles of the file that may pass. */
 const mayPass: ReadonlySet<string> = new Set(['LEDGER_BUSY', 'LEDGER_FULL', 'LEDGER_IO', 'LEDGER_READ_ONLY'])
-
-function enter(db: Sqlite, owner: Owner): void {
-  db.sql(
-    `INSERT OR REPLACE INTO owners (id, pid, started_at, boot_id, pid_namespace, seen_at)
-     VALUES (:id, :pid, :startedAt, :bootId, :pidNamespace, :seenAt)`,
-  ).run({ ...owner })
-}
-
-function isJoined(db: Sqlite, id: string): boolean {
-  return db.sql('SELECT 1 FROM owners WHERE id = :id').get({ id }) !== undefined
-}
-
-function leave(db: Sqlite, id: string): void {
-  db.sql('DELETE FROM owners WHERE id = :id').run({ id })
-}
-
-function allOwners(db: Sqlite): Owner[] {
-  return db
-    .sql(
-      `SELECT id, pid, started_at AS startedAt, boot_id AS bootId, pid_namespace AS pidNamespace, seen_at AS seenAt
-       FROM owners ORDER BY seen_at`,
-    )
-    .all<Owner>()
-}
 
 /** One at a time: who asks while one is under way gets the next one, for it may have missed what was just written. */
 function onePending(sync: () => Promise<void>): () => Promise<void> {

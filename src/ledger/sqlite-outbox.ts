@@ -59,7 +59,10 @@ const standingColumns = `seq, event_id, delegation_id, state, attempts, availabl
 const columns = `${standingColumns}, event, dispatched_by NOT IN (SELECT id FROM owners) AS is_left`
 const isOpen = 'is_open = 1'
 /** Most events are the final ones of their units, and have their ids: the index holds the others. */
-const byId = '(event_id IN ? OR (delegation_id IN ? AND delegation_id <> event_id))'
+const byId = {
+  ids: '(event_id IN ? OR (delegation_id IN ? AND delegation_id <> event_id))',
+  eventIds: 'event_id IN ?',
+}
 /** A page of candidates: few are passed over, and each costs a parse only when it is claimed. */
 const leastPageRows = 20
 const pageRows = 200

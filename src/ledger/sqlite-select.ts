@@ -10,12 +10,20 @@ export interface Where {
 
 const nothing: Where = { sql: 'FALSE', values: {} }
 
-/** For a table with the columns of a route; `ids` says how its rows are found by id, with a `?` for the list. */
-export function whereOf(select: Select, ids: string): Where {
+/** How a table's rows are found by id, with a `?` for the list. */
+export interface ById {
+  readonly ids: string
+  readonly eventIds: string
+}
+
+/** For a table with the columns of a route. */
+export function whereOf(select: Select, byId: ById): Where {
   if ('all' in select) return { sql: 'TRUE', values: {} }
   if ('ids' in select) {
-    const list = '(SELECT value FROM json_each(:ids))'
-    return { sql: ids.replaceAll('?', list), values: { ids: JSON.stringify(select.ids) } }
+    return { sql: listed(byId.ids), values: { ids: JSON.stringify(select.ids) } }
+  }
+  if ('eventIds' in select) {
+    return { sql: listed(byId.eventIds), values: { ids: JSON.stringify(select.eventIds) } }
   }
   if ('parentSessionId' in select) {
     const { parentSessionId } = select
@@ -42,4 +50,8 @@ export function whereOf(select: Select, ids: string): Where {
     return { sql: 'dispatched_by = :dispatchedBy', values: { dispatchedBy: select.dispatchedBy } }
   }
   return assertNever(select)
+}
+
+function listed(sql: string): string {
+  return sql.replaceAll('?', '(SELECT value FROM json_each(:ids))')
 }

@@ -1,11 +1,11 @@
 /**
  * Ends that the ledger could not take, on a disk that is full or a file that stays locked: one file each, beside the
- * ledger or in the system's temporary folder, until it is replayed. Replaying one twice changes nothing: an end is
- * compare-and-set.
+ * ledger or in the user's own folder, which no variable moves, until it is replayed. Replaying one twice changes nothing:
+ * an end is compare-and-set.
  */
 import { createHash } from 'node:crypto'
 import { mkdir, open, readdir, readFile, unlink } from 'node:fs/promises'
-import { tmpdir, userInfo } from 'node:os'
+import { userInfo } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import { failPoint } from '../core/fail-point.js'
 import type { Hold, Settlement } from './ledger.js'
@@ -27,7 +27,7 @@ export function createSqliteSpool(path: string): SqliteSpool {
   const digest = createHash('sha256').update(whole).digest('hex').slice(0, 16)
   const places = [
     { folder: dirname(whole), prefix: `${basename(whole)}.unsettled.` },
-    { folder: join(tmpdir(), `hermes-delegate-${userInfo().username}`), prefix: `${digest}.unsettled.` },
+    { folder: join(userInfo().homedir, '.hermes-delegate'), prefix: `${digest}.unsettled.` },
   ]
 
   async function keep(kept: KeptEnd): Promise<void> {

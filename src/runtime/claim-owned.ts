@@ -16,25 +16,27 @@ interface ClaimRequest {
 /** Deliveries that are looked at in one step. */
 const pageSize = 200
 
-/** Claims by a predicate, which no ledger could run: page by page it is asked about what is open, and its yes is claimed by id. */
+/** Claims by a predicate, which no ledger could run: page by page it is asked about what is open, and its yes is claimed by the event's id. */
 export async function claimOwned(
   ledger: Ledger,
   { ownerId, owns, limit, leaseSeconds, now }: ClaimRequest,
 ): Promise<{ readonly claims: readonly Claim[]; readonly nextAt: Instant | null }> {
-  const ids: string[] = []
+  const eventIds: string[] = []
   let nextAt: Instant | null = null
-  for (let afterSeq = 0; ids.length < limit;) {
+  for (let afterSeq = 0; eventIds.length < limit;) {
     const page = await ledger.deliveries({ all: true }, ['pending', 'claimed'], { afterSeq, limit: pageSize })
     for (const { eventId, state, availableAt, pulled, event } of page) {
       if (pulled || !saysYes(owns, event)) continue
-      if (state === 'pending' && availableAt <= now) ids.push(eventId)
+      if (state === 'pending' && availableAt <= now) eventIds.push(eventId)
       else if (state === 'pending') nextAt = Math.min(nextAt ?? Infinity, availableAt)
     }
     if (page.length < pageSize) break
     afterSeq = page.at(-1)?.seq ?? Infinity
   }
-  if (ids.length === 0) return { claims: [], nextAt }
-  const { claims } = await ledger.claim(ownerId, { ids: ids.slice(0, limit) }, limit, leaseSeconds)
+  if (eventIds.length === 0) return { claims: [], nextAt }
+  // By the ids of events alone: another session's event may name the same delegation.
+  const select = { eventIds: eventIds.slice(0, limit) }
+  const { claims } = await ledger.claim(ownerId, select, limit, leaseSeconds)
   return { claims, nextAt }
 }
 

@@ -94,7 +94,7 @@ export type DelegatorDependencies = Pick<
 /** How long threads may take to exit on close, ms. */
 const closeThreadsMs = 1_000
 
-export function createDelegatorFrom(dependencies: DelegatorDependencies): Delegator {
+export async function createDelegatorFrom(dependencies: DelegatorDependencies): Promise<Delegator> {
   const { options, ledger, self, clock, logger, threads, inline } = dependencies
   const ownerId = self.id
   const hub = createEventHub(logger)
@@ -131,6 +131,7 @@ export function createDelegatorFrom(dependencies: DelegatorDependencies): Delega
     hub,
     recovery,
     onInterrupt: interrupts.obey,
+    onThoughtDead: interrupts.giveUpLost,
     isWorking: () => activeCount() > 0,
   })
   const stallMonitor = createStallMonitor({
@@ -145,7 +146,8 @@ export function createDelegatorFrom(dependencies: DelegatorDependencies): Delega
     isLive: async (id) => (await ledger.get(id))?.slotHeld === true,
     closing: closing.signal,
   })
-  if (ledger.info.shared) membership.start()
+  // Who counts slots, or lists units, must not count those of the dead.
+  if (ledger.info.shared) await membership.start()
   let closed: Promise<void> | null = null
   let isGone = false
 

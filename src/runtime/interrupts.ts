@@ -35,6 +35,8 @@ export interface Interrupts {
   forId(id: string, options?: InterruptOptions): Promise<InterruptReport>
   forSession(select: SessionSelect, options?: InterruptOptions): Promise<InterruptReport>
   stopUnits(units: readonly Unit[], request: StopRequest, graceMs: number): Promise<InterruptReport>
+  /** Stops at once what other owners have taken over, while this process was thought dead. */
+  giveUpLost(): Promise<void>
   /** Does what another process asked for, and records how it went. */
   obey(request: InterruptRequest): Promise<void>
 }
@@ -111,6 +113,14 @@ export function createInterrupts({ units, options, hold, ledger, clock }: Interr
         selectsOf(select),
         interruptOptions,
       ),
+    async giveUpLost() {
+      for (const unit of [...units.values()]) {
+        if (!unit.isLive) continue
+        const known = await ledger.get(unit.id)
+        if (known?.fence === unit.hold.fence) continue
+        void stopUnits([unit], { cause: 'interrupted', reason: 'another process has taken it over' }, 0)
+      }
+    },
     async obey({ unitId, requestId, reason, graceMs }) {
       const unit = units.get(unitId)
       if (unit === undefined) return

@@ -9,8 +9,8 @@ import type { EventHub } from './events.js'
 import type { Recovery } from './recovery.js'
 
 export interface Membership {
-  /** Looks at once for what the last owner left. */
-  start(): void
+  /** Resolves once it has looked for what dead owners left; from then on it looks again and again. */
+  start(): Promise<void>
   /** A unit of ours has begun, or ended: from now on there is, or is not, what others may ask us to stop. */
   followRequests(): void
   stop(): Promise<void>
@@ -24,6 +24,8 @@ interface MembershipOptions {
   readonly recovery: Recovery
   /** Stops a unit of ours, and records how that went. */
   readonly onInterrupt: (request: InterruptRequest) => Promise<void>
+  /** We may have been thought dead: what is not ours any more must not go on. */
+  readonly onThoughtDead: () => Promise<void>
   /** True while a unit of ours is live: only then can anybody ask us to stop one. */
   readonly isWorking: () => boolean
 }
@@ -31,13 +33,16 @@ interface MembershipOptions {
 /** Between two looks, ms: a dead owner is found within three seconds. */
 const lookMs = 2_000
 const looksPerPrune = 30
+/** Others give up an owner that is silent for ten seconds; some are left for the look itself, ms. */
+const sleptMs = 8_000
 /** After a hint the ledger is asked this much later, ms: hints come in showers. */
 const hintPauseMs = 5
 
 export function createMembership(options: MembershipOptions): Membership {
-  const { ledger, self, clock, hub, recovery, onInterrupt, isWorking } = options
+  const { ledger, self, clock, hub, recovery, onInterrupt, onThoughtDead, isWorking } = options
   const heard = new Set<string>()
   let looks = 0
+  let lastLook: { readonly wallMs: number; readonly ms: number } | null = null
   let stopTimer = (): void => undefined
   let stopPause: (() => void) | null = null
   let unsubscribe: (() => void) | null = null
@@ -51,6 +56,7 @@ export function createMembership(options: MembershipOptions): Membership {
       if (!(error instanceof DelegationError) || error.code !== 'LEDGER_UNKNOWN_OWNER') throw error
       // Somebody thought us dead, and took what was ours; from now on we are a new owner of the same name.
       await ledger.join({ ...self, seenAt: clock.now() })
+      await onThoughtDead()
     }
   }
 
@@ -78,9 +84,19 @@ export function createMembership(options: MembershipOptions): Membership {
     })
   }
 
+  /** True after a pause in which others may have given us up: a suspended machine, a stopped process. */
+  function hasSlept(): boolean {
+    const now = { wallMs: clock.now() * 1000, ms: clock.monotonicMs() }
+    const last = lastLook ?? now
+    lastLook = now
+    return Math.max(now.wallMs - last.wallMs, now.ms - last.ms) > sleptMs
+  }
+
   async function look(): Promise<void> {
     followRequests()
+    const slept = hasSlept()
     await beat()
+    if (slept) await onThoughtDead()
     await recovery.sweep()
     if (looks % looksPerPrune === 0) await ledger.prune()
     looks += 1
@@ -100,7 +116,10 @@ export function createMembership(options: MembershipOptions): Membership {
   }
 
   return {
-    start: lookAgain,
+    start() {
+      lookAgain()
+      return looking
+    },
     followRequests,
     async stop() {
       isStopped = true

@@ -43,11 +43,13 @@ export function createRecovery({ ledger, self, clock, hub, rerun }: RecoveryOpti
   const taken: { readonly hold: Hold; readonly unit: UnitRecord }[] = []
 
   /** A delegator that does not adopt leaves what may be run again to one that does, for a while. */
-  function shareOf({ id }: Owner): 'all' | 'unknown' {
+  function shareOf({ id, seenAt }: Owner): 'all' | 'unknown' {
     if (rerun !== null) return 'all'
     const since = deadSinceMs.get(id) ?? clock.monotonicMs()
     deadSinceMs.set(id, since)
-    return clock.monotonicMs() - since >= adoptionMs ? 'all' : 'unknown'
+    // By what we saw ourselves, or, in a command that lives for a moment, by when it was last seen alive.
+    const deadMs = Math.max(clock.monotonicMs() - since, (clock.now() - seenAt) * 1000)
+    return deadMs >= adoptionMs ? 'all' : 'unknown'
   }
 
   async function recover(hold: Hold, unit: UnitRecord): Promise<void> {

@@ -91,9 +91,11 @@ export function createUnitWait(given: UnitWaitOptions): UnitWait {
     return claims.find(({ eventId }) => eventId === id) ?? null
   }
 
-  function endOf(id: string, timeoutMs: number | undefined): Promise<UnitEnd> {
+  async function endOf(id: string, timeoutMs: number | undefined): Promise<UnitEnd> {
     const unit = units.get(id)
-    return unit?.isLive === true ? within(unit.ended, id, timeoutMs) : elsewhere(id, timeoutMs)
+    if (unit?.isLive !== true) return elsewhere(id, timeoutMs)
+    const end = await within(unit.ended, id, timeoutMs)
+    return end === 'taken_over' ? elsewhere(id, timeoutMs) : end
   }
 
   /** While `work` goes on, the event of the unit is born claimed by this delegator. */

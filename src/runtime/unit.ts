@@ -42,8 +42,8 @@ export interface Unit {
   readonly runningSeconds: number
   /** Paths by child index; null where no transcripts are kept. */
   readonly liveTranscripts: Readonly<Record<string, string>> | null
-  /** Resolves once the ledger has the end. Rejects only if the ledger fails for good. */
-  readonly ended: Promise<UnitEnd>
+  /** Resolves once the ledger has the end; `taken_over` when another owner gives it one. Rejects only if the ledger fails for good. */
+  readonly ended: Promise<UnitEnd | 'taken_over'>
   /** Hands the first child over before it returns. @throws if that cannot be done: then nothing of the unit runs (R18). */
   start(): void
   /** Stops every live child; the unit ends no later than the grace does. */
@@ -71,7 +71,7 @@ class RunningUnit implements Unit, ChildWatcher {
   #slotIsKept = false
   #isGone = false
   #line: ChildLine | null = null
-  #end: UnitEnd | Error | null = null
+  #end: UnitEnd | 'taken_over' | Error | null = null
   #tellEnd: (() => void)[] = []
 
   constructor(plan: UnitPlan, dependencies: UnitDependencies) {
@@ -103,7 +103,7 @@ class RunningUnit implements Unit, ChildWatcher {
   }
 
   /** Made when somebody asks: most units are waited for by nobody. */
-  get ended(): Promise<UnitEnd> {
+  get ended(): Promise<UnitEnd | 'taken_over'> {
     return new Promise((resolve, reject) => {
       const tell = (): void => {
         if (this.#end instanceof Error) reject(this.#end)
@@ -245,7 +245,7 @@ class RunningUnit implements Unit, ChildWatcher {
       this.#state = transition(this.#state, { type: 'recorded' })
       if (settled.won) hub.emit('completion', settled.event)
       // Not won: taken over while this process slept. The new owner's end counts, and is not ours to tell (P4).
-      this.#end = settled.won ? settled : { event, claim: null }
+      this.#end = settled.won ? settled : 'taken_over'
     } catch (error) {
       this.#state = transition(this.#state, { type: 'recorded' })
       hub.emit('fault', error as Error)

@@ -655,6 +655,21 @@ export function ledgerContract(name: string, open: OpenLedger): void {
         expect(await named('u2')).toEqual(['u2:1'])
         expect(await bench.claimedIds({ ids: ['u2:1'] })).toEqual(['u2:1'])
       })
+
+      it('P8: those of events name these events alone, and nothing that waits to be collected', async () => {
+        await bench.ended(draftOf('u1'))
+        await bench.ended(draftOf('pulled', session, { delivery: 'collect' }))
+        await bench.ledger.publish('a', eventOf(draftOf('u1', 'other'), { event_id: 'u1:1' }))
+        const eventIds = ['pulled', 'u1']
+        const read = await bench.ledger.deliveries({ eventIds }, everyState, { limit: 9 })
+        expect(read.map(({ eventId }) => eventId)).toEqual(['u1', 'pulled'])
+        expect(await bench.claimedIds({ eventIds })).toEqual(['u1'])
+        expect(await bench.claimedIds({ eventIds: ['u1:1', 'unknown'] })).toEqual(['u1:1'])
+        expect((await bench.ledger.list({ eventIds }, null, { limit: 9 })).map(({ id }) => id)).toEqual([
+          'pulled',
+          'u1',
+        ])
+      })
     })
 
     describe('a unit that is there to be collected', () => {

@@ -250,6 +250,62 @@ describe('a foreign lock', () => {
   })
 })
 
+describe('an end that was kept aside', () => {
+  const sideFiles = (): string[] => readdirSync(folder).filter((name) => name.includes('.unsettled.'))
+
+  /** Owner `a` ended `u1` behind a lock that lasted, and died. */
+  async function keptAside(): Promise<Sqlite> {
+    const first = await open({ busyMs: 50 })
+    await first.join(ownerOf('a'))
+    await first.join(ownerOf('b'))
+    const hold = await admitted(first, 'u1')
+    const foreign = await openForeign()
+    foreign.exec('BEGIN IMMEDIATE')
+    await first.settle(hold, endOf(draftOf('u1')))
+    return foreign
+  }
+
+  it('P3: keeps its unit from being taken over for as long as it cannot be written', async () => {
+    const foreign = await keptAside()
+    await expect(open({ busyMs: 50 })).rejects.toEqual(coded('LEDGER_BUSY'))
+    foreign.exec('COMMIT')
+    const third = await open({ busyMs: 50 })
+    expect((await third.takeOver('a', 'b', 'all')).map(({ unit }) => unit.id)).toEqual([])
+    expect((await third.claim('b', mine, 9, 60)).claims[0]?.delivery.event.status).toBe('completed')
+    expect(sideFiles()).toEqual([])
+  })
+
+  it('P3: a take-over that finds the file locked takes nothing', async () => {
+    const second = await open({ busyMs: 50 })
+    const foreign = await keptAside()
+    expect(await second.takeOver('a', 'b', 'all')).toEqual([])
+    foreign.exec('COMMIT')
+    await second.takeOver('a', 'b', 'all')
+    expect((await second.get('u1'))?.state).toBe('completed')
+  })
+
+  it('P4: that comes after its unit was given up is kept with it as late', async () => {
+    const foreign = await keptAside()
+    foreign.exec('COMMIT')
+    const [name = ''] = sideFiles()
+    const kept = readFileSync(join(folder, name), 'utf8')
+    rmSync(join(folder, name))
+    const second = await open()
+    const [taken] = await second.takeOver('a', 'b', 'all')
+    const event = { ...endOf(draftOf('u1')).event, status: 'unknown' }
+    await second.settle(taken!.hold, { state: 'unknown', cause: 'owner_died', event, slot: 'freed' })
+    await second.close()
+    writeFileSync(join(folder, name), kept)
+    const third = await open()
+    const unit = await third.get('u1')
+    expect(unit?.state).toBe('unknown')
+    expect(unit?.late).toMatchObject([
+      { child: { state: 'completed', result: { summary: 'summary of u1' } } },
+    ])
+    expect(sideFiles()).toEqual([])
+  })
+})
+
 describe('two connections', () => {
   it('one is told of what the other has written', async () => {
     const [reader, writer] = [await open(), await open()]

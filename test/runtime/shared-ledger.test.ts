@@ -1,8 +1,9 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { AsyncDelegationEvent, Dispatched, Rejected } from '../../src/index.js'
+import { openSqlite } from '../../src/ledger/sqlite-driver.js'
 import { ledgerPath, openOn, startHost, type HostOnLedger } from './host-on-ledger.js'
 import { idOf, polite, quick } from './support.js'
 
@@ -166,7 +167,8 @@ describe('an owner that died', () => {
     })
     const id = await handleOf(host)
     await host.said('child', childIs('running'))
-    await expect.poll(() => existsSync(join(transcripts, id, 'task-0.log'))).toBe(true)
+    const log = join(transcripts, id, 'task-0.log')
+    await expect.poll(() => existsSync(log) && readFileSync(log, 'utf8')).toContain('working on wait')
     await host.kill()
     const here = await openOn(path)
     const event = await here.wait(id)
@@ -230,10 +232,42 @@ describe('an owner that died', () => {
       slot: 'freed',
     })
     host.process.kill('SIGCONT')
+    // What is not its own any more does not go on either: somebody else may run it now.
+    await host.said('child', childIs('interrupted'))
     host.process.stdin?.end()
     await new Promise((resolve) => host.process.on('close', resolve))
     expect((await here.get(id)).status).toBe('unknown')
     await ledger.close()
+  })
+})
+
+describe('the first call after a crash', () => {
+  it('P1, P3: finds the slots of the dead free, and their units ended', async () => {
+    const path = ledgerPath()
+    const host = startHost(path, { goal: 'wait', options: { maxUnits: 1 } })
+    const id = await handleOf(host)
+    await host.kill()
+    const here = await openOn(path, { maxUnits: 1 })
+    expect((await here.list()).map(({ delegation_id, status }) => [delegation_id, status])).toEqual([
+      [id, 'unknown'],
+    ])
+    expect((await here.dispatch({ goal: 'next', runner: quick })).status).toBe('dispatched')
+  })
+
+  it('P1: a unit that may be run again is given up when nobody came for it within a minute', async () => {
+    const path = ledgerPath()
+    const runner = { onOwnerDeath: 'retry', idempotent: true }
+    const host = startHost(path, { goal: 'wait', runner, options: { maxUnits: 1 } })
+    const id = await handleOf(host)
+    await host.kill()
+    const soon = await openOn(path, { maxUnits: 1 })
+    expect((await soon.get(id)).status).toBe('running')
+    await soon.close()
+    const db = await openSqlite(path)
+    db.exec('UPDATE owners SET seen_at = seen_at - 61')
+    db.close()
+    const later = await openOn(path, { maxUnits: 1 })
+    expect((await later.get(id)).status).toBe('unknown')
   })
 })
 

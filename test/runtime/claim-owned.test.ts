@@ -1,0 +1,24 @@
+import { expect, it } from 'vitest'
+import { createMemoryLedger } from '../../src/ledger/memory-ledger.js'
+import { claimOwned } from '../../src/runtime/claim-owned.js'
+import { draftOf, endOf, eventOf, ownerOf } from '../contract/ledger.js'
+import { createManualClock } from '../support/manual-clock.js'
+
+it("P8: another session's event of the same delegation is not claimed along with one's own", async () => {
+  const ledger = createMemoryLedger({ clock: createManualClock(), random: () => 0.5 })
+  await ledger.join(ownerOf('a'))
+  await ledger.publish('a', eventOf(draftOf('u1', 'theirs'), { event_id: 'foreign' }))
+  const draft = draftOf('u1', 'ours')
+  const admission = await ledger.admit('a', draft, [])
+  if (admission.status !== 'admitted') throw new Error(admission.status)
+  await ledger.settle(admission.hold, endOf(draft))
+  const { claims } = await claimOwned(ledger, {
+    ownerId: 'a',
+    owns: ({ session_key }) => session_key === 'ours',
+    limit: 9,
+    leaseSeconds: 60,
+    now: 0,
+  })
+  expect(claims.map(({ eventId }) => eventId)).toEqual(['u1'])
+  await ledger.close()
+})
