@@ -1,4 +1,4 @@
-import type { Completions, DeliveryView } from '../index.js'
+import type { Completions, DeliveryView, ReadOptions } from '../index.js'
 import { openDelegator, type CommandOptions, type Opened } from './open.js'
 import { duration, exitCodes, printJson, printOut, printTable } from './render.js'
 
@@ -8,13 +8,12 @@ export interface DeliveriesOptions extends CommandOptions {
 }
 
 const open = ['pending', 'claimed', 'dead', 'dropped'] as const
-const every = [...open, 'delivered', 'dismissed'] as const
 const pageSize = 500
 
 /** Lists what is not delivered; with `--all` also what is. */
 export function listDeliveries(options: DeliveriesOptions): Promise<number> {
   return withCompletions(options, async (completions) => {
-    const deliveries = await readAll(completions, options.all === true ? every : open)
+    const deliveries = await readAll(completions, options.all === true ? {} : { states: open })
     if (options.json === true) printJson(deliveries)
     else if (deliveries.length === 0) printOut('everything is delivered\n')
     else printTable([header, ...deliveries.map((delivery) => rowOf(delivery))])
@@ -55,12 +54,12 @@ async function withCompletions(
 
 async function readAll(
   completions: Completions,
-  states: readonly DeliveryView['state'][],
+  which: Pick<ReadOptions, 'states'>,
 ): Promise<DeliveryView[]> {
   const found: DeliveryView[] = []
   for (;;) {
     const afterSeq = found.at(-1)?.seq ?? 0
-    const page = await completions.read({ all: true, states, afterSeq, limit: pageSize })
+    const page = await completions.read({ all: true, ...which, afterSeq, limit: pageSize })
     found.push(...page)
     if (page.length < pageSize) return found
   }

@@ -1,4 +1,4 @@
-import type { AsyncDelegationEvent, Delegator, Rejected } from '../index.js'
+import type { AsyncDelegationEvent, ClaimedEnd, Delegator, Rejected } from '../index.js'
 import { completionText, isSuccess } from './completion-text.js'
 import { detachedParent, runDetached, startDetached } from './detach.js'
 import { dispatch, type DispatchingOptions } from './dispatch.js'
@@ -7,7 +7,7 @@ import { attachTree } from './live-tree.js'
 import { commandOf, notify } from './notify.js'
 import { clearOldTranscripts } from './old-transcripts.js'
 import { configFor, openDelegator } from './open.js'
-import { exitCodes, printJson, printOut, printProblem, printText } from './render.js'
+import { exitCodes, handOver, printJson, printOut, printProblem } from './render.js'
 import { onStopSignal, type StopSignal, type Urgency } from './stop-signals.js'
 import { UsageError } from './usage-error.js'
 
@@ -47,11 +47,11 @@ async function runAttached(
     if (handle.status === 'rejected') return signals.code ?? refused(handle, options)
     id = handle.delegationId
     if (signals.first !== null) void interrupt(delegator, signals.first, 'request')
-    const event = await delegator.wait(id, { collect: true })
+    const end = await delegator.waitAndClaim(id)
+    const { event } = end
     tree?.stop()
-    if (options.json === true) printJson(event)
-    else printText(completionText(event, false))
-    if (command !== null) await notify(command, event)
+    await pass(end, options)
+    if (command !== null && end.completion !== null) await notify(command, event)
     return signals.code ?? exitCodeOf(event, options)
   } catch (error) {
     // CLOSED is what a dispatch says that was waiting when the user gave up.
@@ -63,6 +63,17 @@ async function runAttached(
     await opened.close()
     signals.release()
   }
+}
+
+/** A completion is delivered once it is written: what nobody reads, or what a kill cuts off, is there for a drain. */
+async function pass({ event, completion }: ClaimedEnd, { json }: RunOptions): Promise<void> {
+  if (completion === null) {
+    const { delegation_id: id } = event
+    printProblem(
+      `the completion of ${id} was taken by another consumer: hermes-delegate show ${id} prints it again`,
+    )
+  } else if (await handOver(completionText(event, json))) await completion.ack()
+  else await completion.defer(0)
 }
 
 /** Starts the process that runs the unit, and tells how that went. */

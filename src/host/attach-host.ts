@@ -7,11 +7,11 @@
  */
 import type { AsyncDelegationEvent } from '../core/event.js'
 import { isSuccess } from '../core/delegation.js'
-import { DelegationError } from '../core/errors.js'
 import { failPoint } from '../core/fail-point.js'
 import { turnText, type Completion } from '../runtime/completions.js'
 import type { Delegator } from '../runtime/delegator.js'
 import { withSession } from '../runtime/session-context.js'
+import { isClosed, judge, keepRenewed, renewAfterMs } from './held-claims.js'
 
 export interface AttachHostOptions {
   /** Whose completions. @defaultValue what the delegator itself dispatched */
@@ -41,8 +41,6 @@ export interface AttachedHost {
 
 const busyPollSeconds = 0.25
 const retrySeconds = 1
-/** While the host is busy a claim is renewed this often, long before its lease could end, ms. */
-const renewAfterMs = 60_000
 
 /** Hands completions to a host as new turns. Keeps the process alive only while there is something to wait for. */
 export function attachHost(delegator: Delegator, options: AttachHostOptions): AttachedHost {
@@ -61,34 +59,26 @@ export function attachHost(delegator: Delegator, options: AttachHostOptions): At
     }
   }
 
-  async function startTurn(completions: readonly Completion[]): Promise<void> {
-    const events = completions.map(({ event }) => event)
+  async function startTurn(turn: readonly Completion[]): Promise<void> {
+    const { completions } = delegator
+    const events = turn.map(({ event }) => event)
     const session = events[0]?.session_key ?? ''
-    const stopRenewing = keepRenewed(completions)
+    const renewing = keepRenewed(turn)
     let outcome: 'started' | 'busy'
     try {
       failPoint('turn:before')
       outcome = await withSession(session, async () => options.startTurn(turnText(events), events))
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
-      await delegator.completions.release(completions, `the turn failed to start: ${reason}`)
+      await judge(turn, () => completions.release(turn, `the turn failed to start: ${reason}`))
       return
     } finally {
-      stopRenewing()
+      renewing.stop()
     }
     failPoint('turn:answered')
-    if (outcome === 'started') await delegator.completions.ack(completions)
-    else await delegator.completions.defer(completions, busyPollSeconds)
+    if (outcome === 'started') await judge(turn, () => completions.ack(turn))
+    else await judge(turn, () => completions.defer(turn, busyPollSeconds))
     failPoint('turn:over')
-  }
-
-  /** A turn may take long to start: its claims must not run out meanwhile. */
-  function keepRenewed(completions: readonly Completion[]): () => void {
-    const timer = setInterval(() => {
-      for (const completion of completions) completion.renew().catch(() => undefined)
-    }, renewAfterMs)
-    timer.unref()
-    return () => clearInterval(timer)
   }
 
   /** One turn per session; failures first, because they are what a parent may have to act upon. */
@@ -123,11 +113,27 @@ export function attachHost(delegator: Delegator, options: AttachHostOptions): At
     while (!isIdle() && !signal.aborted) {
       await untilIdle()
       if (performance.now() - renewedMs < renewAfterMs) continue
-      if (!(await claimed.renew())) return false
-      renewedMs = performance.now()
+      try {
+        if (!(await claimed.renew())) return false
+        renewedMs = performance.now()
+      } catch (error) {
+        // A ledger in trouble is asked again at the next look.
+        if (isClosed(error)) throw error
+      }
     }
-    if (signal.aborted) await claimed.defer(0)
+    if (signal.aborted) await judge([claimed], () => claimed.defer(0))
     return !signal.aborted
+  }
+
+  /** What may share a turn with the first. A ledger in trouble costs company, not the claim that there is. */
+  async function others(): Promise<readonly Completion[]> {
+    if (!coalesce) return []
+    try {
+      return await delegator.completions.claim(select)
+    } catch (error) {
+      if (isClosed(error)) throw error
+      return []
+    }
   }
 
   /** A ledger in trouble is tried again; a closed delegator has nothing more to deliver. */
@@ -137,7 +143,7 @@ export function attachHost(delegator: Delegator, options: AttachHostOptions): At
         await deliver()
         return
       } catch (error) {
-        if (error instanceof DelegationError && error.code === 'CLOSED') return
+        if (isClosed(error)) return
         await new Promise((resolve) => setTimeout(resolve, retrySeconds * 1000))
       }
     }
@@ -147,12 +153,12 @@ export function attachHost(delegator: Delegator, options: AttachHostOptions): At
     const following = delegator.completions.follow({ ...select, signal, keepAlive: 'while-working' })
     for await (const first of following) {
       if (!(await hostIsFree(first))) continue
-      const claimed = [first, ...(coalesce ? await delegator.completions.claim(select) : [])]
-      const [turn = [], ...rest] = turns(claimed)
+      const [turn = [], ...later] = turns([first, ...(await others())])
+      const rest = later.flat()
       // H1: only one turn fits now. What is for other sessions comes again when the host is idle again.
-      await delegator.completions.defer(rest.flat(), 0)
+      await judge(rest, () => delegator.completions.defer(rest, 0))
       if (isIdle()) await startTurn(turn)
-      else await delegator.completions.defer(turn, 0)
+      else await judge(turn, () => delegator.completions.defer(turn, 0))
     }
   }
 

@@ -5,6 +5,7 @@
  * observed, not how; test/contract/ledger.ts holds every implementation to it.
  */
 import type { Instant } from '../core/clock.js'
+import type { DeliveryState } from '../core/delivery-states.js'
 import type { AsyncDelegationEvent } from '../core/event.js'
 import type { Json, JsonObject } from '../core/json.js'
 
@@ -172,7 +173,7 @@ export type Select =
   | { readonly dispatchedBy: string }
   | { readonly all: true }
 
-export type DeliveryState = 'pending' | 'claimed' | 'delivered' | 'dead' | 'dropped' | 'dismissed'
+export type { DeliveryState }
 
 /** One deliverable event. `event.event_id` is the de-duplication key. */
 export interface Delivery {

@@ -1,3 +1,4 @@
+import { deliveryStates } from '../core/delivery-states.js'
 import type { Delivery, Ledger, Owner, UnitRecord } from '../ledger/ledger.js'
 
 /** One thing that is not as it should be. */
@@ -21,7 +22,6 @@ const deliveriesAtOnce = 10_000
 const undeliveredSeconds = 3600
 /** An owner that was asked to stop has this long beyond the grace, s. */
 const stopSeconds = 10
-const everyState = ['pending', 'claimed', 'delivered', 'dead', 'dropped', 'dismissed'] as const
 
 export async function auditLedger(
   ledger: Ledger,
@@ -32,7 +32,7 @@ export async function auditLedger(
   const live = await ledger.list({ all: true }, true, { limit: Number.MAX_SAFE_INTEGER })
   const ended = await ledger.list({ all: true }, false, { limit: endedUnits })
   const waiting = await ledger.deliveries({ all: true }, ['pending', 'dead'], { limit: deliveriesAtOnce })
-  const final = await ledger.deliveries({ ids: ended.map(({ id }) => id) }, everyState, {
+  const final = await ledger.deliveries({ ids: ended.map(({ id }) => id) }, deliveryStates, {
     limit: deliveriesAtOnce,
   })
   const recorded = new Set(final.map(({ eventId }) => eventId))

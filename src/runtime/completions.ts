@@ -87,7 +87,7 @@ export function turnText(events: readonly AsyncDelegationEvent[]): string {
 }
 
 /** A class, because one is made for every event: see `Completion` for what it promises. */
-class ClaimedCompletion implements Completion {
+export class ClaimedCompletion implements Completion {
   readonly token: string
   readonly event: AsyncDelegationEvent
   readonly #ledger: Ledger

@@ -31,7 +31,7 @@ import {
 import { currentSession } from './session-context.js'
 import type { Unit } from './unit.js'
 import { createStallMonitor } from './stall-monitor.js'
-import { createUnitWait, type WaitOptions } from './unit-wait.js'
+import { createUnitWait, type ClaimedEnd, type WaitOptions } from './unit-wait.js'
 
 /** How full the delegator is, in its scope. Snake-case holders: they are shown to callers elsewhere, too. */
 export interface Capacity {
@@ -69,6 +69,11 @@ export interface Delegator {
    * @throws {DelegationError} UNKNOWN_DELEGATION, WAIT_TIMEOUT, CLOSED
    */
   wait(id: string, options?: WaitOptions): Promise<AsyncDelegationEvent>
+  /**
+   * The final event, and its claim where this caller got it: who passes it on acks it then, and nobody else sees it.
+   * @throws as `wait`
+   */
+  waitAndClaim(id: string, options?: Pick<WaitOptions, 'timeoutMs'>): Promise<ClaimedEnd>
   /** Two-phase stop of one unit; nothing to stop is a report of zeros. @throws {DelegationError} UNKNOWN_DELEGATION */
   interrupt(id: string, options?: InterruptOptions): Promise<InterruptReport>
   /** Stops what belongs to any of the selectors; none given stops nothing (spec 2.11). */
@@ -225,6 +230,7 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
     get: whileThere(records.get),
     capacity: whileThere(capacity),
     wait: whileThere(waits.wait),
+    waitAndClaim: whileThere(waits.waitAndClaim),
     interrupt: whileThere(interrupt),
     interruptForSession: whileThere(interrupts.forSession),
     interruptAll: whileThere(interruptAll),

@@ -1,5 +1,6 @@
 /** Completions without a claim: to look at them, to add the host's own, and to decide about those that are dead. */
 import { randomBytes } from 'node:crypto'
+import { deliveryStates } from '../core/delivery-states.js'
 import { DelegationError } from '../core/errors.js'
 import type { AsyncDelegationEvent } from '../core/event.js'
 import { isJsonObject, type Json, type JsonObject } from '../core/json.js'
@@ -56,7 +57,6 @@ export interface Deliveries {
   dismiss(eventIds: readonly string[]): Promise<readonly boolean[]>
 }
 
-const everyState = ['pending', 'claimed', 'delivered', 'dead', 'dropped', 'dismissed'] as const
 const defaultLimit = 100
 const idBytes = 10
 /** Final events of units have such ids: one that was taken beforehand could not be recorded. */
@@ -65,7 +65,7 @@ const unitId = /^deleg_/
 export function createDeliveries(ledger: Ledger, ownerId: string): Deliveries {
   return {
     async read(options = {}) {
-      const { states = everyState, afterSeq = 0, limit = defaultLimit } = options
+      const { states = deliveryStates, afterSeq = 0, limit = defaultLimit } = options
       const page = { afterSeq: checkedCount('afterSeq', afterSeq), limit: checkedCount('limit', limit) }
       const select = selectOf(options, ownerId)
       const found = await ledger.deliveries(select, checkedStates(states), page).catch(asClosed)
@@ -96,9 +96,9 @@ function viewOf({ eventId, delegationId, availableAt, ...rest }: Delivery): Deli
 }
 
 function checkedStates(states: readonly DeliveryState[]): readonly DeliveryState[] {
-  const wrong = states.find((state) => !everyState.includes(state))
+  const wrong = states.find((state) => !deliveryStates.includes(state))
   if (wrong === undefined) return states
-  throw new DelegationError('OPTION_INVALID', { states: wrong, expected: everyState.join(', ') })
+  throw new DelegationError('OPTION_INVALID', { states: wrong, expected: deliveryStates.join(', ') })
 }
 
 function checkedEvent(given: unknown): AsyncDelegationEvent {

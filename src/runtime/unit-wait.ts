@@ -1,11 +1,13 @@
 import type { Clock } from '../core/clock.js'
 import { DelegationError } from '../core/errors.js'
 import type { AsyncDelegationEvent } from '../core/event.js'
-import type { Ledger } from '../ledger/ledger.js'
+import type { Claim, Ledger } from '../ledger/ledger.js'
+import { deliveryStates } from '../core/delivery-states.js'
 import { watchChanges, type LedgerChanges } from './ledger-changes.js'
 import { checkedNumber } from './checked.js'
+import { ClaimedCompletion, type Completion } from './completions.js'
 import type { ProcessHold } from './process-hold.js'
-import type { Unit } from './unit.js'
+import type { Unit, UnitEnd } from './unit.js'
 
 export interface WaitOptions {
   /** Mark the event delivered by this very return, unless somebody else holds a claim on it. @defaultValue false */
@@ -14,8 +16,16 @@ export interface WaitOptions {
   readonly timeoutMs?: number
 }
 
+/** The end of a unit that was waited for. */
+export interface ClaimedEnd {
+  readonly event: AsyncDelegationEvent
+  /** The event, claimed for this caller, who owes it a verdict. Null when another consumer has or had it. */
+  readonly completion: Completion | null
+}
+
 export interface UnitWait {
   wait(id: string, options?: WaitOptions): Promise<AsyncDelegationEvent>
+  waitAndClaim(id: string, options?: Pick<WaitOptions, 'timeoutMs'>): Promise<ClaimedEnd>
 }
 
 interface UnitWaitOptions {
@@ -33,28 +43,69 @@ interface UnitWaitOptions {
 const lookAgainMs = 2_000
 /** A unit has few events beside its final one. */
 const deliveriesOfUnit = 1_000
-const everyState = ['pending', 'claimed', 'delivered', 'dead', 'dropped', 'dismissed'] as const
+const claimLeaseSeconds = 300
 
 export function createUnitWait(given: UnitWaitOptions): UnitWait {
-  const { ledger, units, collectors, clock, hold, closed } = given
+  const { ledger, ownerId, units, collectors, clock, hold, closed } = given
+  /** Claims that events were born with and that a waiter has: of several waiters one gets it. */
+  const taken = new WeakSet<Claim>()
 
   async function wait(
     id: string,
     { collect = false, timeoutMs }: WaitOptions = {},
   ): Promise<AsyncDelegationEvent> {
     if (timeoutMs !== undefined) checkedNumber('timeoutMs', timeoutMs)
+    if (!collect) return (await endOf(id, timeoutMs)).event
+    return collecting(id, async () => {
+      const { event, claim } = await endOf(id, timeoutMs)
+      // Without a claim it ended before this call, or another waiter that collects gave up meanwhile.
+      if (claim === null) await ledger.collect(id)
+      else if (take(claim)) await ledger.resolve([claim.token], { kind: 'ack' })
+      return event
+    })
+  }
+
+  async function waitAndClaim(
+    id: string,
+    { timeoutMs }: Pick<WaitOptions, 'timeoutMs'> = {},
+  ): Promise<ClaimedEnd> {
+    if (timeoutMs !== undefined) checkedNumber('timeoutMs', timeoutMs)
+    return collecting(id, async () => {
+      const { event, claim: born } = await endOf(id, timeoutMs)
+      const claim = born !== null && take(born) ? born : await claimFinal(id)
+      return { event, completion: claim === null ? null : new ClaimedCompletion(claim, ledger) }
+    })
+  }
+
+  function take(claim: Claim): boolean {
+    if (taken.has(claim)) return false
+    taken.add(claim)
+    return true
+  }
+
+  async function claimFinal(id: string): Promise<Claim | null> {
+    const { claims } = await ledger.claim(ownerId, { ids: [id] }, deliveriesOfUnit, claimLeaseSeconds)
+    // The notices of a unit come with its id, and are not what was waited for.
+    const notices = claims.filter(({ eventId }) => eventId !== id).map(({ token }) => token)
+    if (notices.length > 0) await ledger.resolve(notices, { kind: 'defer', forSeconds: 0 })
+    return claims.find(({ eventId }) => eventId === id) ?? null
+  }
+
+  async function endOf(id: string, timeoutMs: number | undefined): Promise<UnitEnd> {
     const unit = units.get(id)
-    if (unit === undefined || !unit.isLive) return elsewhere(id, collect, timeoutMs)
-    if (collect) collectors.set(id, (collectors.get(id) ?? 0) + 1)
+    if (unit?.isLive !== true) return elsewhere(id, timeoutMs)
+    const end = await within(unit.ended, id, timeoutMs)
+    return end === 'taken_over' ? elsewhere(id, timeoutMs) : end
+  }
+
+  /** While `work` goes on, the event of the unit is born claimed by this delegator. */
+  async function collecting<T>(id: string, work: () => Promise<T>): Promise<T> {
+    if (units.get(id)?.isLive !== true) return work()
+    collectors.set(id, (collectors.get(id) ?? 0) + 1)
     try {
-      const end = await within(unit.ended, id, timeoutMs)
-      if (end === 'taken_over') return await elsewhere(id, collect, timeoutMs)
-      // Without a claim it ended just before this call, or another waiter that collects gave up meanwhile.
-      if (collect && end.claim === null) await ledger.collect(id)
-      if (collect && end.claim !== null) await ledger.resolve([end.claim.token], { kind: 'ack' })
-      return end.event
+      return await work()
     } finally {
-      if (collect) leave(id)
+      leave(id)
     }
   }
 
@@ -66,17 +117,12 @@ export function createUnitWait(given: UnitWaitOptions): UnitWait {
   }
 
   /** It has ended, or another process runs it: the ledger tells. */
-  async function elsewhere(
-    id: string,
-    collect: boolean,
-    timeoutMs: number | undefined,
-  ): Promise<AsyncDelegationEvent> {
+  async function elsewhere(id: string, timeoutMs: number | undefined): Promise<UnitEnd> {
     const changes = watchChanges(ledger)
     const over = new AbortController()
     try {
       const event = await within(untilRecorded(id, changes, over.signal), id, timeoutMs)
-      if (collect) await ledger.collect(id)
-      return event
+      return { event, claim: null }
     } finally {
       over.abort()
       changes.stop()
@@ -112,7 +158,7 @@ export function createUnitWait(given: UnitWaitOptions): UnitWait {
   async function recorded(id: string): Promise<AsyncDelegationEvent | null> {
     // The unit first: of one that had ended by then the event was there already, if it is to be found at all.
     const unit = await ledger.get(id)
-    const deliveries = await ledger.deliveries({ ids: [id] }, everyState, { limit: deliveriesOfUnit })
+    const deliveries = await ledger.deliveries({ ids: [id] }, deliveryStates, { limit: deliveriesOfUnit })
     const final = deliveries.find(({ eventId }) => eventId === id)
     if (final !== undefined) return final.event
     if (unit !== null && unit.endedAt === null) return null
@@ -134,5 +180,5 @@ export function createUnitWait(given: UnitWaitOptions): UnitWait {
     return hold.during(Promise.race([promise, late])).finally(stopTimer)
   }
 
-  return { wait }
+  return { wait, waitAndClaim }
 }

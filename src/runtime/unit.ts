@@ -27,7 +27,7 @@ import { stopReport, type StopReport } from './stop-report.js'
 import { entryOf, transcriptsOf, unitEvent, unitFacts } from './unit-event.js'
 
 /** The end of a unit, as the ledger has it. `claim` is there for who asked to collect it. */
-interface UnitEnd {
+export interface UnitEnd {
   readonly event: AsyncDelegationEvent
   readonly claim: Claim | null
 }

@@ -107,6 +107,52 @@ describe('drain', () => {
     expect(goalsOf((await follower.ended).stdout)).toEqual(['first', 'last'])
   })
 
+  it('P3: nor where the run joined the unit of another process, and then it says so', async () => {
+    const goal = 'while ! test -e go; do sleep 0.05; done; echo done'
+    const args = ['run', '-r', 'shell', '--session', 's', '--key', 'k', '--json', goal]
+    const detached = await run(...args.slice(0, 1), '--detach', ...args.slice(1))
+    const { delegation_id: id } = JSON.parse(detached.stdout) as { delegation_id: string }
+    const follower = start(['drain', '--session', 's', '--follow', '--json'], { cwd })
+    await leave('s', 'first')
+    await until(() => goalsOf(follower.printed()).includes('first'))
+    const joined = [start(args, { cwd }), start(args, { cwd })]
+    writeFileSync(join(cwd, 'go'), '')
+    const ended = await Promise.all(joined.map((one) => one.ended))
+    await leave('s', 'last')
+    await until(() => goalsOf(follower.printed()).includes('last'))
+    follower.process.kill('SIGINT')
+    const followed = goalsOf((await follower.ended).stdout)
+    const printed = [...followed, ...ended.flatMap(({ stdout }) => goalsOf(stdout))]
+    expect(printed.sort()).toEqual(['first', 'last', goal].sort())
+    const silent = ended.filter(({ stdout }) => stdout === '')
+    expect(silent.length).toBeGreaterThan(0)
+    for (const { code, stderr } of silent) {
+      expect(code).toBe(0)
+      expect(stderr).toContain(`the completion of ${id} was taken by another consumer`)
+    }
+    expect((await run('show', id)).stdout).toContain('delivery: delivered')
+  })
+
+  it('P3: a run that is killed before its completion was acknowledged leaves it to a drain', async () => {
+    const hook = `const write = process.stdout.write.bind(process.stdout)
+      process.stdout.write = (...args) => { write(...args); process.kill(process.pid, 'SIGKILL') }`
+    writeFileSync(join(cwd, 'hook.mjs'), hook)
+    const env = { NODE_OPTIONS: `--import ${join(cwd, 'hook.mjs')}` }
+    const killed = await start(['run', '-r', 'shell', '--session', 's', '--json', 'echo a'], { cwd, env })
+      .ended
+    expect(killed.code).toBe(null)
+    expect(
+      goalsOf((await run('drain', '--session', 's', '--follow', '--limit', '1', '--json')).stdout),
+    ).toEqual(['echo a'])
+  })
+
+  it('P3: what a run could write to nobody is there for a drain', async () => {
+    const running = start(['run', '-r', 'shell', '--session', 's', 'sleep 0.2; echo a'], { cwd })
+    running.process.stdout?.destroy()
+    expect((await running.ended).code).toBe(0)
+    expect(goalsOf((await run('drain', '--session', 's', '--json')).stdout)).toEqual(['sleep 0.2; echo a'])
+  })
+
   it('P3: two drains share a session, and none prints what the other one does', async () => {
     const goals = Array.from({ length: 20 }, (_, index) => `goal ${index}`)
     await leave('s', ...goals)

@@ -1,5 +1,6 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import type { Ledger } from '../../src/index.js'
+import { DelegationError, type Completion, type Ledger } from '../../src/index.js'
+import { judge, keepRenewed } from '../../src/host/held-claims.js'
 import { gate, manualClock, open, openWithLedger, until } from '../runtime/support.js'
 import { attach, finished } from './support.js'
 
@@ -94,6 +95,62 @@ describe('attachHost: verdicts (P3, H2)', () => {
     await until(ledger, async () => (await deliveryOf(ledger, id)).state === 'delivered')
     expect(await deliveryOf(ledger, id)).toEqual({ state: 'delivered', attempts: 0 })
     expect(test.turns).toHaveLength(1)
+  })
+})
+
+describe('attachHost: a ledger in trouble', () => {
+  const busy = (): Promise<never> => Promise.reject(new DelegationError('LEDGER_BUSY'))
+
+  it.each([
+    ['started', 'delivered', 1],
+    ['busy', 'delivered', 2],
+  ] as const)(
+    'P3: the verdict on a turn that was %s is tried again, at no cost',
+    async (word, state, count) => {
+      const { delegator, ledger } = await openWithLedger()
+      const test = attach(delegator, { take: (_turn, turn) => (turn === 1 ? word : 'started') })
+      const failing = vi.spyOn(ledger, 'resolve').mockImplementationOnce(busy).mockImplementationOnce(busy)
+      const id = await finished(delegator, 'a')
+      await until(ledger, async () => (await deliveryOf(ledger, id)).state === state)
+      expect(failing.mock.calls.length).toBeGreaterThan(2)
+      expect(await deliveryOf(ledger, id)).toEqual({ state, attempts: 0 })
+      expect(test.turns).toHaveLength(count)
+    },
+  )
+
+  it('P3: a turn that failed to start is released, although not at once', async () => {
+    const { delegator, ledger } = await openWithLedger()
+    attach(delegator, { take: () => Promise.reject(new Error('no provider')) })
+    vi.spyOn(ledger, 'resolve').mockImplementationOnce(busy)
+    const id = await finished(delegator, 'a')
+    await until(ledger, async () => (await deliveryOf(ledger, id)).attempts === 1)
+  })
+
+  it('P3: what cannot be claimed for company does not cost the first one its turn', async () => {
+    const { delegator, ledger } = await openWithLedger()
+    const id = await finished(delegator, 'a')
+    const claim = ledger.claim.bind(ledger)
+    let calls = 0
+    vi.spyOn(ledger, 'claim').mockImplementation((...args) => (++calls === 2 ? busy() : claim(...args)))
+    const test = attach(delegator)
+    await until(ledger, async () => (await deliveryOf(ledger, id)).state === 'delivered')
+    expect(await deliveryOf(ledger, id)).toEqual({ state: 'delivered', attempts: 0 })
+    expect(test.turns).toHaveLength(1)
+  })
+
+  it('P3: a claim that was lost is renewed no more, and its verdict not insisted on', async () => {
+    vi.useFakeTimers()
+    onTestFinished(() => void vi.useRealTimers())
+    const renew = vi.fn(() => Promise.resolve(false))
+    const lost = [{ renew } as unknown as Completion]
+    const renewing = keepRenewed(lost)
+    await vi.advanceTimersByTimeAsync(600_000)
+    expect(renew).toHaveBeenCalledTimes(1)
+    expect(renewing.isLost).toBe(true)
+    const judged = judge(lost, busy)
+    await vi.advanceTimersByTimeAsync(600_000)
+    await judged
+    expect(renew).toHaveBeenCalledTimes(2)
   })
 })
 

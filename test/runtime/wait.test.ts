@@ -87,6 +87,41 @@ describe('wait', () => {
     expect(await delegator.completions.claim()).toHaveLength(1)
   })
 
+  it("P3: waitAndClaim gives the claim to one of those who wait, and its verdict is that one's", async () => {
+    const delegator = await open()
+    const held = gate()
+    const id = idOf(await delegator.dispatch({ goal: 'a', runner: async () => held.promise }))
+    const waiting = [
+      delegator.waitAndClaim(id),
+      delegator.waitAndClaim(id),
+      delegator.wait(id, { collect: true }),
+    ]
+    held.open()
+    await Promise.all(waiting)
+    const [first, second] = await Promise.all([waiting[0], waiting[1]] as ReturnType<
+      typeof delegator.waitAndClaim
+    >[])
+    expect([first?.event.status, second?.event.status]).toEqual(['completed', 'completed'])
+    expect(second?.completion).toBe(null)
+    expect((await delegator.get(id)).delivery_state).toBe('claimed')
+    expect(await first?.completion?.ack()).toBe(true)
+    expect((await delegator.get(id)).delivery_state).toBe('delivered')
+    expect((await delegator.waitAndClaim(id)).completion).toBe(null)
+  })
+
+  it('P3: waitAndClaim after the end claims what nobody has, and tells of what somebody has', async () => {
+    const delegator = await open()
+    const ids: string[] = []
+    for (const goal of ['a', 'b']) ids.push(idOf(await delegator.dispatch({ goal, runner: quick })))
+    for (const id of ids) await delegator.wait(id)
+    const [taken] = await delegator.completions.claim({ limit: 1 })
+    const [first, second] = await Promise.all(ids.map((id) => delegator.waitAndClaim(id)))
+    expect([first?.event.goal, first?.completion]).toEqual(['a', null])
+    expect(await taken?.ack()).toBe(true)
+    expect(await second?.completion?.defer(0)).toBe(true)
+    expect(await delegator.completions.claim()).toHaveLength(1)
+  })
+
   it('P9: WAIT_TIMEOUT ends the waiting, not the unit', async () => {
     const delegator = await open()
     const held = gate()
