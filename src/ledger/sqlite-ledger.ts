@@ -9,10 +9,10 @@ import { DelegationError } from '../core/errors.js'
 import { defaultDeliveryRules, type DeliveryRules } from './delivery-rules.js'
 import type { Admission, Hold, Ledger, Owner, Settled, Settlement } from './ledger.js'
 import { createCheckpoints } from './sqlite-checkpoint.js'
-import type { Sqlite } from './sqlite-driver.js'
+import { isOfTheFile, type Sqlite } from './sqlite-driver.js'
 import { openLedgerFile } from './sqlite-file.js'
 import { createSqliteOutbox } from './sqlite-outbox.js'
-import { pruneOnce } from './sqlite-prune.js'
+import { pruneAll, pruneOnce } from './sqlite-prune.js'
 import { createSqliteSlots } from './sqlite-slots.js'
 import { createSqliteSpool } from './sqlite-spool.js'
 import { createSqliteUnits } from './sqlite-units.js'
@@ -124,10 +124,12 @@ async function openSqliteLedger(
     try {
       return await settleNow(hold, end)
     } catch (error) {
-      if (!(error instanceof DelegationError) || !mayPass.has(error.code)) throw error
+      if (!(error instanceof DelegationError) || !isOfTheFile(error.code)) throw error
       await spool.keep({ hold, end })
       replaySoon()
-      return { won: true, event: end.event, claim: null }
+      // A lock passes by itself; of anything else somebody has to hear.
+      const kept = { won: true, event: end.event, claim: null } as const
+      return error.code === 'LEDGER_BUSY' ? kept : { ...kept, fault: error }
     }
   }
 
@@ -239,7 +241,7 @@ async function openSqliteLedger(
         stopWatch = null
       }
     },
-    prune: () => write(() => pruneOnce(db, clock.now(), retentionSeconds)),
+    prune: () => pruneAll(() => write(() => pruneOnce(db, clock.now(), retentionSeconds))),
     async close() {
       if (isClosed) return
       isClosed = true
@@ -254,9 +256,6 @@ async function openSqliteLedger(
     },
   }
 }
-
-/** Troubles of the file that may pass. */
-const mayPass: ReadonlySet<string> = new Set(['LEDGER_BUSY', 'LEDGER_FULL', 'LEDGER_IO', 'LEDGER_READ_ONLY'])
 
 function enter(db: Sqlite, owner: Owner): void {
   db.sql(
