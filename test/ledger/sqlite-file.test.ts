@@ -14,7 +14,7 @@ import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Hold, Ledger } from '../../src/ledger/ledger.js'
-import { openSqlite, type Sqlite } from '../../src/ledger/sqlite-driver.js'
+import { ledgerError, openSqlite, type Sqlite } from '../../src/ledger/sqlite-driver.js'
 import { sqliteLedger, type SqliteLedgerOptions } from '../../src/ledger/sqlite-ledger.js'
 import { draftOf, endOf, eventOf, ownerOf } from '../contract/ledger.js'
 import { createManualClock } from '../support/manual-clock.js'
@@ -311,6 +311,10 @@ describe('a file that fails', () => {
         for (let id = 0; id < 99; id += 1) await event(id)
       }
       await expect(fill()).rejects.toEqual(coded('LEDGER_FULL'))
+      // What SQLite says when it is the shared memory of the log that finds no room.
+      const unnamed = Object.assign(new Error('disk I/O error'), { errcode: 10 })
+      expect(ledgerError(unnamed, join(disk, 'state.db'))).toEqual(coded('LEDGER_FULL'))
+      expect(ledgerError(unnamed, path)).toEqual(coded('LEDGER_IO'))
       await ledger.close()
       await expect(open({}, join(disk, 'second.db'))).rejects.toEqual(coded('LEDGER_FULL'))
     } finally {
