@@ -138,9 +138,14 @@ export interface Settlement {
   readonly claimedBy?: { readonly consumer: string; readonly leaseSeconds: number }
 }
 
-/** What a settle came to. `claim` is there when the event was born claimed. */
+/** What a settle came to. `claim` is there when the event was born claimed; `fault` when the end had to be kept elsewhere. */
 export type Settled =
-  | { readonly won: true; readonly event: AsyncDelegationEvent; readonly claim: Claim | null }
+  | {
+      readonly won: true
+      readonly event: AsyncDelegationEvent
+      readonly claim: Claim | null
+      readonly fault?: Error
+    }
   | { readonly won: false; readonly state: string }
 
 /** How a stop went (P6): `signalled` is the sum of the other three. */

@@ -2,7 +2,9 @@
  * The one file that knows which SQLite it is: `node:sqlite` where the platform has it (from 22.13), else
  * `better-sqlite3`. Both survive a thread that is terminated in mid-write; others that were tried do not.
  */
+import { statfsSync } from 'node:fs'
 import { isBuiltin } from 'node:module'
+import { dirname } from 'node:path'
 import { DelegationError, type ErrorCode } from '../core/errors.js'
 
 export type SqliteValue = null | number | string
@@ -98,6 +100,10 @@ const codes: Readonly<Record<number, ErrorCode>> = {
   14: 'LEDGER_PATH',
   26: 'LEDGER_CORRUPT',
 }
+
+/** True for what is the trouble of the file: it may pass, or an operator may mend it. */
+export const isOfTheFile = (code: ErrorCode): boolean => Object.values(codes).includes(code)
+
 const numbers: Readonly<Record<string, number>> = {
   BUSY: 5,
   LOCKED: 6,
@@ -112,9 +118,22 @@ const numbers: Readonly<Record<string, number>> = {
 /** SQLite's own error as one of the catalogue; anything else is returned as it is. */
 export function ledgerError(error: unknown, path: string): unknown {
   const number = resultCode(error)
-  const code = number === null ? undefined : codes[number]
-  if (code === undefined) return error
+  const known = number === null ? undefined : codes[number]
+  if (known === undefined) return error
+  const code = known === 'LEDGER_IO' && isDiskFull(path) ? 'LEDGER_FULL' : known
   return new DelegationError(code, { path, sqlite: (error as Error).message }, error)
+}
+
+/** Where the shared memory of the log finds no room, SQLite says only that it cannot be written: it grows by so much. */
+const leastFreeBytes = 64 * 1024
+
+function isDiskFull(path: string): boolean {
+  try {
+    const { bavail, bsize } = statfsSync(dirname(path))
+    return bavail * bsize < leastFreeBytes
+  } catch {
+    return false
+  }
 }
 
 function resultCode(error: unknown): number | null {

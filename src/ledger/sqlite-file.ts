@@ -1,9 +1,9 @@
 /** The file a ledger lives in: made for this user alone, whatever the umask says. */
-import { accessSync, chmodSync, closeSync, constants, mkdirSync, openSync, statSync } from 'node:fs'
+import { accessSync, chmodSync, closeSync, constants, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DelegationError } from '../core/errors.js'
 import { openSqlite, ledgerError, type Sqlite } from './sqlite-driver.js'
-import { migrate } from './sqlite-schema.js'
+import { checkedVersion, migrate } from './sqlite-schema.js'
 
 const owned = 0o600
 const busyPollMs = 10
@@ -18,6 +18,9 @@ export async function openLedgerFile(path: string, busyMs: number): Promise<Sqli
   const db = await openSqlite(path)
   try {
     await untilFree(busyMs, () => {
+      // Nothing of a file is changed before it is known to be ours, or empty.
+      checkedVersion(db, path)
+      keepPrivate(path)
       // The journal mode is the file's own and is changed once; everything else is this connection's.
       db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0')
       migrate(db, path)
@@ -58,11 +61,16 @@ function makeFile(path: string): void {
     if (code === 'ENOSPC') throw new DelegationError('LEDGER_FULL', { path, problem: message }, error)
     if (code !== 'EEXIST') throw new DelegationError('LEDGER_PATH', { path, problem: message }, error)
   }
-  try {
-    // A folder, or a device, is nothing of ours to change.
-    if (statSync(path).isFile()) chmodSync(path, owned)
-  } catch {
-    // Somebody else's file, or a read-only one: whether it can be used is SQLite's to say.
+}
+
+/** With what stands beside it, to which SQLite gives the mode that the file had when it was opened. */
+function keepPrivate(path: string): void {
+  for (const file of [path, `${path}-wal`, `${path}-shm`]) {
+    try {
+      chmodSync(file, owned)
+    } catch {
+      // Not there, or of another user: whether it can be used is SQLite's to say.
+    }
   }
 }
 

@@ -9,10 +9,11 @@ import { DelegationError } from '../core/errors.js'
 import { defaultDeliveryRules, type DeliveryRules } from './delivery-rules.js'
 import type { Admission, Hold, Ledger, Settled, Settlement } from './ledger.js'
 import { createCheckpoints } from './sqlite-checkpoint.js'
+import { isOfTheFile } from './sqlite-driver.js'
 import { openLedgerFile } from './sqlite-file.js'
 import { createSqliteOutbox } from './sqlite-outbox.js'
 import { allOwners, enter, isJoined, leave } from './sqlite-owners.js'
-import { pruneOnce } from './sqlite-prune.js'
+import { pruneAll, pruneOnce } from './sqlite-prune.js'
 import { createSqliteSlots } from './sqlite-slots.js'
 import { createSqliteSpool } from './sqlite-spool.js'
 import { createSqliteUnits } from './sqlite-units.js'
@@ -125,15 +126,19 @@ async function openSqliteLedger(
    */
   async function settle(hold: Hold, end: Settlement): Promise<Settled> {
     for (;;) {
+      let fault: DelegationError
       try {
         return await settleNow(hold, end)
       } catch (error) {
-        if (!(error instanceof DelegationError) || !mayPass.has(error.code)) throw error
+        if (!(error instanceof DelegationError) || !isOfTheFile(error.code)) throw error
+        fault = error
       }
       try {
         await spool.keep({ hold, end })
         replaySoon()
-        return { won: true, event: end.event, claim: null }
+        // A lock passes by itself; of anything else somebody has to hear.
+        const kept = { won: true, event: end.event, claim: null } as const
+        return fault.code === 'LEDGER_BUSY' ? kept : { ...kept, fault }
       } catch (error) {
         if (isClosed) throw error
         await new Promise((resolve) => setTimeout(resolve, replayMs))
@@ -260,7 +265,7 @@ async function openSqliteLedger(
         stopWatch = null
       }
     },
-    prune: () => write(() => pruneOnce(db, clock.now(), retentionSeconds)),
+    prune: () => pruneAll(() => write(() => pruneOnce(db, clock.now(), retentionSeconds))),
     async close() {
       if (isClosed) return
       isClosed = true
@@ -275,9 +280,6 @@ async function openSqliteLedger(
     },
   }
 }
-
-/** Troubles of the file that may pass. */
-const mayPass: ReadonlySet<string> = new Set(['LEDGER_BUSY', 'LEDGER_FULL', 'LEDGER_IO', 'LEDGER_READ_ONLY'])
 
 /** One at a time: who asks while one is under way gets the next one, for it may have missed what was just written. */
 function onePending(sync: () => Promise<void>): () => Promise<void> {

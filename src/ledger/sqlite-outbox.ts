@@ -48,7 +48,8 @@ interface StandingRow {
   readonly reason: string | null
 }
 
-interface Row extends StandingRow {
+/** What is handed out: it may be large, and is read for what is returned only. */
+interface Body {
   readonly event: string
   /** 1 when who dispatched it has left: then the event is `restored`. */
   readonly is_left: number
@@ -56,15 +57,15 @@ interface Row extends StandingRow {
 
 const standingColumns = `seq, event_id, delegation_id, state, attempts, available_at, leased_until, born_at, claim,
   claims, pulled, reason`
-const columns = `${standingColumns}, event, dispatched_by NOT IN (SELECT id FROM owners) AS is_left`
 const isOpen = 'is_open = 1'
+/** When an open row can be claimed. */
+const due = "CASE state WHEN 'claimed' THEN leased_until ELSE available_at END"
 /** Most events are the final ones of their units, and have their ids: the index holds the others. */
 const byId = {
   ids: '(event_id IN ? OR (delegation_id IN ? AND delegation_id <> event_id))',
   eventIds: 'event_id IN ?',
 }
-/** A page of candidates: few are passed over, and each costs a parse only when it is claimed. */
-const leastPageRows = 20
+/** Rows that are looked at in one step, without their events. */
 const pageRows = 200
 
 export function createSqliteOutbox(
@@ -75,8 +76,10 @@ export function createSqliteOutbox(
     rules,
   }: { readonly clock: Clock; readonly random: () => number; readonly rules: DeliveryRules },
 ): SqliteOutbox {
-  const rowOf = (eventId: string): Row | undefined =>
-    db.sql(`SELECT ${columns} FROM deliveries WHERE event_id = :eventId`).get<Row>({ eventId })
+  const rowOf = (eventId: string): StandingRow | undefined =>
+    db
+      .sql(`SELECT ${standingColumns} FROM deliveries WHERE event_id = :eventId`)
+      .get<StandingRow>({ eventId })
 
   /** What time alone has made of a row. */
   const standingOf = (row: StandingRow): DeliveryStanding => {
@@ -105,7 +108,7 @@ export function createSqliteOutbox(
     })
   }
 
-  function leaseRow(row: Row, consumer: string, leaseSeconds: number): Claim {
+  function leaseRow(row: StandingRow, consumer: string, leaseSeconds: number): Claim {
     const until = clock.now() + leaseSeconds
     // Unique without chance: a row counts its claims.
     const token = `${consumer}:${row.seq}:${row.claims + 1}`
@@ -116,15 +119,18 @@ export function createSqliteOutbox(
     return { token, eventId: row.event_id, until, delivery: { ...deliveryOf(row), state: 'claimed' } }
   }
 
-  /** Rows that may be claimed, in `seq` order: open ones, without those that are there for a pull only. */
-  function* candidates(select: Select, limit: number): Generator<Row> {
-    const page = Math.min(Math.max(limit, leastPageRows), pageRows)
+  /** Rows whose time has come, in `seq` order. Few are passed over, so a claim costs what it claims. */
+  function* candidates(select: Select, limit: number, now: Instant): Generator<StandingRow> {
+    const page = Math.min(limit, pageRows)
     const { sql, values } = openOf(select)
     let after = 0
     for (;;) {
       const rows = db
-        .sql(`SELECT ${columns} FROM deliveries WHERE ${sql} AND seq > :after ORDER BY seq LIMIT :page`)
-        .all<Row>({ ...values, after, page })
+        .sql(
+          `SELECT ${standingColumns} FROM deliveries WHERE ${sql} AND seq > :after AND ${due} <= :now
+           ORDER BY seq LIMIT :page`,
+        )
+        .all<StandingRow>({ ...values, after, now, page })
       yield* rows
       if (rows.length < page) return
       after = rows.at(-1)?.seq ?? after
@@ -134,14 +140,14 @@ export function createSqliteOutbox(
   function claim(consumer: string, select: Select, limit: number, leaseSeconds: number): Claim[] {
     const now = clock.now()
     const claims: Claim[] = []
-    for (const row of candidates(select, limit)) {
-      if (claims.length >= limit) break
+    for (const row of candidates(select, limit, now)) {
       const standing = standingOf(row)
       const moved = standing.state !== row.state || standing.attempts !== row.attempts
       if (moved) move(row, standing)
       if (standing.state !== 'pending' || standing.availableAt > now) continue
       claims.push(leaseRow({ ...row, ...asColumns(standing) }, consumer, leaseSeconds))
       failPoint('claim:leased')
+      if (claims.length >= limit) break
     }
     return claims
   }
@@ -177,13 +183,15 @@ export function createSqliteOutbox(
     },
     nextAt(select) {
       const { sql, values } = openOf(select)
-      const next = db
-        .sql(
-          `SELECT min(CASE state WHEN 'claimed' THEN leased_until ELSE available_at END) AS next
-           FROM deliveries WHERE ${sql}`,
-        )
+      // The first one that can be claimed now ends the search; all are looked at only when there is none.
+      const now = db
+        .sql(`SELECT ${due} AS next FROM deliveries WHERE ${sql} AND ${due} <= :now LIMIT 1`)
+        .get<{ readonly next: number }>({ ...values, now: clock.now() })
+      if (now !== undefined) return now.next
+      const later = db
+        .sql(`SELECT min(${due}) AS next FROM deliveries WHERE ${sql}`)
         .get<{ readonly next: number | null }>(values)
-      return next?.next ?? null
+      return later?.next ?? null
     },
     resolve(token, verdict) {
       const row = db
@@ -216,17 +224,23 @@ export function createSqliteOutbox(
     },
     list(select, states, { afterSeq = 0, limit }) {
       const { sql, values } = whereOf(select, byId)
+      // Without the second term the index of the open ones serves, however many there are of the others.
+      const isResolvedAskedFor = states.some((state) => state !== 'pending' && state !== 'claimed')
+      const standing = isResolvedAskedFor
+        ? `(${isOpen} OR state IN (SELECT value FROM json_each(:states)))`
+        : isOpen
+      const asked = isResolvedAskedFor ? { ...values, states: JSON.stringify(states) } : values
       const found: Delivery[] = []
       let after = afterSeq
       while (found.length < limit) {
         const rows = db
           .sql(
-            `SELECT ${columns} FROM deliveries WHERE ${sql} AND seq > :after
-               AND (${isOpen} OR state IN (SELECT value FROM json_each(:states))) ORDER BY seq LIMIT ${pageRows}`,
+            `SELECT ${standingColumns} FROM deliveries WHERE ${sql} AND seq > :after AND ${standing}
+             ORDER BY seq LIMIT ${pageRows}`,
           )
-          .all<Row>({ ...values, after, states: JSON.stringify(states) })
-        const shown = rows.map(deliveryOf).filter(({ state }) => states.includes(state))
-        found.push(...shown.slice(0, limit - found.length))
+          .all<StandingRow>({ ...asked, after })
+        const shown = rows.filter((row) => states.includes(standingOf(row).state))
+        found.push(...shown.slice(0, limit - found.length).map(deliveryOf))
         if (rows.length < pageRows) break
         after = rows.at(-1)?.seq ?? after
       }
@@ -242,11 +256,18 @@ export function createSqliteOutbox(
       db.sql('SELECT 1 FROM deliveries WHERE event_id = :eventId').get({ eventId }) !== undefined,
   }
 
-  function deliveryOf(row: Row): Delivery {
+  function deliveryOf(row: StandingRow): Delivery {
     const { seq, event_id: eventId, delegation_id: delegationId } = row
     const { state, attempts, availableAt, reason } = standingOf(row)
-    const stored = { ...(JSON.parse(row.event) as AsyncDelegationEvent), seq }
-    const event = row.is_left === 1 ? { ...stored, restored: true as const } : stored
+    const body = db
+      .sql(
+        `SELECT event, dispatched_by NOT IN (SELECT id FROM owners) AS is_left FROM deliveries
+         WHERE seq = :seq`,
+      )
+      .get<Body>({ seq })
+    if (body === undefined) throw new DelegationError('LEDGER_CORRUPT', { missing: eventId })
+    const stored = { ...(JSON.parse(body.event) as AsyncDelegationEvent), seq }
+    const event = body.is_left === 1 ? { ...stored, restored: true as const } : stored
     return {
       seq,
       eventId,
@@ -268,7 +289,7 @@ function openOf(select: Select): Where {
   return { sql: `${sql} AND ${isOpen}${'ids' in select ? '' : ' AND pulled = 0'}`, values }
 }
 
-function asColumns(standing: DeliveryStanding): Partial<Row> {
+function asColumns(standing: DeliveryStanding): Partial<StandingRow> {
   const { state, attempts, availableAt: available_at, reason, leasedUntil: leased_until } = standing
   return { state, attempts, available_at, reason, leased_until }
 }

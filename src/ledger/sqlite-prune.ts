@@ -1,10 +1,22 @@
 import type { Sqlite } from './sqlite-driver.js'
 
-/** Bounds how long one call holds the loop; the next one goes on. */
-const rowsPerCall = 500
+/** Bounds how long one step holds the loop, and the file. */
+const rowsPerStep = 100
+/** Between two steps, ms: others write meanwhile. */
+const pauseMs = 2
+
+/** Step by step until nothing is left. Returns how many rows went. */
+export async function pruneAll(step: () => Promise<number>): Promise<number> {
+  for (let total = 0; ;) {
+    const gone = await step()
+    total += gone
+    if (gone === 0) return total
+    await new Promise((resolve) => setTimeout(resolve, pauseMs))
+  }
+}
 
 /**
- * Deletes what was resolved, and ended, longer ago than retention keeps it. Never what is pending, claimed or dead, and
+ * One step of it: deletes what was resolved, and ended, longer ago than retention keeps it. Never what is pending, claimed or dead, and
  * never a key before its time. Returns how many rows went.
  */
 export function pruneOnce(db: Sqlite, now: number, retentionSeconds: number): number {
@@ -13,7 +25,7 @@ export function pruneOnce(db: Sqlite, now: number, retentionSeconds: number): nu
     .sql(
       `DELETE FROM deliveries WHERE seq IN (
          SELECT seq FROM deliveries WHERE resolved_at < :before AND resolved_at IS NOT NULL
-         ORDER BY resolved_at LIMIT ${rowsPerCall})`,
+         ORDER BY resolved_at LIMIT ${rowsPerStep})`,
     )
     .run(values)
   const units = db
@@ -23,12 +35,12 @@ export function pruneOnce(db: Sqlite, now: number, retentionSeconds: number): nu
            AND NOT EXISTS (SELECT 1 FROM deliveries WHERE event_id = units.id)
            AND NOT EXISTS (
              SELECT 1 FROM deliveries WHERE delegation_id = units.id AND delegation_id <> event_id)
-         ORDER BY ended_at LIMIT ${rowsPerCall}) RETURNING id`,
+         ORDER BY ended_at LIMIT ${rowsPerStep}) RETURNING id`,
     )
     .all<{ readonly id: string }>(values)
   for (const { id } of units) db.sql('DELETE FROM children WHERE unit = :id').run({ id })
   const keys = db
-    .sql(`DELETE FROM keys WHERE key IN (SELECT key FROM keys WHERE until <= :now LIMIT ${rowsPerCall})`)
+    .sql(`DELETE FROM keys WHERE key IN (SELECT key FROM keys WHERE until <= :now LIMIT ${rowsPerStep})`)
     .run({ now })
   return deliveries + units.length + keys
 }

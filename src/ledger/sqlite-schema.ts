@@ -79,10 +79,10 @@ export const current = major * 1000 + migrations.length
  * @throws {DelegationError} LEDGER_NEWER, LEDGER_FOREIGN
  */
 export function migrate(db: Sqlite, path: string): void {
-  if (versionOf(db, path) >= current) return
+  if (checkedVersion(db, path) >= current) return
   db.exec('BEGIN IMMEDIATE')
   try {
-    const from = versionOf(db, path)
+    const from = checkedVersion(db, path)
     for (const step of migrations.slice(from === 0 ? 0 : from % 1000)) db.exec(step)
     if (from < current) {
       db.exec(`PRAGMA application_id = ${applicationId}`)
@@ -95,8 +95,11 @@ export function migrate(db: Sqlite, path: string): void {
   }
 }
 
-/** 0 for a file with nothing in it. */
-function versionOf(db: Sqlite, path: string): number {
+/**
+ * Changes nothing. 0 for a file with nothing in it.
+ * @throws {DelegationError} LEDGER_NEWER, LEDGER_FOREIGN
+ */
+export function checkedVersion(db: Sqlite, path: string): number {
   const version = pragma(db, 'user_version')
   const id = pragma(db, 'application_id')
   if (id === applicationId) {

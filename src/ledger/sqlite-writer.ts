@@ -13,7 +13,7 @@ import { ledgerError, type Sqlite } from './sqlite-driver.js'
 export interface SqliteWriter {
   /** @throws {DelegationError} LEDGER_BUSY after `busyMs`, LEDGER_FULL, LEDGER_IO, and what the step throws */
   write<T>(step: () => T, options?: WriteOptions<T>): Promise<T>
-  /** Reads what is committed, at once: a foreign lock does not keep anybody from reading. */
+  /** Reads what is committed, at once; in the rare moments when even that is locked it is tried again by a timer. */
   read<T>(step: () => T): Promise<T>
   /** Resolves once nothing is under way. */
   idle(): Promise<void>
@@ -48,6 +48,13 @@ interface Job {
 }
 
 type Outcome = { readonly value: unknown } | { readonly error: unknown }
+/** 'busy': nothing happened, and another try may help. */
+type Tried = Outcome | 'busy'
+
+interface Done {
+  readonly job: Job
+  readonly outcome: Outcome
+}
 
 /** Bounds how long one commit may hold the loop. */
 const maxStepsPerCommit = 64
@@ -86,15 +93,22 @@ export function createSqliteWriter({ db, path, busyMs, onCommit, sync }: WriterO
   function flush(): void {
     isScheduled = false
     const batch = queue.splice(0, maxStepsPerCommit)
-    const outcomes = commit(batch)
-    if (outcomes === 'busy') retryLater(batch)
-    else settle(batch, outcomes)
+    const done: Done[] = []
+    const busy: Job[] = []
+    for (const [index, tried] of commit(batch).entries()) {
+      const job = batch[index]
+      if (job === undefined) continue
+      if (tried === 'busy') busy.push(job)
+      else done.push({ job, outcome: tried })
+    }
+    if (done.length > 0) settle(done)
+    if (busy.length > 0) retryLater(busy)
     if (queue.length > 0) schedule(0)
     tellIdle()
   }
 
-  /** 'busy': nothing happened, and another try may help. */
-  function commit(batch: readonly Job[]): readonly Outcome[] | 'busy' {
+  /** One for each of the batch. */
+  function commit(batch: readonly Job[]): readonly Tried[] {
     try {
       db.sql('BEGIN IMMEDIATE').run()
     } catch (error) {
@@ -111,25 +125,12 @@ export function createSqliteWriter({ db, path, busyMs, onCommit, sync }: WriterO
     } catch (error) {
       rollBack()
       // One bad step must not fail its neighbours: each gets a transaction of its own.
-      return batch.length > 1 && !isBusy(error) ? batch.map((job) => commitAlone(job)) : failed(batch, error)
+      return batch.length > 1 && !isBusy(error) ? batch.flatMap((job) => commit([job])) : failed(batch, error)
     }
   }
 
-  function commitAlone(job: Job): Outcome {
-    const outcomes = commit([job])
-    return outcomes === 'busy'
-      ? { error: new DelegationError('LEDGER_BUSY', { path }) }
-      : (outcomes[0] ?? { value: undefined })
-  }
-
-  function failed(batch: readonly Job[], error: unknown): readonly Outcome[] | 'busy' {
-    if (isBusy(error)) return 'busy'
-    return batch.map(() => ({ error: ledgerError(error, path) }))
-  }
-
-  const isBusy = (error: unknown): boolean => {
-    const named = ledgerError(error, path)
-    return named instanceof DelegationError && named.code === 'LEDGER_BUSY'
+  function failed(batch: readonly Job[], error: unknown): readonly Tried[] {
+    return batch.map(() => (isBusy(error) ? 'busy' : { error: ledgerError(error, path) }))
   }
 
   function rollBack(): void {
@@ -156,13 +157,12 @@ export function createSqliteWriter({ db, path, busyMs, onCommit, sync }: WriterO
     pauseMs = Math.min(pauseMs * 2, longestPauseMs)
   }
 
-  function settle(batch: readonly Job[], outcomes: readonly Outcome[]): void {
+  function settle(done: readonly Done[]): void {
     onCommit()
-    const waitsForDisk = sync !== null && batch.some(({ isResult }) => isResult)
+    const waitsForDisk = sync !== null && done.some(({ job }) => job.isResult)
     const synced = waitsForDisk ? sync() : null
     if (synced !== null) syncing += 1
-    for (const [index, job] of batch.entries()) {
-      const outcome = outcomes[index] ?? { value: undefined }
+    for (const { job, outcome } of done) {
       if (synced === null || !job.isResult) tell(job, outcome)
       else synced.then(() => tell(job, outcome), job.reject)
     }
@@ -172,6 +172,18 @@ export function createSqliteWriter({ db, path, busyMs, onCommit, sync }: WriterO
         syncing -= 1
         tellIdle()
       })
+  }
+
+  async function read<T>(step: () => T): Promise<T> {
+    const deadlineMs = performance.now() + busyMs
+    for (let afterMs = firstPauseMs; ; afterMs = Math.min(afterMs * 2, longestPauseMs)) {
+      try {
+        return await Promise.resolve(step())
+      } catch (error) {
+        if (!isBusy(error) || performance.now() >= deadlineMs) throw ledgerError(error, path)
+      }
+      await new Promise((resolve) => setTimeout(resolve, afterMs))
+    }
   }
 
   const isIdle = (): boolean => queue.length === 0 && syncing === 0
@@ -185,7 +197,7 @@ export function createSqliteWriter({ db, path, busyMs, onCommit, sync }: WriterO
 
   return {
     write: enqueue,
-    read: (step) => readNow(step, path),
+    read,
     idle: () => (isIdle() ? Promise.resolve() : new Promise((resolve) => idlers.push(resolve))),
   }
 }
@@ -217,10 +229,7 @@ function tell({ resolve, reject }: Job, outcome: Outcome): void {
   else resolve(outcome.value)
 }
 
-async function readNow<T>(step: () => T, path: string): Promise<T> {
-  try {
-    return await Promise.resolve(step())
-  } catch (error) {
-    throw ledgerError(error, path)
-  }
+function isBusy(error: unknown): boolean {
+  const named = ledgerError(error, '')
+  return named instanceof DelegationError && named.code === 'LEDGER_BUSY'
 }

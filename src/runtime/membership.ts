@@ -47,6 +47,7 @@ export function createMembership(options: MembershipOptions): Membership {
   let stopPause: (() => void) | null = null
   let unsubscribe: (() => void) | null = null
   let isStopped = false
+  let isPruning = false
   let looking: Promise<void> = Promise.resolve()
 
   async function beat(): Promise<void> {
@@ -98,8 +99,18 @@ export function createMembership(options: MembershipOptions): Membership {
     await beat()
     if (slept) await onThoughtDead()
     await recovery.sweep()
-    if (looks % looksPerPrune === 0) await ledger.prune()
+    if (looks % looksPerPrune === 0) prune()
     looks += 1
+  }
+
+  /** Beside the looks: what has piled up takes many steps, and we are to be seen alive meanwhile. */
+  function prune(): void {
+    if (isPruning) return
+    isPruning = true
+    void ledger
+      .prune()
+      .catch(fault)
+      .finally(() => (isPruning = false))
   }
 
   function lookAgain(): void {

@@ -63,7 +63,9 @@ export function createRecovery({ ledger, self, clock, hub, rerun }: RecoveryOpti
     failPoint('recover:before-settle')
     const settled = await ledger.settle(hold, { state: 'unknown', cause: 'owner_died', event, slot: 'freed' })
     failPoint('recover:settled')
-    if (settled.won) hub.emit('completion', settled.event)
+    if (!settled.won) return
+    if (settled.fault !== undefined) hub.emit('fault', settled.fault)
+    hub.emit('completion', settled.event)
   }
 
   return {

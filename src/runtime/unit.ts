@@ -243,6 +243,7 @@ class RunningUnit implements Unit, ChildWatcher {
       const settled = await ledger.settle(this.#plan.hold, claimedBy === null ? end : { ...end, claimedBy })
       failPoint('settle:committed')
       this.#state = transition(this.#state, { type: 'recorded' })
+      if (settled.won && settled.fault !== undefined) hub.emit('fault', settled.fault)
       if (settled.won) hub.emit('completion', settled.event)
       // Not won: taken over while this process slept. The new owner's end counts, and is not ours to tell (P4).
       this.#end = settled.won ? settled : 'taken_over'

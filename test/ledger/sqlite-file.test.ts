@@ -14,9 +14,9 @@ import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Hold, Ledger } from '../../src/ledger/ledger.js'
-import { openSqlite, type Sqlite } from '../../src/ledger/sqlite-driver.js'
+import { ledgerError, openSqlite, type Sqlite } from '../../src/ledger/sqlite-driver.js'
 import { sqliteLedger, type SqliteLedgerOptions } from '../../src/ledger/sqlite-ledger.js'
-import { draftOf, endOf, ownerOf } from '../contract/ledger.js'
+import { draftOf, endOf, eventOf, ownerOf } from '../contract/ledger.js'
 import { createManualClock } from '../support/manual-clock.js'
 
 const mine = { sessionKey: 'agent:main:cli:dm:local' }
@@ -75,8 +75,10 @@ describe('the file', () => {
   it('that was readable by others is not any more once it was opened', async () => {
     await (await open()).close()
     chmodSync(path, 0o644)
-    await open()
-    expect(statSync(path).mode & 0o777).toBe(0o600)
+    const ledger = await open()
+    await ledger.join(ownerOf('a'))
+    for (const name of readdirSync(folder))
+      expect(statSync(join(folder, name)).mode & 0o777, name).toBe(0o600)
   })
 
   it('that is a folder, or stands in the way of one, is LEDGER_PATH, and names the path', async () => {
@@ -90,16 +92,26 @@ describe('the file', () => {
   })
 
   it('that is no database, or a damaged one, is LEDGER_CORRUPT, and stays as it was', async () => {
-    const text = 'no database at all\n'.repeat(500)
-    writeFileSync(path, text)
-    await expect(open()).rejects.toEqual(coded('LEDGER_CORRUPT'))
-    expect(readFileSync(path, 'utf8')).toBe(text)
+    for (const count of [1, 500]) {
+      const text = 'no database at all\n'.repeat(count)
+      writeFileSync(path, text)
+      chmodSync(path, 0o644)
+      await expect(open()).rejects.toEqual(coded('LEDGER_CORRUPT'))
+      expect(readFileSync(path, 'utf8')).toBe(text)
+      expect(statSync(path).mode & 0o777).toBe(0o644)
+    }
   })
 
-  it('that is a database of another program is LEDGER_FOREIGN', async () => {
+  it('that is a database of another program is LEDGER_FOREIGN, and stays as it was', async () => {
     const db = await openForeign()
     db.exec('CREATE TABLE theirs (a)')
+    chmodSync(path, 0o644)
+    const before = readFileSync(path)
     await expect(open()).rejects.toEqual(coded('LEDGER_FOREIGN'))
+    expect(statSync(path).mode & 0o777).toBe(0o644)
+    expect(db.sql('PRAGMA journal_mode').get()).toEqual({ journal_mode: 'delete' })
+    expect(readFileSync(path).equals(before)).toBe(true)
+    expect(readdirSync(folder)).toEqual(['state.db'])
   })
 
   it('of a newer major version is LEDGER_NEWER; of a newer minor one it works', async () => {
@@ -183,6 +195,25 @@ describe('what survives', () => {
     ])
     expect(await ledger.reopen(['waiting'], 'pending')).toEqual([true])
     expect((await ledger.claim('a', mine, 9, 60)).claims).toHaveLength(1)
+  })
+})
+
+describe('pruning', () => {
+  it('P11: goes on until nothing is left, in short steps', async () => {
+    const clock = createManualClock()
+    const ledger = await sqliteLedger(path)({ clock, random: () => 0.5 })
+    opened.push(ledger)
+    await ledger.join(ownerOf('a'))
+    const ids = Array.from({ length: 2_000 }, (_, index) => `u${index}`)
+    await Promise.all(ids.map((id) => ledger.publish('a', eventOf(draftOf(id)))))
+    await Promise.all(ids.map((id) => ledger.collect(id)))
+    clock.advance(8 * 24 * 3600 * 1000)
+    let turns = 0
+    const counting = setInterval(() => (turns += 1), 1)
+    expect(await ledger.prune()).toBe(2_000)
+    clearInterval(counting)
+    expect(turns).toBeGreaterThan(10)
+    expect(await ledger.prune()).toBe(0)
   })
 })
 
@@ -303,6 +334,48 @@ describe('an end that was kept aside', () => {
       { child: { state: 'completed', result: { summary: 'summary of u1' } } },
     ])
     expect(sideFiles()).toEqual([])
+  })
+})
+
+describe('a file that fails', () => {
+  it('P3: by damage while it is open: the end is kept aside, and the fault told', async () => {
+    const ledger = await open()
+    await ledger.join(ownerOf('a'))
+    const hold = await admitted(ledger, 'u1')
+    const foreign = await openForeign()
+    foreign.sql('PRAGMA wal_checkpoint(TRUNCATE)').all()
+    const bytes = readFileSync(path)
+    // All but the first page, which says what the file is; what is written then makes the ledger read anew.
+    writeFileSync(path, bytes.fill(7, 4096), { flag: 'r+' })
+    foreign.exec('PRAGMA user_version = 1001')
+    const settled = await ledger.settle(hold, endOf(draftOf('u1')))
+    expect(settled).toMatchObject({ won: true, fault: { code: 'LEDGER_CORRUPT' } })
+    expect(readdirSync(folder).filter((name) => name.includes('.unsettled.'))).toHaveLength(1)
+  })
+
+  it('on a full disk is LEDGER_FULL', async (context) => {
+    const disk = join(folder, 'disk')
+    mkdirSync(disk)
+    const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk])
+    if (mounted.status !== 0) context.skip('mounting is not allowed here')
+    try {
+      const ledger = await open({}, join(disk, 'state.db'))
+      await ledger.join(ownerOf('a'))
+      const event = (id: number): Promise<number> =>
+        ledger.publish('a', eventOf(draftOf(`u${id}`), { summary: 'x'.repeat(20_000) }))
+      const fill = async (): Promise<void> => {
+        for (let id = 0; id < 99; id += 1) await event(id)
+      }
+      await expect(fill()).rejects.toEqual(coded('LEDGER_FULL'))
+      // What SQLite says when it is the shared memory of the log that finds no room.
+      const unnamed = Object.assign(new Error('disk I/O error'), { errcode: 10 })
+      expect(ledgerError(unnamed, join(disk, 'state.db'))).toEqual(coded('LEDGER_FULL'))
+      expect(ledgerError(unnamed, path)).toEqual(coded('LEDGER_IO'))
+      await ledger.close()
+      await expect(open({}, join(disk, 'second.db'))).rejects.toEqual(coded('LEDGER_FULL'))
+    } finally {
+      spawnSync('umount', ['-l', disk])
+    }
   })
 })
 
