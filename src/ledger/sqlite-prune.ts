@@ -11,7 +11,8 @@ export async function pruneAll(step: () => Promise<number>): Promise<number> {
     const gone = await step()
     total += gone
     if (gone === 0) return total
-    await new Promise((resolve) => setTimeout(resolve, pauseMs))
+    // Nobody waits for it: it must not keep the process (R5).
+    await new Promise<void>((resolve) => void setTimeout(resolve, pauseMs).unref())
   }
 }
 
