@@ -50,6 +50,7 @@ export type { CapacityScope, Refusal, Rejected, SlotHolder } from './core/refusa
 export type { Clock } from './core/clock.js'
 export type { SqliteLedgerOptions } from './ledger/sqlite-ledger.js'
 export type { LedgerFacts } from './ledger/sqlite-facts.js'
+export type { FileFinding } from './ledger/sqlite-findings.js'
 export type { AuditFinding } from './runtime/audit.js'
 export type { Leftover, LedgerInspection, OwnerView } from './runtime/inspect.js'
 export type { Ledger } from './ledger/ledger.js'
