@@ -156,10 +156,11 @@ export function createUnitWait(given: UnitWaitOptions): UnitWait {
 
   /** Null while the unit is live. A notice shares its unit's id, and is not its end. */
   async function recorded(id: string): Promise<AsyncDelegationEvent | null> {
+    // The unit first: of one that had ended by then the event was there already, if it is to be found at all.
+    const unit = await ledger.get(id)
     const deliveries = await ledger.deliveries({ ids: [id] }, deliveryStates, { limit: deliveriesOfUnit })
     const final = deliveries.find(({ eventId }) => eventId === id)
     if (final !== undefined) return final.event
-    const unit = await ledger.get(id)
     if (unit !== null && unit.endedAt === null) return null
     const note =
       unit === null

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { memoryLedger } from '../../src/index.js'
+import { memoryLedger, type Ledger } from '../../src/index.js'
 import { codeOf, gate, idOf, manualClock, open, polite, quick } from './support.js'
 
 describe('wait', () => {
@@ -143,6 +143,30 @@ describe('wait', () => {
     await delegator.wait(id, { collect: true })
     expect(await codeOf(delegator.wait(id))).toBe('UNKNOWN_DELEGATION')
     expect(await codeOf(delegator.get(id))).toBe('UNKNOWN_DELEGATION')
+  })
+
+  it('P3: a unit of another delegator that ends between two looks at the ledger is not missed', async () => {
+    let shared: Ledger | null = null
+    const ledger: typeof memoryLedger = (given) => (shared ??= memoryLedger(given))
+    const one = await open({ ledger })
+    const held = gate<{ summary: string }>()
+    const id = idOf(await one.dispatch({ goal: 'a', runner: () => held.promise }))
+    let hasEnded = false
+    const endFirst = async <T>(found: T): Promise<T> => {
+      if (hasEnded) return found
+      hasEnded = true
+      held.open({ summary: 'done' })
+      await one.wait(id)
+      return found
+    }
+    const two = await open({
+      ledger: () => ({
+        ...shared!,
+        deliveries: async (...call) => endFirst(await shared!.deliveries(...call)),
+        get: async (...call) => endFirst(await shared!.get(...call)),
+      }),
+    })
+    expect(await two.wait(id)).toMatchObject({ summary: 'done' })
   })
 
   it('P9: close interrupts what is waited for; after close it is CLOSED', async () => {
