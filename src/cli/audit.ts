@@ -1,4 +1,4 @@
-import { inspectLedger } from '../index.js'
+import { inspectLedger, ledgerFacts } from '../index.js'
 import { configFor, type CommandOptions } from './open.js'
 import { exitCodes, printJson, printOut, printText } from './render.js'
 
@@ -7,7 +7,8 @@ export async function audit(options: CommandOptions): Promise<number> {
   const { ledger } = await configFor(options)
   const inspection = await inspectLedger(ledger.open)
   try {
-    const findings = await inspection.audit()
+    const beside = ledger.path === null ? [] : (await ledgerFacts(ledger.path)).findings
+    const findings = [...(await inspection.audit()), ...beside]
     if (options.json === true) printJson(findings)
     else if (findings.length === 0) printOut('everything is in order\n')
     else

@@ -2,7 +2,13 @@
 import { access, constants } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Config } from '../config/load.js'
-import { DelegationError, inspectLedger, ledgerFacts, type LedgerInspection } from '../index.js'
+import {
+  DelegationError,
+  inspectLedger,
+  ledgerFacts,
+  type FileFinding,
+  type LedgerInspection,
+} from '../index.js'
 import { configFor, type CommandOptions } from './open.js'
 import { duration, exitCodes, printJson, printText } from './render.js'
 
@@ -44,7 +50,7 @@ async function allChecks(options: CommandOptions): Promise<Check[]> {
 
 async function fileChecks(path: string, config: Config): Promise<Check[]> {
   try {
-    const { driver, sqlite_version, supported_schema, file } = await ledgerFacts(path)
+    const { driver, sqlite_version, supported_schema, file, findings } = await ledgerFacts(path)
     const sqlite = good('sqlite', `${driver}, SQLite ${sqlite_version}`)
     if (file === null) return [sqlite, good('ledger', `${path}: not there yet, the first command makes it`)]
     const { schema, size_bytes, mode } = file
@@ -62,7 +68,7 @@ async function fileChecks(path: string, config: Config): Promise<Check[]> {
         detail: isPrivate ? rights : `${rights}: others may read it; chmod 600`,
       },
       await folderCheck(path),
-      ...(await inspected(config)),
+      ...(await inspected(config, findings)),
     ]
   } catch (error) {
     return [bad('ledger', error)]
@@ -80,15 +86,16 @@ async function folderCheck(path: string): Promise<Check> {
   }
 }
 
-async function inspected({ ledger }: Config): Promise<Check[]> {
+async function inspected({ ledger }: Config, ofFile: readonly FileFinding[]): Promise<Check[]> {
   const inspection = await inspectLedger(ledger.open)
   try {
-    const findings = await inspection.audit()
-    const told = findings.length === 0 ? 'everything is in order' : `${findings.length} to look at: see audit`
+    const count = (await inspection.audit()).length + ofFile.length
+    const told = count === 0 ? 'everything is in order' : `${count} to look at: see audit`
     return [
       ...(await ownerChecks(inspection)),
       ...(await leftoverChecks(inspection)),
-      { name: 'audit', ok: findings.length === 0, detail: told },
+      ...ofFile.map(({ kind, id, fact }) => ({ name: kind, ok: false, detail: `${id}: ${fact}` })),
+      { name: 'audit', ok: count === 0, detail: told },
     ]
   } finally {
     await inspection.close()

@@ -1,4 +1,4 @@
-import type { Delegator, InterruptReport } from '../index.js'
+import type { InterruptReport } from '../index.js'
 import { openDelegator, type CommandOptions } from './open.js'
 import { exitCodes, printJson, printOut } from './render.js'
 import { selectionOf, type SelectionOptions } from './selection.js'
@@ -15,37 +15,18 @@ export async function interrupt(ids: readonly string[], options: InterruptOption
   const reason = options.reason ?? 'interrupted by the user'
   if (ids.length > 0 && (session !== undefined || all === true))
     throw new UsageError('give ids, or --session KEY, or --all: one of the three')
-  const selection = ids.length > 0 ? null : selectionOf(options)
+  const selection = ids.length > 0 ? { ids } : selectionOf(options)
   const opened = await openDelegator(options)
   try {
-    const report =
-      selection === null
-        ? await stopEach(opened.delegator, ids, reason)
-        : await opened.delegator.interruptForSession(selection, { reason })
+    const { delegator } = opened
+    // All ids are known before the first is stopped.
+    await Promise.all(ids.map((id) => delegator.get(id)))
+    const report = await delegator.interruptForSession(selection, { reason })
     if (json === true) printJson(report)
     else printOut(`${told(report)}\n`)
     return report.unreachable === 0 ? exitCodes.ok : exitCodes.failed
   } finally {
     await opened.close()
-  }
-}
-
-/** All ids are known before the first is stopped. */
-async function stopEach(
-  delegator: Delegator,
-  ids: readonly string[],
-  reason: string,
-): Promise<InterruptReport> {
-  await Promise.all(ids.map((id) => delegator.get(id)))
-  const reports = await Promise.all([...new Set(ids)].map((id) => delegator.interrupt(id, { reason })))
-  const sum = (field: keyof InterruptReport): number =>
-    reports.reduce((total, report) => total + report[field], 0)
-  return {
-    signalled: sum('signalled'),
-    stopped: sum('stopped'),
-    escalated: sum('escalated'),
-    unreachable: sum('unreachable'),
-    units: sum('units'),
   }
 }
 

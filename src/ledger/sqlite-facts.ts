@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
-import { driverName, ledgerError, openSqlite } from './sqlite-driver.js'
+import { driverName, ledgerError, openSqlite, type Sqlite } from './sqlite-driver.js'
+import { sideFileFindings, slotFindings, type FileFinding } from './sqlite-findings.js'
 import { current } from './sqlite-schema.js'
 
 /** What there is to say about a ledger's file, for a person who looks into why something does not work. */
@@ -17,6 +18,8 @@ export interface LedgerFacts {
     /** Its permissions: 0600 is for this user alone. */
     readonly mode: number
   } | null
+  /** What of it, and of the files beside it, does not agree with the rest. */
+  readonly findings: readonly FileFinding[]
 }
 
 /**
@@ -30,6 +33,7 @@ export async function ledgerFacts(path: string): Promise<LedgerFacts> {
   try {
     const version = db.sql('PRAGMA user_version').get<{ readonly user_version: number }>()
     const sqlite = db.sql('SELECT sqlite_version() AS version').get<{ readonly version: string }>()
+    const slots = file === null || !hasTables(db) ? [] : slotFindings(db)
     return {
       driver: driverName(),
       sqlite_version: sqlite?.version ?? '',
@@ -39,12 +43,18 @@ export async function ledgerFacts(path: string): Promise<LedgerFacts> {
         size_bytes: file.size + log.size,
         mode: file.mode & 0o777,
       },
+      findings: [...slots, ...(await sideFileFindings(path))],
     }
   } catch (error) {
     throw ledgerError(error, path)
   } finally {
     db.close()
   }
+}
+
+function hasTables(db: Sqlite): boolean {
+  const tables = "SELECT count(*) AS count FROM sqlite_schema WHERE name IN ('units', 'charges', 'counters')"
+  return db.sql(tables).get<{ readonly count: number }>()?.count === 3
 }
 
 function schemaName(version: number): string {

@@ -22,13 +22,13 @@ export interface SqliteSpool {
   replay(settle: (kept: KeptEnd) => Promise<unknown>): Promise<number>
 }
 
+interface Place {
+  readonly folder: string
+  readonly prefix: string
+}
+
 export function createSqliteSpool(path: string): SqliteSpool {
-  const whole = resolve(path)
-  const digest = createHash('sha256').update(whole).digest('hex').slice(0, 16)
-  const places = [
-    { folder: dirname(whole), prefix: `${basename(whole)}.unsettled.` },
-    { folder: join(userInfo().homedir, '.hermes-delegate'), prefix: `${digest}.unsettled.` },
-  ]
+  const places = placesOf(path)
 
   async function keep(kept: KeptEnd): Promise<void> {
     const { id, fence } = kept.hold
@@ -49,21 +49,51 @@ export function createSqliteSpool(path: string): SqliteSpool {
 
   async function replay(settle: (kept: KeptEnd) => Promise<unknown>): Promise<number> {
     let count = 0
-    for (const { folder, prefix } of places) {
-      const names = await readdir(folder).catch(() => [])
-      for (const name of names.filter((file) => file.startsWith(prefix) && file.endsWith('.json'))) {
-        const kept = await readKept(join(folder, name))
-        if (kept === null) continue
-        await settle(kept)
-        failPoint('spool:settled')
-        await unlink(join(folder, name)).catch(() => undefined)
-        count += 1
-      }
+    for (const file of await filesOf(places)) {
+      const kept = await readKept(file)
+      if (kept === null) continue
+      await settle(kept)
+      failPoint('spool:settled')
+      await unlink(file).catch(() => undefined)
+      count += 1
     }
     return count
   }
 
   return { keep, replay }
+}
+
+/** The files that wait beside the ledger of this path, and whose ends they are; null where that cannot be read. */
+export async function keptEnds(
+  path: string,
+): Promise<readonly { readonly file: string; readonly id: string | null }[]> {
+  const files = await filesOf(placesOf(path))
+  const found = await Promise.all(files.map(async (file) => ({ file, id: idOf(await readKept(file)) })))
+  // One that is gone by now was replayed meanwhile.
+  const left = new Set(await filesOf(placesOf(path)))
+  return found.filter(({ file }) => left.has(file))
+}
+
+/** Of a file that another hand has changed, anything may be missing. */
+const idOf = (kept: Partial<KeptEnd> | null): string | null => kept?.hold?.id ?? null
+
+function placesOf(path: string): readonly Place[] {
+  const whole = resolve(path)
+  const digest = createHash('sha256').update(whole).digest('hex').slice(0, 16)
+  return [
+    { folder: dirname(whole), prefix: `${basename(whole)}.unsettled.` },
+    { folder: join(userInfo().homedir, '.hermes-delegate'), prefix: `${digest}.unsettled.` },
+  ]
+}
+
+async function filesOf(places: readonly Place[]): Promise<string[]> {
+  const files: string[] = []
+  for (const { folder, prefix } of places) {
+    const names = await readdir(folder).catch(() => [])
+    const own = names.filter((name) => name.startsWith(prefix) && name.endsWith('.json'))
+    files.push(...own.map((name) => join(folder, name)))
+  }
+  return files
 }
 
 async function writeWhole(file: string, text: string): Promise<void> {

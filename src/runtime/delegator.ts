@@ -10,12 +10,8 @@ import { numberProblem } from './checked.js'
 import { asClosed } from './closed.js'
 import { createCompletions, type Completions } from './completions.js'
 import { createEventHub, type DelegatorEvents } from './events.js'
-import {
-  createInterrupts,
-  type InterruptOptions,
-  type InterruptReport,
-  type SessionSelect,
-} from './interrupts.js'
+import { createInterrupts, type InterruptOptions, type SessionSelect } from './interrupts.js'
+import type { InterruptReport } from './stop-report.js'
 import { createMembership } from './membership.js'
 import { createProcessHold } from './process-hold.js'
 import { createRecords, type DelegationRecord, type ListOptions } from './records.js'

@@ -5,7 +5,7 @@ import { createRemoteInterrupts } from './remote-interrupts.js'
 import type { ResolvedOptions } from './options.js'
 import { checkedNumber } from './checked.js'
 import type { ProcessHold } from './process-hold.js'
-import type { StopReport } from './stop-report.js'
+import { sumOf, type InterruptReport } from './stop-report.js'
 import type { Unit } from './unit.js'
 
 export interface InterruptOptions {
@@ -19,14 +19,11 @@ export interface InterruptOptions {
 export interface SessionSelect {
   /** Every unit of the ledger, whoever dispatched it. @defaultValue false */
   readonly all?: boolean
+  /** Units, by their ids. @defaultValue none */
+  readonly ids?: readonly string[]
   readonly sessionKey?: string
   readonly originUiSessionId?: string
   readonly parentSessionId?: string
-}
-
-/** Live children at the time, and how each came to its end; `units` is how many units they belonged to. */
-export interface InterruptReport extends StopReport {
-  readonly units: number
 }
 
 export interface Interrupts {
@@ -88,8 +85,8 @@ export function createInterrupts({ units, options, hold, ledger, clock }: Interr
     return sumOf(reports)
   }
 
-  function belongs({ draft: { route } }: Unit, select: SessionSelect): boolean {
-    if (select.all === true) return true
+  function belongs({ id, draft: { route } }: Unit, select: SessionSelect): boolean {
+    if (select.all === true || select.ids?.includes(id) === true) return true
     const pairs = [
       [select.sessionKey, route.sessionKey],
       [select.originUiSessionId, route.originUiSessionId],
@@ -133,26 +130,16 @@ export function createInterrupts({ units, options, hold, ledger, clock }: Interr
 /** The ledger's selectors of a session: each alone proves that a unit belongs. */
 function selectsOf({
   all,
+  ids = [],
   sessionKey,
   originUiSessionId,
   parentSessionId,
 }: SessionSelect): readonly Select[] {
   if (all === true) return [{ all: true }]
   return [
+    ...(ids.length > 0 ? [{ ids }] : []),
     ...(sessionKey !== undefined && sessionKey !== '' ? [{ sessionKey }] : []),
     ...(originUiSessionId !== undefined && originUiSessionId !== '' ? [{ originUiSessionId }] : []),
     ...(parentSessionId !== undefined && parentSessionId !== '' ? [{ parentSessionId }] : []),
   ]
-}
-
-function sumOf(reports: readonly (StopReport & { readonly units?: number })[]): InterruptReport {
-  const sum = (field: keyof InterruptReport): number =>
-    reports.reduce((total, report) => total + (report[field] ?? 0), 0)
-  return {
-    signalled: sum('signalled'),
-    stopped: sum('stopped'),
-    escalated: sum('escalated'),
-    unreachable: sum('unreachable'),
-    units: sum('units'),
-  }
 }

@@ -2,9 +2,9 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../core/clock.js'
 import type { Ledger, Select, UnitRecord } from '../ledger/ledger.js'
-import type { InterruptReport } from './interrupts.js'
 import { watchChanges } from './ledger-changes.js'
 import type { ProcessHold } from './process-hold.js'
+import { sumOf, type InterruptReport, type StopReport } from './stop-report.js'
 
 export interface RemoteInterrupts {
   /** Asks the owners of what matches, and waits for their answers; who does not answer in time is unreachable. */
@@ -36,15 +36,17 @@ export function createRemoteInterrupts(given: RemoteInterruptsOptions): RemoteIn
   /** Null: neither answered nor ended. */
   function answerOf(unit: UnitRecord | null, requestId: string) {
     if (unit?.interruptReport?.requestId === requestId) return unit.interruptReport
-    // It ended by itself, before it heard of this.
-    return unit === null || (unit.endedAt !== null && !unit.slotHeld) ? none : null
+    if (unit === null) return none
+    // Another stop may have been asked for since, and its answer is in the place of ours: it tells of the same children.
+    // Without one it ended by itself, before it heard of this.
+    return unit.endedAt !== null && !unit.slotHeld ? (unit.interruptReport ?? none) : null
   }
 
   async function answers(ids: readonly string[], requestId: string, withinMs: number) {
     const deadlineMs = clock.monotonicMs() + withinMs
     const changes = watchChanges(ledger)
     const waiting = new Set(ids)
-    const reports: (typeof none)[] = []
+    const reports: StopReport[] = []
     try {
       for (;;) {
         changes.reset()
@@ -83,21 +85,13 @@ export function createRemoteInterrupts(given: RemoteInterruptsOptions): RemoteIn
       const requestId = randomUUID()
       await ledger.requestInterrupt({ ids }, { requestId, reason, graceMs })
       const reports = await hold.during(answers(ids, requestId, graceMs + answerMs))
-      const sum = (field: keyof typeof none): number =>
-        reports.reduce((total, report) => total + report[field], 0)
-      return {
-        signalled: sum('signalled'),
-        stopped: sum('stopped'),
-        escalated: sum('escalated'),
-        unreachable: sum('unreachable'),
-        units: ids.length,
-      }
+      return { ...sumOf(reports), units: ids.length }
     },
   }
 }
 
 /** Its owner said nothing: whatever of it runs could not be reached. */
-function silent(unit: UnitRecord | null): typeof none {
+function silent(unit: UnitRecord | null): StopReport {
   const live = unit?.children.filter(({ result }) => result === null).length ?? 0
   return { ...none, signalled: live, unreachable: live }
 }

@@ -433,3 +433,9 @@ describe('what is no YAML', () => {
     expect((await errorOf(load())).code).toBe('CONFIG_UNREADABLE')
   })
 })
+
+it('a ledger of a kind that there is not is named', async () => {
+  expect(await problemsOf('ledger: { kind: redis }')).toEqual([
+    'ledger.kind: expected one of sqlite, memory, got "redis"',
+  ])
+})

@@ -67,6 +67,17 @@ describe('doctor', () => {
     expect(await run('audit')).toMatchObject({ code: 0, stdout: 'everything is in order\n' })
   })
 
+  it('names a file beside the ledger that holds no end, as audit does', async () => {
+    await run('list')
+    const file = `${ledger()}.unsettled.deleg_1.1.json`
+    writeFileSync(file, 'cut off')
+    const { code, stdout } = await run('doctor')
+    expect(code).toBe(1)
+    expect(stdout).toContain(`BAD unreadable  ${file}: `)
+    expect(stdout).toMatch(/^BAD +audit +1 to look at/m)
+    expect((await run('audit')).stdout).toContain(`unreadable ${file}: `)
+  })
+
   it('says what is wrong with the file, and with the configuration', async () => {
     await run('list')
     chmodSync(ledger(), 0o644)

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import type { Hold, Ledger } from '../../src/ledger/ledger.js'
 import { ledgerError, openSqlite, type Sqlite } from '../../src/ledger/sqlite-driver.js'
 import { sqliteLedger, type SqliteLedgerOptions } from '../../src/ledger/sqlite-ledger.js'
@@ -399,4 +399,19 @@ describe('two connections', () => {
     expect(admissions.filter(({ status }) => status === 'admitted')).toHaveLength(3)
     expect((await both[1]!.usage(['units']))[0]?.inUse).toBe(3)
   })
+})
+
+it('a disk without room is LEDGER_FULL', async () => {
+  const path = join(folder, 'ledger.db')
+  const db = await openSqlite(path)
+  onTestFinished(() => db.close())
+  // What SQLite says of a full disk, it says of its own limit, too.
+  db.exec('CREATE TABLE t (x); PRAGMA max_page_count = 2')
+  let thrown: unknown = null
+  try {
+    db.sql('INSERT INTO t VALUES (zeroblob(100000))').run()
+  } catch (error) {
+    thrown = error
+  }
+  expect(ledgerError(thrown, path)).toMatchObject({ code: 'LEDGER_FULL' })
 })

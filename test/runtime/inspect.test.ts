@@ -12,6 +12,7 @@ import {
   type Ledger,
   type LedgerInspection,
 } from '../../src/index.js'
+import { openSqlite } from '../../src/ledger/sqlite-driver.js'
 import { codeOf, manualClock, temporaryFolder } from './support.js'
 
 const me = { id: '1-me', pid: process.pid, startedAt: 0, bootId: 'another', pidNamespace: '', seenAt: 0 }
@@ -171,6 +172,30 @@ describe('the facts of a file', () => {
     expect(file).toMatchObject({ schema: supported_schema, mode: 0o600 })
     chmodSync(path, 0o644)
     expect((await ledgerFacts(path)).file?.mode).toBe(0o644)
+  })
+
+  it('name counters, charges and slots that do not agree, and what waits beside the file', async () => {
+    const path = join(temporaryFolder(), 'ledger.db')
+    const ledger = await sqliteLedger(path)({ clock: manualClock(), random: () => 0 })
+    onTestFinished(() => ledger.close())
+    await ledger.join({ ...me, seenAt: 0 })
+    const charge = { counter: 'units', amount: 1, limit: 9 }
+    for (const id of ['a', 'b']) await ledger.admit(me.id, { ...draft, id, slotKey: id }, [charge])
+    expect((await ledgerFacts(path)).findings).toEqual([])
+    const db = await openSqlite(path)
+    db.exec(`UPDATE counters SET total = 5; UPDATE charges SET slot_key = 'x' WHERE slot_key = 'b'`)
+    db.close()
+    const kept = { hold: { id: 'deleg_1', fence: 1 }, end: end('deleg_1') }
+    writeFileSync(`${path}.unsettled.deleg_1.1.json`, JSON.stringify(kept))
+    writeFileSync(`${path}.unsettled.deleg_2.1.json`, '{}')
+    const { findings } = await ledgerFacts(path)
+    expect(findings.map(({ kind: what, id, fact }) => [what, id, fact])).toEqual([
+      ['miscounted', 'units', 'the counter says 5, its charges come to 2'],
+      ['charged_for_none', 'x', 'the slot is charged 1, and no unit holds it'],
+      ['not_charged', 'b', 'the unit holds a slot, and no counter is charged for it'],
+      ['unsettled', 'deleg_1', expect.stringContaining(`${path}.unsettled.deleg_1.1.json`)],
+      ['unreadable', `${path}.unsettled.deleg_2.1.json`, expect.stringContaining('none that can be read')],
+    ])
   })
 
   it('a folder and what is no database are errors of the catalogue', async () => {

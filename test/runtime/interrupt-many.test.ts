@@ -1,5 +1,7 @@
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { idOf, open, polite, quick } from './support.js'
+import { sqliteLedger } from '../../src/index.js'
+import { idOf, open, polite, quick, temporaryFolder } from './support.js'
 
 const zeros = { signalled: 0, stopped: 0, escalated: 0, unreachable: 0, units: 0 }
 
@@ -31,6 +33,25 @@ describe('interruptForSession (spec 2.11)', () => {
     expect(report).toEqual({ ...zeros, signalled: 2, stopped: 2, units: 2 })
     await Promise.all([delegator.wait(ids.bySession), delegator.wait(ids.byWindow)])
     expect((await interrupted()).sort()).toEqual([ids.bySession, ids.byWindow].sort())
+  })
+
+  it('R41: by ids, and by none of them', async () => {
+    const { delegator, ids, interrupted } = await dispatchFour()
+    expect(await delegator.interruptForSession({ ids: [] })).toEqual(zeros)
+    const report = await delegator.interruptForSession({ ids: [ids.byNone, ids.byWindow, ids.byNone] })
+    expect(report).toEqual({ ...zeros, signalled: 2, stopped: 2, units: 2 })
+    await Promise.all([delegator.wait(ids.byNone), delegator.wait(ids.byWindow)])
+    expect((await interrupted()).sort()).toEqual([ids.byNone, ids.byWindow].sort())
+  })
+
+  it('P6: two that stop a unit of another program at once both hear how it went', async () => {
+    const path = join(temporaryFolder(), 'ledger.db')
+    const owner = await open({ ledger: sqliteLedger(path) })
+    const id = idOf(await owner.dispatch({ goal: 'a', runner: polite }))
+    const others = [await open({ ledger: sqliteLedger(path) }), await open({ ledger: sqliteLedger(path) })]
+    const reports = await Promise.all(others.map((other) => other.interrupt(id)))
+    const report = { ...zeros, signalled: 1, stopped: 1, units: 1 }
+    expect(reports).toEqual([report, report])
   })
 
   it('R41: by the parent session alone', async () => {
