@@ -6,7 +6,7 @@ import { watch, type FSWatcher } from 'node:fs'
 import type { Sqlite } from './sqlite-driver.js'
 
 /** After news it rests this long, ms: beside a busy writer that is what keeps it cheap. */
-const restMs = 4
+const restMs = 5
 /** Without any report it looks this often, ms. */
 const pollMs = 2_000
 
