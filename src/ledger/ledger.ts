@@ -91,6 +91,12 @@ export interface UnitRecord extends UnitDraft {
   readonly late: readonly UnitPatch[]
 }
 
+/** A live unit of a dead owner, with the new owner's right to write it. */
+export interface TakenUnit {
+  readonly hold: Hold
+  readonly unit: UnitRecord
+}
+
 /** Who occupies a slot. */
 export type SlotHolderRecord = Pick<UnitRecord, 'id' | 'goal' | 'owner' | 'admittedAt'>
 
@@ -273,11 +279,7 @@ export interface Ledger {
    * Moves a dead owner's live units (new fence), frees its claims and the slots it kept, costing no attempt. Of two that
    * try, one gets them. `which: 'unknown'` leaves those that an adopter may run again, and with them the dead owner.
    */
-  takeOver(
-    deadOwnerId: string,
-    byOwnerId: string,
-    which: 'all' | 'unknown',
-  ): Promise<readonly { readonly hold: Hold; readonly unit: UnitRecord }[]>
+  takeOver(deadOwnerId: string, byOwnerId: string, which: 'all' | 'unknown'): Promise<readonly TakenUnit[]>
   /** Puts an event of the host's own on the same rail (R3). @throws LEDGER_DUPLICATE */
   publish(ownerId: string, event: AsyncDelegationEvent): Promise<number>
   /** Leases pending deliveries in `seq` order. `nextAt`: when to ask again if nothing wakes the caller. */

@@ -12,6 +12,7 @@ import type {
   Settled,
   Settlement,
   SlotHolderRecord,
+  TakenUnit,
   UnitDraft,
   UnitPatch,
   UnitRecord,
@@ -26,7 +27,7 @@ export interface MemoryUnits {
   record(hold: Hold, patch: UnitPatch): boolean
   settle(hold: Hold, end: Settlement): Settled
   freeSlot(hold: Hold): void
-  takeOver(deadOwnerId: string, byOwnerId: string, which: 'all' | 'unknown'): Taken[]
+  takeOver(deadOwnerId: string, byOwnerId: string, which: 'all' | 'unknown'): TakenUnit[]
   /** Live units of `select` get the request; returns them. */
   askToStop(
     select: Select,
@@ -47,11 +48,6 @@ interface UnitsOptions {
   readonly retainedUnits: number
   readonly units: TurnoverMap<string, StoredUnit>
   readonly outbox: MemoryOutbox
-}
-
-interface Taken {
-  readonly hold: Hold
-  readonly unit: UnitRecord
 }
 
 /** What changes while a unit lives. */
@@ -221,7 +217,7 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     return true
   }
 
-  function takeOver(deadOwnerId: string, byOwnerId: string, which: 'all' | 'unknown'): Taken[] {
+  function takeOver(deadOwnerId: string, byOwnerId: string, which: 'all' | 'unknown'): TakenUnit[] {
     outbox.freeClaimsOf(deadOwnerId)
     const taken = []
     for (const stored of units.values()) {

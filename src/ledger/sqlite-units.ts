@@ -13,6 +13,7 @@ import type {
   Select,
   Settled,
   Settlement,
+  TakenUnit,
   UnitDraft,
   UnitPatch,
   UnitRecord,
@@ -30,18 +31,13 @@ export interface SqliteUnits {
   record(hold: Hold, patch: UnitPatch): boolean
   settle(hold: Hold, end: Settlement): Settled
   freeSlot(hold: Hold): void
-  takeOver(deadOwnerId: string, byOwnerId: string, which: 'all' | 'unknown'): Taken[]
+  takeOver(deadOwnerId: string, byOwnerId: string, which: 'all' | 'unknown'): TakenUnit[]
   /** True: units of this owner are live, or hold a slot. */
   isOwning(ownerId: string): boolean
   askToStop(select: Select, request: Omit<InterruptRequest, 'unitId' | 'at'>): UnitRecord[]
   interruptsOf(ownerId: string): InterruptRequest[]
   get(id: string): UnitRecord | null
   list(select: Select, live: boolean | null, page: Page): UnitRecord[]
-}
-
-interface Taken {
-  readonly hold: Hold
-  readonly unit: UnitRecord
 }
 
 interface WritableRow {
@@ -232,7 +228,7 @@ export function createSqliteUnits(
     return true
   }
 
-  function takeOver(deadOwnerId: string, byOwnerId: string, which: 'all' | 'unknown'): Taken[] {
+  function takeOver(deadOwnerId: string, byOwnerId: string, which: 'all' | 'unknown'): TakenUnit[] {
     const kept = db
       .sql(
         `UPDATE units SET slot_held = 0 WHERE owner = :deadOwnerId AND slot_held = 1 AND ended_at IS NOT NULL

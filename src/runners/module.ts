@@ -2,22 +2,10 @@ import { statSync } from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { resolve as resolveImport } from 'import-meta-resolve'
-import type { Json, RunnerReference } from '../runner.js'
+import type { RunnerReference } from '../runner.js'
 
-export interface ModuleRunnerOptions {
-  /** @defaultValue 'default' */
-  readonly export?: string
-  /** Handed to the runner as `ctx.options`. */
-  readonly options?: Json
-  /** @defaultValue 'isolated'; 'process' where the call, or the delegator, has `isolation: 'process'` */
-  readonly placement?: 'isolated' | 'shared' | 'process'
-  /** @see RunnerReference */
-  readonly reportsProgress?: boolean
-  /** @see RunnerReference */
-  readonly idempotent?: boolean
-  /** @see RunnerReference */
-  readonly onOwnerDeath?: 'unknown' | 'retry' | 'adopt'
-}
+/** All that a reference says beside where its module is. */
+export type ModuleRunnerOptions = Omit<RunnerReference, 'url'>
 
 /**
  * A runner in a module: a path from the working folder (`./my-runner.js`; `my-runner.js` as well, if that file is there),

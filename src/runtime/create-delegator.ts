@@ -11,13 +11,15 @@ import { ownerIdentity } from './owner-identity.js'
 import { systemClock } from './system-clock.js'
 
 /**
- * Makes a delegator. Nothing starts before the first dispatch, and nothing of it keeps the process alive (R5).
+ * Makes a delegator. No thread starts before the first dispatch, and nothing of it keeps the process alive (R5). With a
+ * ledger that is shared it resolves once it has looked for what dead owners left, and looks again from then on.
  * @throws {TypeError} for an option that is out of its bounds, naming it.
+ * @throws {DelegationError} what opening the ledger throws.
  */
 export async function createDelegator(options: DelegatorOptions = {}): Promise<Delegator> {
   const resolved = resolveOptions(options)
   const clock = options.clock ?? systemClock
-  // eslint-disable-next-line no-restricted-syntax -- the one place where chance enters
+  // eslint-disable-next-line no-restricted-syntax -- the default of `random`: everything else is handed it
   const random = options.random ?? Math.random
   const ledger = await (options.ledger ?? createMemoryLedger)({ clock, random })
   const self = ownerIdentity(`${process.pid}-${randomBytes(6).toString('hex')}`, clock)

@@ -12,7 +12,7 @@ import { roundedSeconds } from '../core/clock.js'
 import type { ChildResult } from '../core/event.js'
 import { failPoint } from '../core/fail-point.js'
 import { ownerDeathEvent } from '../core/owner-death.js'
-import type { Hold, Ledger, Owner, UnitRecord } from '../ledger/ledger.js'
+import type { Hold, Ledger, Owner, TakenUnit, UnitRecord } from '../ledger/ledger.js'
 import type { EventHub } from './events.js'
 import { createOwnerJudge } from './owner-identity.js'
 import { transcriptsOf, unitFacts } from './unit-event.js'
@@ -40,7 +40,7 @@ export function createRecovery({ ledger, self, clock, hub, rerun }: RecoveryOpti
   const judge = createOwnerJudge(self, clock)
   const deadSinceMs = new Map<string, number>()
   /** Ours now, and not recovered yet: what fails is tried again by the next sweep. */
-  const taken: { readonly hold: Hold; readonly unit: UnitRecord }[] = []
+  const taken: TakenUnit[] = []
 
   /** A delegator that does not adopt leaves what may be run again to one that does, for a while. */
   function shareOf({ id, seenAt }: Owner): 'all' | 'unknown' {

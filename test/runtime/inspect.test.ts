@@ -13,47 +13,10 @@ import {
   type LedgerInspection,
 } from '../../src/index.js'
 import { openSqlite } from '../../src/ledger/sqlite-driver.js'
+import { draftOf, eventOf } from '../contract/ledger.js'
 import { codeOf, manualClock, temporaryFolder } from './support.js'
 
 const me = { id: '1-me', pid: process.pid, startedAt: 0, bootId: 'another', pidNamespace: '', seenAt: 0 }
-const route = { sessionKey: 's', parentSessionId: null, originUiSessionId: '', originSessionId: '' }
-const draft = {
-  parentId: null,
-  route,
-  goal: 'g',
-  goals: null,
-  context: null,
-  toolsets: null,
-  role: 'leaf',
-  model: null,
-  runner: null,
-  childCount: 1,
-  onOwnerDeath: 'unknown',
-  work: null,
-  transcripts: null,
-  delivery: 'claim',
-  metadata: null,
-} as const
-
-const eventOf = (id: string) => ({
-  type: 'async_delegation' as const,
-  delegation_id: id,
-  event_id: id,
-  session_key: 's',
-  goal: 'g',
-  context: null,
-  toolsets: null,
-  role: 'leaf',
-  model: null,
-  status: 'completed',
-  error: null,
-  dispatched_at: 0,
-  completed_at: 0,
-  summary: null,
-  api_calls: 0,
-  duration_seconds: 0,
-  exit_reason: null,
-})
 
 interface Setting {
   readonly ledger: Ledger
@@ -83,7 +46,7 @@ async function setting(kind: keyof typeof kinds): Promise<Setting> {
     clock,
     inspection,
     async admit(id) {
-      const admission = await ledger.admit(me.id, { ...draft, id, slotKey: id }, [])
+      const admission = await ledger.admit(me.id, draftOf(id, 's'), [])
       if (admission.status !== 'admitted') throw new Error(admission.status)
       return admission.hold
     },
@@ -92,7 +55,7 @@ async function setting(kind: keyof typeof kinds): Promise<Setting> {
 }
 
 const end = (id: string, slot: 'freed' | 'kept' = 'freed') =>
-  ({ state: 'completed', cause: 'returned', event: eventOf(id), slot }) as const
+  ({ state: 'completed', cause: 'returned', event: eventOf(draftOf(id, 's')), slot }) as const
 
 describe.each(['memory', 'sqlite'] as const)('%s: an audit', (kind) => {
   it('finds nothing where all is in order', async () => {
@@ -180,7 +143,7 @@ describe('the facts of a file', () => {
     onTestFinished(() => ledger.close())
     await ledger.join({ ...me, seenAt: 0 })
     const charge = { counter: 'units', amount: 1, limit: 9 }
-    for (const id of ['a', 'b']) await ledger.admit(me.id, { ...draft, id, slotKey: id }, [charge])
+    for (const id of ['a', 'b']) await ledger.admit(me.id, draftOf(id, 's'), [charge])
     expect((await ledgerFacts(path)).findings).toEqual([])
     const db = await openSqlite(path)
     db.exec(`UPDATE counters SET total = 5; UPDATE charges SET slot_key = 'x' WHERE slot_key = 'b'`)
