@@ -25,7 +25,7 @@ export type {
   DispatchOptions,
   WholeBatchResult,
   WholeBatchRun,
-} from './runtime/request.js'
+} from './runtime/call-options.js'
 export type { ClaimOptions, Completion, Completions, FollowOptions } from './runtime/completions.js'
 export type { CompletionSelect } from './runtime/completion-select.js'
 export type { DeliveryView, PublishedEvent, ReadOptions } from './runtime/deliveries.js'

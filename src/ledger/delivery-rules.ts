@@ -9,7 +9,7 @@
 import { backoffSeconds, type BackoffOptions } from '../core/backoff.js'
 import type { Instant } from '../core/clock.js'
 import { assertNever } from '../core/errors.js'
-import type { DeliveryState, Verdict } from './ledger.js'
+import type { DeliveryState, Verdict } from './shapes.js'
 
 export interface DeliveryRules {
   /** Attempts before a completion is `dead` (spec 2.1: 8). */

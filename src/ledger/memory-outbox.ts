@@ -10,7 +10,7 @@ import {
   type DeliveryRules,
   type DeliveryStanding,
 } from './delivery-rules.js'
-import type { Claim, Delivery, DeliveryState, Page, Select, Verdict } from './ledger.js'
+import type { Claim, Delivery, DeliveryState, Page, Select, Verdict } from './shapes.js'
 import { belongingOfEvent, matches } from './select.js'
 
 interface Row {

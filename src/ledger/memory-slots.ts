@@ -1,6 +1,6 @@
 import { assert } from '../core/errors.js'
 import { TurnoverMap } from '../core/turnover-map.js'
-import type { Charge } from './ledger.js'
+import type { Charge } from './shapes.js'
 
 /** Counters, and the slots that charge them. One slot is one charge, however many units share its key (P2). */
 export interface Slots {

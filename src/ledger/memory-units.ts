@@ -16,7 +16,7 @@ import type {
   UnitDraft,
   UnitPatch,
   UnitRecord,
-} from './ledger.js'
+} from './shapes.js'
 import type { MemoryOutbox } from './memory-outbox.js'
 import { createSlots } from './memory-slots.js'
 import { belongingOfUnit, matches } from './select.js'

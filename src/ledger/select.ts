@@ -1,6 +1,6 @@
 import type { AsyncDelegationEvent } from '../core/event.js'
 import { assertNever } from '../core/errors.js'
-import type { Select, UnitDraft } from './ledger.js'
+import type { Select, UnitDraft } from './shapes.js'
 
 /** What a selector is held against: a unit's or an event's proof of ownership. */
 export interface Belonging {

@@ -10,7 +10,7 @@ import {
   type DeliveryRules,
   type DeliveryStanding,
 } from './delivery-rules.js'
-import type { Claim, Delivery, DeliveryState, Page, Select, Verdict } from './ledger.js'
+import type { Claim, Delivery, DeliveryState, Page, Select, Verdict } from './shapes.js'
 import { belongingOfEvent } from './select.js'
 import type { Sqlite } from './sqlite-driver.js'
 import { whereOf, type Where } from './sqlite-select.js'

@@ -1,5 +1,5 @@
 /** Who has joined the ledger. */
-import type { Owner } from './ledger.js'
+import type { Owner } from './shapes.js'
 import type { Sqlite } from './sqlite-driver.js'
 
 export function enter(db: Sqlite, owner: Owner): void {

@@ -1,6 +1,6 @@
 /** Selectors as SQL. The rules are those of `matches` in select.ts, which the contract suite holds both to. */
 import { assertNever } from '../core/errors.js'
-import type { Select } from './ledger.js'
+import type { Select } from './shapes.js'
 import type { SqliteValues } from './sqlite-driver.js'
 
 export interface Where {

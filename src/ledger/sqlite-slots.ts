@@ -1,5 +1,5 @@
 /** Counters, and the slots that charge them, in the database: one slot is one charge, however many units share its key (P2). */
-import type { Charge, SlotHolderRecord } from './ledger.js'
+import type { Charge, SlotHolderRecord } from './shapes.js'
 import type { Sqlite } from './sqlite-driver.js'
 
 export interface SqliteSlots {

@@ -8,7 +8,7 @@ import { mkdir, open, readdir, readFile, unlink } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import { failPoint } from '../core/fail-point.js'
-import type { Hold, Settlement } from './ledger.js'
+import type { Hold, Settlement } from './shapes.js'
 
 export interface KeptEnd {
   readonly hold: Hold

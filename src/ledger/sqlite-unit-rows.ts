@@ -9,7 +9,7 @@ import type {
   UnitDraft,
   UnitPatch,
   UnitRecord,
-} from './ledger.js'
+} from './shapes.js'
 import type { Sqlite } from './sqlite-driver.js'
 import { whereOf } from './sqlite-select.js'
 

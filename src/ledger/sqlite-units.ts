@@ -17,7 +17,7 @@ import type {
   UnitDraft,
   UnitPatch,
   UnitRecord,
-} from './ledger.js'
+} from './shapes.js'
 import type { Sqlite } from './sqlite-driver.js'
 import type { SqliteOutbox } from './sqlite-outbox.js'
 import { createUnitRows, unitColumns, type UnitRow } from './sqlite-unit-rows.js'

@@ -16,16 +16,18 @@ import {
   type Rejected,
 } from '../core/refusal.js'
 import type { TurnoverMap } from '../core/turnover-map.js'
-import type { Admission as LedgerAdmission, Hold, Ledger, UnitDraft, UnitRecord } from '../ledger/ledger.js'
+import type { Ledger } from '../ledger/ledger.js'
+import type { Admission as LedgerAdmission, Hold, UnitDraft, UnitRecord } from '../ledger/shapes.js'
 import type { Executor } from '../pool/executor.js'
 import type { EventHub } from './events.js'
-import { watchChanges, type LedgerChanges } from './ledger-changes.js'
+import { watchChanges } from './ledger-changes.js'
 import { maxThreadsBound, type ResolvedOptions } from './options.js'
 import { draftOf, newDelegationId, planChildren, transcriptPath } from './plan-unit.js'
 import { fingerprintOf } from './fingerprint.js'
 import type { ProcessHold } from './process-hold.js'
 import type { Records } from './records.js'
-import type { CallOptions, UnitRequest } from './request.js'
+import type { CallOptions } from './call-options.js'
+import type { UnitRequest } from './request.js'
 import { rerunPlan } from './rerun-plan.js'
 import type { UnitPlan } from './unit-plan.js'
 import { makeTranscriptFolder } from './transcript-folder.js'
@@ -256,48 +258,33 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
     return outcome
   }
 
+  /** The caller waits, nothing piles up (P1). Timers, not clocks, say that its time is over: the last look comes after it. */
   async function admitWithin(request: UnitRequest, call: CallOptions): Promise<Dispatched | Rejected> {
-    const deadlineMs = clock.monotonicMs() + request.admitWithinMs
-    const changes = watchChanges(ledger)
-    let isOver = false
+    const over = new AbortController()
+    const stopDeadline = clock.after(request.admitWithinMs, () => over.abort())
+    const isOver = (): boolean => over.signal.aborted
+    const changes = watchChanges(ledger, clock, [closing, over.signal])
     try {
       for (;;) {
         changes.reset()
+        const isLast = isOver()
         const outcome = await admitOnce(request, call)
         if (outcome.status === 'dispatched' || outcome.refusal === undefined) return outcome
-        if (isOver || neverFits(request) || outcome.refusal.code === 'KEY_REUSED') {
+        if (isLast || neverFits(request) || outcome.refusal.code === 'KEY_REUSED') {
           hub.emit('refused', outcome)
           return outcome
         }
-        isOver = await hold.during(nextChange(changes, deadlineMs - clock.monotonicMs()))
+        await hold.during(changes.wait(request.admitWithinMs))
+        // A hint may be empty, and an attempt may cause the next one: the pause keeps that from taking the loop.
+        if (!isOver()) await hold.during(pause())
       }
     } finally {
+      stopDeadline()
       changes.stop()
     }
   }
 
-  /** The caller waits, nothing piles up (P1). Resolves true when its time is over: timers, not clocks, say so. */
-  function nextChange(changes: LedgerChanges, withinMs: number): Promise<boolean> {
-    return new Promise((resolve) => {
-      const wake = (isOver: boolean): void => {
-        stopDeadline()
-        stopPause()
-        changes.forget()
-        closing.removeEventListener('abort', onClosing)
-        resolve(isOver)
-      }
-      const onClosing = (): void => wake(true)
-      let stopPause = (): void => undefined
-      const stopDeadline = clock.after(Math.max(0, withinMs), () => wake(true))
-      if (closing.aborted) return wake(true)
-      closing.addEventListener('abort', onClosing, { once: true })
-      // A hint may be empty, and an attempt may cause the next one: the pause keeps that from taking the loop.
-      changes.next(() => {
-        changes.forget()
-        stopPause = clock.after(retryPauseMs, () => wake(false))
-      })
-    })
-  }
+  const pause = (): Promise<void> => new Promise((resolve) => void clock.after(retryPauseMs, resolve))
 
   return { admit, rerun, counterFor }
 }

@@ -1,5 +1,6 @@
 import { deliveryStates } from '../core/delivery-states.js'
-import type { Delivery, Ledger, Owner, UnitRecord } from '../ledger/ledger.js'
+import type { Ledger } from '../ledger/ledger.js'
+import type { Delivery, Owner, UnitRecord } from '../ledger/shapes.js'
 
 /** One thing that is not as it should be. */
 export interface AuditFinding {

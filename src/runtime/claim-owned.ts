@@ -1,6 +1,7 @@
 import type { Instant } from '../core/clock.js'
 import type { AsyncDelegationEvent } from '../core/event.js'
-import type { Claim, Ledger } from '../ledger/ledger.js'
+import type { Ledger } from '../ledger/ledger.js'
+import type { Claim } from '../ledger/shapes.js'
 
 /** Tells whether an event is this host's. One that throws says no: without proof nothing is claimed. */
 export type Owns = (event: AsyncDelegationEvent) => boolean

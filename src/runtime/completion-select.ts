@@ -1,4 +1,4 @@
-import type { Select } from '../ledger/ledger.js'
+import type { Select } from '../ledger/shapes.js'
 
 /**
  * Whose completions. The first selector that is given counts; with none, what this delegator itself dispatched. An

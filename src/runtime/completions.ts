@@ -4,7 +4,8 @@ import type { Clock } from '../core/clock.js'
 import type { AsyncDelegationEvent } from '../core/event.js'
 import { failPoint } from '../core/fail-point.js'
 import { renderTurn } from '../core/render-turn.js'
-import type { Claim, Ledger, Verdict } from '../ledger/ledger.js'
+import type { Ledger } from '../ledger/ledger.js'
+import type { Claim, Verdict } from '../ledger/shapes.js'
 import { claimOwned, type Owns } from './claim-owned.js'
 import { selectOf, type CompletionSelect } from './completion-select.js'
 import { createDeliveries, type Deliveries } from './deliveries.js'
@@ -156,30 +157,14 @@ export function createCompletions({
     return { completions: claims.map((claim) => new ClaimedCompletion(claim, ledger)), nextAt }
   }
 
-  /** Resolves at the next change, at `nextAt`, or when one of the signals aborts. */
-  function untilNews(
-    nextAt: number | null,
-    changes: LedgerChanges,
-    signals: readonly AbortSignal[],
-  ): Promise<void> {
+  function untilNews(nextAt: number | null, changes: LedgerChanges): Promise<void> {
     const seconds = Math.min(followIdleSeconds, Math.max(0, (nextAt ?? Infinity) - clock.now()))
-    return new Promise((resolve) => {
-      const wake = (): void => {
-        stopTimer()
-        changes.forget()
-        for (const signal of signals) signal.removeEventListener('abort', wake)
-        resolve()
-      }
-      const stopTimer = clock.after(seconds * 1000, wake)
-      for (const signal of signals) signal.addEventListener('abort', wake, { once: true })
-      changes.next(wake)
-      if (signals.some((signal) => signal.aborted)) wake()
-    })
+    return changes.wait(seconds * 1000)
   }
 
   async function* follow(options: FollowOptions = {}): AsyncGenerator<Completion, void, undefined> {
     const signals = options.signal === undefined ? [closed] : [closed, options.signal]
-    const changes = watchChanges(ledger)
+    const changes = watchChanges(ledger, clock, signals)
     let letGo: (() => void) | null = null
     let untaken: readonly Completion[] = []
     try {
@@ -196,7 +181,7 @@ export function createCompletions({
           untaken = completions.slice(index + 1)
           yield completion
         }
-        if (completions.length === 0) await untilNews(nextAt, changes, signals)
+        if (completions.length === 0) await untilNews(nextAt, changes)
       }
     } finally {
       letGo?.()

@@ -1,7 +1,7 @@
 /** The delegator: what a host holds in its hands. Admission is in front of it, units behind. */
 import { DelegationError } from '../core/errors.js'
 import type { AsyncDelegationEvent } from '../core/event.js'
-import type { Owner } from '../ledger/ledger.js'
+import type { Owner } from '../ledger/shapes.js'
 import type { CapacityScope, Rejected, SlotHolder } from '../core/refusal.js'
 import { TurnoverMap } from '../core/turnover-map.js'
 import { createAdmission, type AdmissionDependencies, type Dispatched } from './admission.js'
@@ -16,14 +16,8 @@ import { createMembership } from './membership.js'
 import { createProcessHold } from './process-hold.js'
 import { createRecords, type DelegationRecord, type ListOptions } from './records.js'
 import { createRecovery } from './recovery.js'
-import {
-  batchRequest,
-  singleRequest,
-  type CallOptions,
-  type DispatchBatchOptions,
-  type DispatchOptions,
-  type UnitRequest,
-} from './request.js'
+import type { CallOptions, DispatchBatchOptions, DispatchOptions } from './call-options.js'
+import { batchRequest, singleRequest, type UnitRequest } from './request.js'
 import { currentSession } from './session-context.js'
 import type { Unit } from './unit.js'
 import { createStallMonitor } from './stall-monitor.js'

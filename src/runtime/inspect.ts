@@ -1,6 +1,7 @@
 /** Looks at a ledger without joining it: nothing is taken over, claimed or healed by who only wants to know. */
 import type { Clock } from '../core/clock.js'
-import type { Ledger, Owner } from '../ledger/ledger.js'
+import type { Ledger } from '../ledger/ledger.js'
+import type { Owner } from '../ledger/shapes.js'
 import { markedProcesses } from '../pool/marked-processes.js'
 import { auditLedger, type AuditFinding } from './audit.js'
 import type { LedgerFactory } from './options.js'

@@ -1,6 +1,7 @@
 import type { StopRequest } from '../core/completion.js'
 import type { Clock } from '../core/clock.js'
-import type { InterruptRequest, Ledger, Select } from '../ledger/ledger.js'
+import type { Ledger } from '../ledger/ledger.js'
+import type { InterruptRequest, Select } from '../ledger/shapes.js'
 import { createRemoteInterrupts } from './remote-interrupts.js'
 import type { ResolvedOptions } from './options.js'
 import { checkedNumber } from './checked.js'

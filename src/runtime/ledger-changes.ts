@@ -1,29 +1,38 @@
+import type { Clock } from '../core/clock.js'
 import type { Ledger } from '../ledger/ledger.js'
 
 /** Changes of a ledger, for one who reads and then waits: none falls between the two. */
 export interface LedgerChanges {
-  /** Calls `wake` at the next change, or at once when one came since `reset`. */
-  next(wake: () => void): void
-  forget(): void
   /** What comes from now on counts. Called before reading. */
   reset(): void
+  /** Resolves at the first change since `reset`, after `withinMs`, or when a signal aborts: whoever it is looks again. */
+  wait(withinMs: number): Promise<void>
   stop(): void
 }
 
-export function watchChanges(ledger: Ledger): LedgerChanges {
+/** @param signals end every wait. */
+export function watchChanges(ledger: Ledger, clock: Clock, signals: readonly AbortSignal[]): LedgerChanges {
   let hasChanged = false
-  let waiter: (() => void) | null = null
+  let wakeUp: (() => void) | null = null
   const stop = ledger.subscribe(() => {
     hasChanged = true
-    waiter?.()
+    wakeUp?.()
   })
   return {
     stop,
     reset: () => (hasChanged = false),
-    forget: () => (waiter = null),
-    next(wake) {
-      waiter = wake
-      if (hasChanged) wake()
-    },
+    wait: (withinMs) =>
+      new Promise((resolve) => {
+        const wake = (): void => {
+          stopTimer()
+          wakeUp = null
+          for (const signal of signals) signal.removeEventListener('abort', wake)
+          resolve()
+        }
+        const stopTimer = clock.after(Math.max(0, withinMs), wake)
+        for (const signal of signals) signal.addEventListener('abort', wake, { once: true })
+        wakeUp = wake
+        if (hasChanged || signals.some(({ aborted }) => aborted)) wake()
+      }),
   }
 }

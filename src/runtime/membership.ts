@@ -4,7 +4,8 @@
  */
 import type { Clock } from '../core/clock.js'
 import { DelegationError } from '../core/errors.js'
-import type { InterruptRequest, Ledger, Owner } from '../ledger/ledger.js'
+import type { Ledger } from '../ledger/ledger.js'
+import type { InterruptRequest, Owner } from '../ledger/shapes.js'
 import type { EventHub } from './events.js'
 import type { Recovery } from './recovery.js'
 

@@ -1,7 +1,7 @@
 /** Who this process is, and whether another one still lives. A pid alone is no identity: pids are used again. */
 import { readFileSync, readlinkSync } from 'node:fs'
 import type { Clock } from '../core/clock.js'
-import type { Owner } from '../ledger/ledger.js'
+import type { Owner } from '../ledger/shapes.js'
 
 /** An owner on another machine, or in another container, is dead when it was not heard of for this long, ms. */
 const silentMs = 10_000

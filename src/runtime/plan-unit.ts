@@ -4,12 +4,13 @@ import { join } from 'node:path'
 import { batchLabel } from '../core/batch.js'
 import { shareOfBudget } from '../core/summary-budget.js'
 import type { Json } from '../core/json.js'
-import type { OnOwnerDeath, UnitDraft } from '../ledger/ledger.js'
+import type { OnOwnerDeath, UnitDraft } from '../ledger/shapes.js'
 import type { Executor } from '../pool/executor.js'
 import type { Runner, RunnerReference } from '../runner.js'
 import type { ChildPlan } from './child.js'
 import type { ResolvedOptions } from './options.js'
-import type { CallOptions, UnitRequest } from './request.js'
+import type { CallOptions } from './call-options.js'
+import type { UnitRequest } from './request.js'
 
 /** The unit as the ledger is asked to admit it. */
 export function draftOf(

@@ -1,7 +1,8 @@
 /** Stopping units that another process runs: asked for through the ledger, answered there. */
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../core/clock.js'
-import type { Ledger, Select, UnitRecord } from '../ledger/ledger.js'
+import type { Ledger } from '../ledger/ledger.js'
+import type { Select, UnitRecord } from '../ledger/shapes.js'
 import { watchChanges } from './ledger-changes.js'
 import type { ProcessHold } from './process-hold.js'
 import { sumOf, type InterruptReport, type StopReport } from './stop-report.js'
@@ -44,7 +45,7 @@ export function createRemoteInterrupts(given: RemoteInterruptsOptions): RemoteIn
 
   async function answers(ids: readonly string[], requestId: string, withinMs: number) {
     const deadlineMs = clock.monotonicMs() + withinMs
-    const changes = watchChanges(ledger)
+    const changes = watchChanges(ledger, clock, [])
     const waiting = new Set(ids)
     const reports: StopReport[] = []
     try {
@@ -59,23 +60,11 @@ export function createRemoteInterrupts(given: RemoteInterruptsOptions): RemoteIn
           waiting.delete(id)
         }
         if (waiting.size === 0) return reports
-        await nextChange(changes.next, changes.forget, deadlineMs - clock.monotonicMs())
+        await changes.wait(deadlineMs - clock.monotonicMs())
       }
     } finally {
       changes.stop()
     }
-  }
-
-  function nextChange(next: (wake: () => void) => void, forget: () => void, withinMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const wake = (): void => {
-        stopTimer()
-        forget()
-        resolve()
-      }
-      const stopTimer = clock.after(Math.max(0, withinMs), wake)
-      next(wake)
-    })
   }
 
   return {

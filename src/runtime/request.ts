@@ -2,7 +2,14 @@
 import { DelegationError } from '../core/errors.js'
 import { kindOf } from '../core/shown-value.js'
 import type { JsonObject } from '../core/json.js'
-import type { Runner, RunnerContext, RunnerReference } from '../runner.js'
+import type { Runner, RunnerReference } from '../runner.js'
+import type {
+  CallOptions,
+  DispatchOptions,
+  BatchTask,
+  BatchTells,
+  DispatchBatchOptions,
+} from './call-options.js'
 import {
   checkedContext,
   checkedCount,
@@ -19,94 +26,7 @@ import {
 import { isReference } from './option-shapes.js'
 import type { SummaryBudget } from '../core/summary-budget.js'
 import type { UnitTells } from './unit-plan.js'
-import { isIsolation, type Isolation, type ResolvedOptions, type RunnerInput } from './options.js'
-
-/** What single and batch have in common. */
-export interface CallOptions {
-  /** What the child should know besides its goal; at most 1 MB. */
-  readonly context?: string | null
-  /** @defaultValue null: the runner's own; an empty list means the same (R12) */
-  readonly toolsets?: readonly string[] | null
-  /** @defaultValue 'leaf' */
-  readonly role?: string
-  readonly model?: string | null
-  /** @defaultValue that of `withSession`, else `''` (R20) */
-  readonly sessionKey?: string
-  readonly parentSessionId?: string
-  readonly originUiSessionId?: string
-  readonly originSessionId?: string
-  readonly runner?: RunnerInput
-  /**
-   * `collect`: no drain gets its event, only who asks for it by its id; once `wait` with `collect` has returned it, it
-   * is gone.
-   * @defaultValue 'claim'
-   */
-  readonly delivery?: 'claim' | 'collect'
-  /** Handed back in the event, as it is. */
-  readonly metadata?: JsonObject
-  /** The same key and the same arguments give the first call's handle, for 7 days; other arguments are refused. */
-  readonly idempotencyKey?: string
-  /** The cap of this call (R14). @defaultValue that of the delegator */
-  readonly maxUnits?: number
-  /** The caller is ready to wait this long for a slot, ms. @defaultValue 0: a full delegator refuses at once (P1) */
-  readonly admitWithinMs?: number
-  /**
-   * What all summaries of the unit may have together, characters: a share of what is left of the caller's context. 0 for
-   * no bound. @defaultValue that of the delegator
-   */
-  readonly maxUnitSummaryCharacters?: number
-  /** Wall clock limit of each child, seconds; 0 for none. @defaultValue that of the delegator */
-  readonly childTimeoutSeconds?: number
-  /** Where isolated children run. @defaultValue that of the delegator */
-  readonly isolation?: Isolation
-}
-
-export interface DispatchOptions extends CallOptions {
-  /** What to do; at most 64 kB. */
-  readonly goal: string
-}
-
-/** One child of a batch. What it does not say is the batch's. */
-export interface BatchTask {
-  readonly goal: string
-  readonly context?: string | null
-  readonly role?: string
-  readonly model?: string | null
-  readonly runner?: RunnerInput
-}
-
-/** What the whole-batch form returns (R31). */
-export interface WholeBatchResult extends JsonObject {
-  readonly results?: readonly JsonObject[]
-  readonly total_duration_seconds?: number | null
-  readonly error?: string | null
-}
-
-/** One function that runs all children of a batch itself, on the host's own event loop (R31). */
-export type WholeBatchRun = (
-  ctx: RunnerContext,
-) => WholeBatchResult | null | undefined | void | Promise<WholeBatchResult | null | undefined | void>
-
-/** What a host hears of a batch before its end. */
-export interface BatchTells {
-  /**
-   * `all`: one event when all children have ended. `each`: every child's end is an event of its own, too, marked
-   * `status: 'running'`. `first`: the first success ends the unit; the others are interrupted.
-   * @defaultValue 'all'
-   */
-  readonly completionPolicy?: 'all' | 'each' | 'first'
-  /** A child that fails while its siblings run is told at once, as an event of its own (spec 2.9). @defaultValue false */
-  readonly earlyFailureNotice?: boolean
-}
-
-export interface DispatchBatchOptions extends CallOptions, BatchTells {
-  /** At most 10,000. */
-  readonly goals?: readonly string[]
-  /** In place of `goals`, where children differ. */
-  readonly tasks?: readonly BatchTask[]
-  /** In place of a runner per child: the original's own form. The batch may then be empty (R33). */
-  readonly run?: WholeBatchRun
-}
+import { isIsolation, type Isolation, type ResolvedOptions } from './options.js'
 
 /** One child, with every default filled in. */
 interface ChildRequest {

@@ -1,5 +1,5 @@
 import { unknownEntry } from '../core/owner-death.js'
-import type { Hold, UnitRecord } from '../ledger/ledger.js'
+import type { Hold, UnitRecord } from '../ledger/shapes.js'
 import type { Executor } from '../pool/executor.js'
 import type { ResolvedOptions } from './options.js'
 import { mayRunAgain, planChildren } from './plan-unit.js'

@@ -1,7 +1,7 @@
 /** The folder of a unit's transcripts, made when it is dispatched: who was given the paths finds files there at once. */
 import { appendFile, mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import type { UnitDraft } from '../ledger/ledger.js'
+import type { UnitDraft } from '../ledger/shapes.js'
 
 /** What `manifest.json` of the folder says, as it was dispatched. */
 interface TranscriptManifest {

@@ -8,7 +8,7 @@ import {
 } from '../core/completion.js'
 import type { AsyncDelegationEvent, ChildResult, EventRoute } from '../core/event.js'
 import type { Child } from './child.js'
-import type { UnitDraft } from '../ledger/ledger.js'
+import type { UnitDraft } from '../ledger/shapes.js'
 
 /** `single` and `children` run one runner per child; `whole` is one function for the batch (R31). */
 export type UnitForm = 'single' | 'children' | 'whole'

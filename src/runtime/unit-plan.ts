@@ -1,7 +1,8 @@
 /** What a unit is made of. */
 import type { AsyncDelegationEvent, ChildResult } from '../core/event.js'
 import type { Clock } from '../core/clock.js'
-import type { Hold, Ledger, UnitDraft } from '../ledger/ledger.js'
+import type { Ledger } from '../ledger/ledger.js'
+import type { Hold, UnitDraft } from '../ledger/shapes.js'
 import type { ChildPlan } from './child.js'
 import type { EventHub } from './events.js'
 import type { UnitForm } from './unit-event.js'

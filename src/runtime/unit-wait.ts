@@ -1,7 +1,8 @@
 import type { Clock } from '../core/clock.js'
 import { DelegationError } from '../core/errors.js'
 import type { AsyncDelegationEvent } from '../core/event.js'
-import type { Claim, Ledger } from '../ledger/ledger.js'
+import type { Ledger } from '../ledger/ledger.js'
+import type { Claim } from '../ledger/shapes.js'
 import { deliveryStates } from '../core/delivery-states.js'
 import { watchChanges, type LedgerChanges } from './ledger-changes.js'
 import { checkedNumber } from './checked.js'
@@ -118,8 +119,8 @@ export function createUnitWait(given: UnitWaitOptions): UnitWait {
 
   /** It has ended, or another process runs it: the ledger tells. */
   async function elsewhere(id: string, timeoutMs: number | undefined): Promise<UnitEnd> {
-    const changes = watchChanges(ledger)
     const over = new AbortController()
+    const changes = watchChanges(ledger, clock, [over.signal, closed])
     try {
       const event = await within(untilRecorded(id, changes, over.signal), id, timeoutMs)
       return { event, claim: null }
@@ -140,17 +141,7 @@ export function createUnitWait(given: UnitWaitOptions): UnitWait {
       if (event !== null) return event
       if (over.aborted) throw new DelegationError('WAIT_TIMEOUT', { id })
       if (closed.aborted) throw new DelegationError('CLOSED')
-      await new Promise<void>((resolve) => {
-        const wake = (): void => {
-          changes.forget()
-          stopTimer()
-          for (const signal of [over, closed]) signal.removeEventListener('abort', wake)
-          resolve()
-        }
-        const stopTimer = clock.after(lookAgainMs, wake)
-        for (const signal of [over, closed]) signal.addEventListener('abort', wake, { once: true })
-        changes.next(wake)
-      })
+      await changes.wait(lookAgainMs)
     }
   }
 

@@ -18,7 +18,7 @@ import {
 import type { AsyncDelegationEvent, ChildResult } from '../core/event.js'
 import { failPoint } from '../core/fail-point.js'
 import { noticeEvent, noticeKind } from '../core/notice.js'
-import type { Claim, Hold, Settlement, UnitDraft, UnitPatch } from '../ledger/ledger.js'
+import type { Claim, Hold, Settlement, UnitDraft, UnitPatch } from '../ledger/shapes.js'
 import type { ChildActivity } from '../pool/executor.js'
 import { createChild, type Child, type ChildWatcher, type StopResult } from './child.js'
 import { startInLine, type ChildLine } from './child-line.js'

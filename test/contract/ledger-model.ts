@@ -4,7 +4,8 @@
  */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { Claim, Hold, Ledger, UnitDraft } from '../../src/ledger/ledger.js'
+import type { Ledger } from '../../src/ledger/ledger.js'
+import type { Claim, Hold, UnitDraft } from '../../src/ledger/shapes.js'
 import { createManualClock, type ManualClock } from '../support/manual-clock.js'
 import { draftOf, endOf, ownerOf, type OpenLedger } from './ledger.js'
 

@@ -6,17 +6,17 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Clock } from '../../src/core/clock.js'
 import type { AsyncDelegationEvent } from '../../src/core/event.js'
 import type { DeliveryRules } from '../../src/ledger/delivery-rules.js'
+import type { Ledger } from '../../src/ledger/ledger.js'
 import type {
   Charge,
   Claim,
   DeliveryState,
   Hold,
-  Ledger,
   Owner,
   Select,
   Settlement,
   UnitDraft,
-} from '../../src/ledger/ledger.js'
+} from '../../src/ledger/shapes.js'
 import { createManualClock, type ManualClock } from '../support/manual-clock.js'
 
 export interface GivenToLedger {
