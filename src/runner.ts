@@ -9,6 +9,8 @@
 import type { Readable, Writable } from 'node:stream'
 import type { Json, JsonObject } from './core/json.js'
 
+export { programEnvironment } from './core/program-environment.js'
+export type { CommandEnvironment } from './core/program-environment.js'
 export type { Json, JsonObject } from './core/json.js'
 
 /** The work of one child. */
@@ -77,6 +79,9 @@ export interface RunnerLogger {
   error(text: string): void
 }
 
+/** What a line of a transcript is. */
+export type TranscriptRole = 'log' | 'assistant' | 'thinking' | 'args' | 'result' | 'kickoff'
+
 /** What a child may do besides computing. After its end, all of it does nothing. */
 export interface RunnerContext<Options = unknown> {
   /**
@@ -90,8 +95,12 @@ export interface RunnerContext<Options = unknown> {
    * at most, however often this is called. `api_calls` and `current_tool` are shown to people.
    */
   progress(fields: JsonObject): void
-  /** Adds a line to the child's transcript. */
-  log(text: string): void
+  /**
+   * Adds a line to the child's transcript, cut to the bound of its role (spec 4.10: assistant 600 characters, thinking
+   * 300, args 220, result 400, kickoff 500, any other 400).
+   * @defaultValue role 'log'
+   */
+  log(text: string, role?: TranscriptRole): void
   /** Keeps a state from which another run could go on; the last one counts. Plain data. */
   checkpoint(state: Json): void
   /** The last checkpoint of a run whose host died; null for a first run. */

@@ -7,8 +7,8 @@ import * as z from 'zod'
 const logLevels = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
 const mapping = 'a mapping of keys to values'
 
-/** Runners that need no module. */
-export const builtinRunners = ['shell'] as const
+/** Runners that are always there, by these names. */
+export const builtinRunners = ['shell', 'agent'] as const
 
 function wholeNumber(from: number, to = Number.MAX_SAFE_INTEGER) {
   const expected = `a whole number ${to === Number.MAX_SAFE_INTEGER ? `from ${from} up` : `from ${from} to ${to}`}`
@@ -65,11 +65,12 @@ const shellOptions = z.strictObject(
 const runner = z
   .strictObject(
     {
-      builtin: oneOf(builtinRunners).nullish(),
+      builtin: oneOf(['shell']).nullish(),
       module: text('a path, a URL or the name of a package'),
-      // What stands in these two is checked where the runner is made.
+      // What stands in these three is checked where the runner is made.
       preset: text('the name of a known agent'),
       command: z.record(z.string(), z.json('plain data'), mapping).nullish(),
+      agent: z.record(z.string(), z.json('plain data'), mapping).nullish(),
       export: text('the name of an export'),
       options: z.json('plain data').nullish(),
       placement: oneOf(['isolated', 'process', 'shared']).nullish(),
@@ -79,13 +80,14 @@ const runner = z
     },
     mapping,
   )
-  .superRefine(({ builtin, module, preset, command, export: name, options }, context) => {
+  .superRefine(({ builtin, module, preset, command, agent, export: name, options }, context) => {
     const isCommand = isSet(preset) || isSet(command)
-    if ([isSet(builtin), isSet(module), isCommand].filter(Boolean).length !== 1) {
-      const message = 'exactly one of `builtin`, `module` and `command` (or `preset`)'
+    if ([isSet(builtin), isSet(module), isCommand, isSet(agent)].filter(Boolean).length !== 1) {
+      const message = 'exactly one of `builtin`, `module`, `agent` and `command` (or `preset`)'
       context.addIssue({ code: 'custom', message })
-    } else if (isCommand && isSet(options)) {
-      const message = 'nothing here (those of a command stand in `command`)'
+    } else if ((isCommand || isSet(agent)) && isSet(options)) {
+      const own = isCommand ? 'command' : 'agent'
+      const message = `nothing here (those of ${isCommand ? 'a' : 'an'} ${own} stand in \`${own}\`)`
       context.addIssue({ code: 'custom', path: ['options'], message })
     } else if (!isSet(module) && isSet(name)) {
       context.addIssue({ code: 'custom', path: ['export'], message: 'nothing here (it belongs to `module`)' })

@@ -82,6 +82,12 @@ export interface SingleEvent extends CommonFields {
   readonly session_id?: string
   /** Of a child that changed something in a git worktree of its own: where it is, its branch, and what it began with. */
   readonly worktree?: JsonObject
+  /** Why it failed, in a word that a program can test (docs/agent-runner.md). */
+  readonly failure_reason?: string
+  /** Spec 4.6. */
+  readonly tokens?: { readonly input: number; readonly output: number }
+  readonly tool_trace?: readonly JsonObject[]
+  readonly cost_usd?: number
   readonly truncated?: boolean
   readonly summary_truncated?: boolean
   readonly summary_full_path?: string

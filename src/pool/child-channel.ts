@@ -128,7 +128,7 @@ export function createChildChannel({
       mark()
     },
     resumeFrom,
-    log: (text) => log('log', text),
+    log: (text, role = 'log') => log(role, text),
     checkpoint(state) {
       if (isEnded) return
       checkpoint = { state: toPlain(state, 'checkpoint', checkpointCharacters) }

@@ -12,8 +12,9 @@ const mayImport: Record<string, readonly string[]> = {
   'src/runners': ['src/core', 'src/runner.ts'],
   'src/runtime': ['src/core', 'src/ledger', 'src/pool', 'src/runner.ts'],
   'src/host': ['src/core', 'src/runtime'],
-  'src/config': ['src/index.ts', 'src/runner.ts'],
-  'src/cli': ['src/index.ts', 'src/runner.ts', 'src/config'],
+  'src/agent': ['src/index.ts', 'src/runner.ts'],
+  'src/config': ['src/index.ts', 'src/runner.ts', 'src/agent'],
+  'src/cli': ['src/index.ts', 'src/runner.ts', 'src/config', 'src/agent'],
   'src/runner.ts': ['src/core'],
   'src/index.ts': [
     'src/core',
@@ -74,7 +75,19 @@ describe('layers (DESIGN 6)', () => {
     visit('src/runner.ts')
     visit('src/runners/shell.ts')
     visit('src/runners/command.ts')
+    visit('src/agent/agent-child.ts')
     expect(seen.size).toBeGreaterThan(8)
+  })
+
+  it('the agent runner is seen by its front alone, and its worker side knows nothing of the host', () => {
+    for (const path of sources) {
+      for (const { specifier } of importsOf(path)) {
+        if (specifier.startsWith('src/agent/') && !path.startsWith('src/agent/'))
+          expect(specifier, path).toBe('src/agent/agent-runner.ts')
+        if (specifier === 'src/index.ts' && path.startsWith('src/agent/'))
+          expect(path).toBe('src/agent/agent-runner.ts')
+      }
+    }
   })
 
   it('Piscina is imported by the two pools and by the one file that reaches behind it', () => {

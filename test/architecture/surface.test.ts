@@ -25,8 +25,8 @@ describe('the public surface is what was meant', () => {
     ])
   })
 
-  it('front 2 exports one function', () => {
-    expect(Object.keys(runnerFront)).toEqual(['defineRunner'])
+  it('front 2 exports these names and no others', () => {
+    expect(Object.keys(runnerFront).sort()).toEqual(['defineRunner', 'programEnvironment'])
   })
 })
 
