@@ -16,7 +16,7 @@ const program = (rest: string): RegExp => new RegExp(`^(?:\\S*/)?${rest}`, 'i')
 
 /** What stands before a command and only passes on to it. */
 const passesOn = new RegExp(
-  raw`^\s*(?:(?:\w+=\S*|env|nohup|exec|time|command|builtin|eval|busybox|if|then|do|else|while|until|!)\s+|(?:nice|ionice|stdbuf|xargs)\s+(?:-\S+\s+)*|timeout\s+(?:-\S+\s+)*\S+\s+|(?:\S*/)?(?:ba|da|k|z|a)?sh\s+(?:-\S+\s+)*-\w*c\s+)`,
+  raw`^\s*(?:(?:\w+=\S*|env|nohup|exec|time|command|builtin|eval|busybox|if|then|do|else|while|until|!)\s+|(?:sudo|doas|pkexec|nice|ionice|stdbuf|xargs)\s+(?:-\S+\s+)*|timeout\s+(?:-\S+\s+)*\S+\s+|(?:\S*/)?(?:ba|da|k|z|a)?sh\s+(?:-\S+\s+)*-\w*c\s+)`,
 )
 
 const home = raw`(?:~|\$HOME|\$\{HOME\})`

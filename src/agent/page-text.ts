@@ -77,10 +77,11 @@ function afterMarkup(lower: string, open: number, parts: string[]): number {
   }
   const end = after(lower, '>', open + 1)
   if (name === undefined) return end
-  if (silent.has(name) && lower[open + 1] !== '/' && lower[end - 2] !== '/')
+  const isStart = lower[open + 1] !== '/'
+  if (silent.has(name) && isStart && lower[end - 2] !== '/')
     return after(lower, '>', after(lower, `</${name}`, end) - 1)
-  if (name === 'li') parts.push('\n- ')
-  else if (name === 'td' || name === 'th') parts.push(' | ')
+  if (name === 'li') parts.push(isStart ? '\n- ' : '')
+  else if (name === 'td' || name === 'th') parts.push(isStart ? ' | ' : '')
   else if (blocks.has(name)) parts.push('\n')
   return end
 }

@@ -67,7 +67,9 @@ describe('what is seen of an agent while it works', () => {
     const server = await serve(calls(['run_command', { command: 'sleep 0.3' }]), says('done'))
     const delegator = await open()
     const seen: JsonObject[] = []
-    delegator.events.on('progress', ({ progress }) => void (progress && seen.push(progress)))
+    delegator.events.on('progress', ({ progress }) => {
+      if (progress !== null) seen.push(progress)
+    })
     const runner = runnerAt(server.url, { toolsets: ['terminal'], prices: { input: 1, output: 1 } })
     expect(runner.reportsProgress).toBe(true)
     await delegator.wait(idOf(await delegator.dispatch({ goal: 'go', runner })))
@@ -113,8 +115,7 @@ describe('an agent whose run is taken up by another', () => {
       calls(['list_files', {}]),
       says('done'),
     )
-    const { runAgent: run } =
-      (await import('../../src/agent/agent-child.js')) as typeof import('../../src/agent/agent-child.js')
+    const { runAgent: run } = await import('../../src/agent/agent-child.js')
     const workdir = temporaryFolder()
     const context = (resumeFrom: unknown): Parameters<typeof run>[1] =>
       ({

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { agentRunner, type McpServerOptions } from '../../src/agent/agent-runner.js'
 import { childRuns, idOf, next, open, temporaryFolder } from '../runtime/support.js'
 import { calls, says, serve, staysSilent } from './scripted-server.js'
-import { quickRetry, runAgent } from './support.js'
+import { gone, isAlive, quickRetry, runAgent } from './support.js'
 
 const program = fileURLToPath(new URL('../fixtures/agent/mcp-server.js', import.meta.url))
 const fixture = (mode = 'good', more: Partial<McpServerOptions> = {}): McpServerOptions => ({
@@ -11,19 +11,6 @@ const fixture = (mode = 'good', more: Partial<McpServerOptions> = {}): McpServer
   args: [program, mode],
   ...more,
 })
-
-const isAlive = (pid: number): boolean => {
-  try {
-    return process.kill(pid, 0)
-  } catch {
-    return false
-  }
-}
-
-/** Resolves when the process is gone: nothing tells of the end of one that is not ours. */
-async function gone(pid: number): Promise<void> {
-  while (isAlive(pid)) await new Promise((resolve) => setTimeout(resolve, 5))
-}
 
 describe('MCP servers of the agent runner', () => {
   it('their tools are called by their prefixed names, and their errors are told', async () => {

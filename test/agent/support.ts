@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process'
+import { expect, vi } from 'vitest'
 import { agentRunner, type AgentRunnerOptions } from '../../src/agent/agent-runner.js'
 import type { BatchEvent, ChildResult, DelegatorOptions } from '../../src/index.js'
 import { idOf, open, temporaryFolder } from '../runtime/support.js'
@@ -63,3 +65,13 @@ export async function runAgent(
         .map(({ content }) => content ?? ''),
   }
 }
+
+/** A zombie waits for its parent to read its code; it runs no more. */
+export function isAlive(pid: number): boolean {
+  const { stdout } = spawnSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' })
+  return /^\s*[^Z\s]/.test(stdout)
+}
+
+/** Resolves when a process that is not ours has ended. */
+export const gone = (pid: number): Promise<void> =>
+  vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 30_000, interval: 50 })

@@ -38,6 +38,7 @@ const keys = {
     'module',
     'preset',
     'command',
+    'agent',
     'export',
     'options',
     'placement',
