@@ -1,19 +1,22 @@
 /** What went wrong at the provider, in one word that a program can test, and whether it is worth another try. */
 import { APICallError, RetryError } from 'ai'
 
-export type FailureReason =
-  | 'auth'
-  | 'quota'
-  | 'rate_limit'
-  | 'context_overflow'
-  | 'not_found'
-  | 'bad_request'
-  | 'content_filter'
-  | 'server_error'
-  | 'connection'
-  | 'bad_response'
-  | 'empty_answer'
-  | 'max_iterations'
+/** Every `failure_reason` of a result. */
+export const failureReasons = [
+  'auth',
+  'quota',
+  'rate_limit',
+  'context_overflow',
+  'not_found',
+  'bad_request',
+  'content_filter',
+  'server_error',
+  'connection',
+  'bad_response',
+  'empty_answer',
+  'max_iterations',
+] as const
+export type FailureReason = (typeof failureReasons)[number]
 
 /** A call of the model that came to nothing. */
 export class ProviderFailure extends Error {
