@@ -108,6 +108,8 @@ export interface UnitFacts {
   /** Measured, two decimals. */
   readonly durationSeconds: number
   readonly metadata: JsonObject | null
+  /** Of one of several units of a call (spec 2.10). */
+  readonly part?: { readonly group: string | null; readonly taskIndexes: readonly number[] }
   readonly liveTranscripts: Readonly<Record<string, string>> | null
 }
 
@@ -184,6 +186,8 @@ function additive(facts: UnitFacts, detail: ErrorDetail | null | undefined, fiel
   const added: Record<string, Json | undefined> = {}
   for (const name of routeFields) if (facts.route[name] !== undefined) added[name] = facts.route[name]
   if (facts.metadata !== null) added['metadata'] = facts.metadata
+  if (facts.part !== undefined) added['task_indexes'] = facts.part.taskIndexes
+  if (facts.part?.group) added['group'] = facts.part.group
   if (facts.liveTranscripts !== null) added['live_transcripts'] = facts.liveTranscripts
   if (detail) added['error_detail'] = detail
   for (const name of additiveFields)

@@ -10,6 +10,7 @@ const messages = {
   GOALS_NOT_A_LIST: 'goals must be a list of strings',
   GOALS_EMPTY: 'a batch whose children run one by one needs at least one goal',
   GOALS_TOO_MANY: 'a batch has a bound on its width',
+  GROUPS_TOO_MANY: 'a call has a bound on its units',
   TASKS_NOT_A_LIST: 'tasks must be a list of objects with a goal',
   CONTEXT_TOO_LONG: 'the context is over its bound',
   OPTION_INVALID: 'an option of the call is out of its range',

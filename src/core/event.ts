@@ -95,6 +95,9 @@ export interface BatchEvent extends CommonFields {
   readonly goals: readonly string[]
   readonly results: readonly ChildResult[]
   readonly total_duration_seconds?: number | null
+  /** Of one of several units of a call: which of its `goals` are this unit's, and what their `group` is called. */
+  readonly task_indexes?: readonly number[]
+  readonly group?: string
   /** Of a notice: the unit still runs, `results` has the one child that ended, `n_tasks` is how many there are. */
   readonly task_failure_notice?: true
   readonly task_result_notice?: true

@@ -190,21 +190,35 @@ function batchLines(event: JsonObject, options: FormatOptions): string[] {
   const results = sortedResults(event)
   const [first] = results
   if (first !== undefined && isNotice(event)) return noticeLines(event, first, options)
-  const count = results.length === 0 ? listOf(event['goals']).length : results.length
+  const goals = listOf(event['goals']).length
+  // Of one of several units of a call, tasks are counted within the call (spec 3.3).
+  const isPart = Array.isArray(event['task_indexes']) || isTruthy(event['group'])
+  const count = results.length === 0 ? goals : results.length
   // An absent key and a null differ, as in the original: `?` and `None`.
   const { duration_seconds: duration = '?', total_duration_seconds: total = duration } = event
   const subagents = count === 1 ? '1 subagent' : `${count} subagents`
   return [
     title('ASYNC DELEGATION BATCH COMPLETE', event),
-    introduction(`A batch of ${subagents} you dispatched to the background earlier has ended.`, options),
+    introduction(
+      isPart
+        ? `${partOf(event, count)}, which you dispatched to the background earlier, has ended; the others report separately.`
+        : `A batch of ${subagents} you dispatched to the background earlier has ended.`,
+      options,
+    ),
     '',
     ...dispatchedLines(event, options),
     ...callerLines(event),
     `${roleAndModel(event)}   Total duration: ${fieldText(total)}s`,
     ...(results.length === 0 && isTruthy(event['error'])
       ? ['--- ERROR ---', `The batch did not complete successfully: ${fieldText(event['error'])}`]
-      : results.flatMap((entry) => taskLines(entry, event, results.length))),
+      : results.flatMap((entry) => taskLines(entry, event, isPart ? goals : results.length))),
   ]
+}
+
+function partOf(event: JsonObject, count: number): string {
+  const whole = `the ${listOf(event['goals']).length} subagents of a call`
+  const tasks = count === 1 ? `One of ${whole}` : `${count} of ${whole}`
+  return isTruthy(event['group']) ? `${tasks} (group ${fieldText(event['group'])})` : tasks
 }
 
 function taskLines(entry: JsonObject, event: JsonObject, count: number | string): string[] {

@@ -33,6 +33,7 @@ const GOAL_CHARACTERS = 2_000
 /** Of all goals of one event; a share that shows nothing of its goal is not shown. */
 const GOALS_CHARACTERS = 24_000
 const LEAST_GOAL_CHARACTERS = 16
+const GROUP_CHARACTERS = 200
 const CONTEXT_CHARACTERS = 4_000
 const PATH_CHARACTERS = 4_000
 const HEAD_SHARE = 0.75
@@ -115,6 +116,8 @@ function armoured(event: JsonObject, limits: Limits): JsonObject {
     ...error,
     is_batch: true,
     ...numbers(event, ['n_tasks']),
+    group: host.line(event['group'], GROUP_CHARACTERS),
+    task_indexes: Array.isArray(event['task_indexes']) ? [] : null,
     task_failure_notice: isTruthy(event['task_failure_notice']),
     task_result_notice: isTruthy(event['task_result_notice']),
     goals: boundedGoals(listOf(event['goals']).map((goal) => host.line(goal) ?? '')),

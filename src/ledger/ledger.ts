@@ -48,9 +48,16 @@ export interface Ledger {
   heartbeat(ownerId: string): Promise<readonly InterruptRequest[]>
   /**
    * The critical section (P1): key known, every charge fits (a held `slotKey` fits always), then charge and insert.
-   * @throws LEDGER_UNKNOWN_OWNER
+   * `joining` are further units of the same call: they have the first one's slot, and their holds its fence.
+   * @throws LEDGER_UNKNOWN_OWNER, LEDGER_DUPLICATE
    */
-  admit(ownerId: string, draft: UnitDraft, charges: readonly Charge[], key?: Key): Promise<Admission>
+  admit(
+    ownerId: string,
+    draft: UnitDraft,
+    charges: readonly Charge[],
+    key?: Key,
+    joining?: readonly UnitDraft[],
+  ): Promise<Admission>
   /** Undoes an admission of which nothing ran (R18): no record, no event, charges back. */
   withdraw(hold: Hold): Promise<boolean>
   /**

@@ -84,10 +84,10 @@ export function createMemoryLedger(options: MemoryLedgerOptions): Ledger {
           .map(({ interrupt }) => interrupt)
           .filter((request) => request !== null)
       }),
-    admit: (ownerId, draft, charges, key) =>
+    admit: (ownerId, draft, charges, key, joining) =>
       read(() => {
         requireOwner(ownerId)
-        const admission = units.admit(ownerId, draft, charges, key)
+        const admission = units.admit(ownerId, draft, charges, key, joining)
         // A refusal is no change: those who wait for a slot would wake each other with it.
         if (admission.status === 'admitted') changed()
         return admission

@@ -22,7 +22,13 @@ import { createSlots } from './memory-slots.js'
 import { belongingOfUnit, matches } from './select.js'
 
 export interface MemoryUnits {
-  admit(ownerId: string, draft: UnitDraft, charges: readonly Charge[], key?: Key): Admission
+  admit(
+    ownerId: string,
+    draft: UnitDraft,
+    charges: readonly Charge[],
+    key?: Key,
+    joining?: readonly UnitDraft[],
+  ): Admission
   withdraw(hold: Hold): boolean
   record(hold: Hold, patch: UnitPatch): boolean
   settle(hold: Hold, end: Settlement): Settled
@@ -150,7 +156,17 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     return { id: draft.id, fence: 1 }
   }
 
-  function admit(ownerId: string, draft: UnitDraft, charges: readonly Charge[], key?: Key): Admission {
+  function assertNew({ id }: UnitDraft): void {
+    if (units.has(id) || outbox.has(id)) throw new DelegationError('LEDGER_DUPLICATE', { id })
+  }
+
+  function admit(
+    ownerId: string,
+    draft: UnitDraft,
+    charges: readonly Charge[],
+    key?: Key,
+    joining: readonly UnitDraft[] = [],
+  ): Admission {
     const known = key === undefined ? undefined : keys.get(key.key)
     if (key !== undefined && known !== undefined && known.until > clock.now()) {
       return { status: known.fingerprint === key.fingerprint ? 'existing' : 'key_reused', id: known.id }
@@ -160,9 +176,10 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
       const { counter, limit } = full
       return { status: 'refused', counter, limit, inUse: slots.inUse(counter), holders: holdersOf(counter) }
     }
-    if (units.has(draft.id) || outbox.has(draft.id))
-      throw new DelegationError('LEDGER_DUPLICATE', { id: draft.id })
+    assertNew(draft)
+    joining.forEach(assertNew)
     const hold = insert(ownerId, draft, charges)
+    for (const other of joining) insert(ownerId, other, charges)
     if (key !== undefined) {
       keys.set(key.key, { fingerprint: key.fingerprint, id: draft.id, until: clock.now() + key.keepSeconds })
     }

@@ -58,6 +58,17 @@ export interface UnitDraft {
   /** `collect`: only who asks for it by id gets its event, and then it leaves the outbox. */
   readonly delivery: 'claim' | 'collect'
   readonly metadata: JsonObject | null
+  /** Of one of the units into which a call was split; absent for a call that is one unit. */
+  readonly part?: CallPart
+}
+
+/** Which of a call's tasks are a unit's own (spec 2.10). Its `goals`, and the indexes of its children, are the whole call's. */
+export interface CallPart {
+  readonly callId: string
+  /** How many units the call has: `<callId>-1` and so on; a single one has the call's own id. */
+  readonly unitCount: number
+  readonly group: string | null
+  readonly taskIndexes: readonly number[]
 }
 
 /** `unknown`: it is never run again by itself. `retry`: unfinished children run anew. `adopt`: from their checkpoints. */

@@ -187,14 +187,14 @@ async function openSqliteLedger(
       }
       return read(() => units.interruptsOf(ownerId))
     },
-    async admit(ownerId, draft, charges, key) {
+    async admit(ownerId, draft, charges, key, joining) {
       // Refused from a read: who finds no room takes no lock from those who work (P1).
       const answer = (): Admission | null => units.answer(draft, charges, key)
       const answered = await read(answer)
       if (answered !== null) return answered
       const admit = (): Admission => {
         requireOwner(ownerId)
-        return units.admit(ownerId, draft, charges, key)
+        return units.admit(ownerId, draft, charges, key, joining)
       }
       return write(admit, { answer })
     },

@@ -26,7 +26,13 @@ import type { SqliteSlots } from './sqlite-slots.js'
 export interface SqliteUnits {
   /** What can be said without writing: a known key, or that the counter is full. Null: it may be admitted. */
   answer(draft: UnitDraft, charges: readonly Charge[], key?: Key): Admission | null
-  admit(ownerId: string, draft: UnitDraft, charges: readonly Charge[], key?: Key): Admission
+  admit(
+    ownerId: string,
+    draft: UnitDraft,
+    charges: readonly Charge[],
+    key?: Key,
+    joining?: readonly UnitDraft[],
+  ): Admission
   withdraw(hold: Hold): boolean
   record(hold: Hold, patch: UnitPatch): boolean
   settle(hold: Hold, end: Settlement): Settled
@@ -117,16 +123,26 @@ export function createSqliteUnits(
     })
   }
 
-  function admit(ownerId: string, draft: UnitDraft, charges: readonly Charge[], key?: Key): Admission {
+  function assertNew({ id }: UnitDraft): void {
+    if (isKnown(id) || outbox.has(id)) throw new DelegationError('LEDGER_DUPLICATE', { id })
+  }
+
+  function admit(
+    ownerId: string,
+    draft: UnitDraft,
+    charges: readonly Charge[],
+    key?: Key,
+    joining: readonly UnitDraft[] = [],
+  ): Admission {
     const answered = answer(draft, charges, key)
     if (answered !== null) return answered
-    if (isKnown(draft.id) || outbox.has(draft.id)) {
-      throw new DelegationError('LEDGER_DUPLICATE', { id: draft.id })
-    }
+    assertNew(draft)
+    joining.forEach(assertNew)
     if (!isJoining(draft)) slots.occupy(draft.slotKey, charges)
     failPoint('admit:charged')
     insert(ownerId, draft)
     failPoint('admit:inserted')
+    for (const other of joining) insert(ownerId, other)
     if (key !== undefined) {
       db.sql(
         'INSERT OR REPLACE INTO keys (key, fingerprint, unit, until) VALUES (:key, :fingerprint, :unit, :until)',

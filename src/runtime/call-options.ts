@@ -55,6 +55,8 @@ export interface BatchTask {
   readonly role?: string
   readonly model?: string | null
   readonly runner?: RunnerInput
+  /** With `independentCompletions`: tasks of one group end as one unit. At most 200 characters. */
+  readonly group?: string
 }
 
 /** What the whole-batch form returns (R31). */
@@ -86,6 +88,12 @@ export interface DispatchBatchOptions extends CallOptions, BatchTells {
   readonly goals?: readonly string[]
   /** In place of `goals`, where children differ. */
   readonly tasks?: readonly BatchTask[]
+  /**
+   * Splits the call into units with completions of their own: one for each distinct `group` of its tasks, and one for
+   * each task without. They are `<delegationId>-1` and so on, share one slot, and are at most 100.
+   * @defaultValue that of the delegator
+   */
+  readonly independentCompletions?: boolean
   /** In place of a runner per child: the original's own form. The batch may then be empty (R33). */
   readonly run?: WholeBatchRun
 }

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { Clock } from '../core/clock.js'
 import type { Ledger } from '../ledger/ledger.js'
 import type { Select, UnitRecord } from '../ledger/shapes.js'
+import { ownIndexes } from './groups.js'
 import { watchChanges } from './ledger-changes.js'
 import type { ProcessHold } from './process-hold.js'
 import { sumOf, type InterruptReport, type StopReport } from './stop-report.js'
@@ -81,6 +82,7 @@ export function createRemoteInterrupts(given: RemoteInterruptsOptions): RemoteIn
 
 /** Its owner said nothing: whatever of it runs could not be reached. */
 function silent(unit: UnitRecord | null): StopReport {
-  const live = unit?.children.filter(({ result }) => result === null).length ?? 0
+  const own = unit === null ? [] : ownIndexes(unit)
+  const live = own.filter((index) => (unit?.children[index]?.result ?? null) === null).length
   return { ...none, signalled: live, unreachable: live }
 }

@@ -18,6 +18,7 @@ import {
   checkedNumber,
   checkedWidth,
   checkCall,
+  checkFlag,
   checkedNames,
   checkTexts,
   checkWord,
@@ -26,6 +27,7 @@ import {
 import { isReference } from './option-shapes.js'
 import type { SummaryBudget } from '../core/summary-budget.js'
 import type { UnitTells } from './unit-plan.js'
+import { checkedGroup, taskGroups, type TaskGroup } from './groups.js'
 import { isIsolation, type Isolation, type ResolvedOptions } from './options.js'
 
 /** One child, with every default filled in. */
@@ -43,6 +45,8 @@ export interface UnitRequest {
   /** Null for a single unit. */
   readonly goals: readonly string[] | null
   readonly children: readonly ChildRequest[]
+  /** The units of a call that is split; null for a call that is one unit. */
+  readonly groups: readonly TaskGroup[] | null
   readonly context: string | null
   readonly toolsets: readonly string[] | null
   readonly metadata: JsonObject | null
@@ -63,6 +67,7 @@ export function singleRequest(call: DispatchOptions, options: ResolvedOptions, s
   return Object.assign(common(call, options, session), {
     form: 'single' as const,
     goals: null,
+    groups: null,
     children: [child],
   })
 }
@@ -82,11 +87,19 @@ export function batchRequest(
     const run = call.run
     const whole = { goal: '', context: shared.context, role: shared.role, model: shared.model }
     const runner: Runner = (_task, ctx) => run(ctx)
-    return { ...shared, form: 'whole', goals, children: [{ ...whole, runner }] }
+    return { ...shared, form: 'whole', goals, groups: null, children: [{ ...whole, runner }] }
   }
   if (tasks.length === 0) throw new DelegationError('GOALS_EMPTY', { goals: 0, at_least: 1 })
   const children = tasks.map((task, index) => childRequest(task, call, options, ` of task ${index}`))
-  return { ...shared, form: 'children', goals: children.map(({ goal }) => goal), children }
+  const groups = groupsOf(tasks, call.independentCompletions ?? options.independentCompletions)
+  return { ...shared, form: 'children', goals: children.map(({ goal }) => goal), groups, children }
+}
+
+/** Without independent completions a group says nothing, but it has to be a name all the same. */
+function groupsOf(tasks: readonly BatchTask[], areIndependent: unknown): readonly TaskGroup[] | null {
+  checkFlag('independentCompletions', areIndependent)
+  const groups = tasks.map(({ group }, index) => checkedGroup(group, ` of task ${index}`))
+  return areIndependent === true ? taskGroups(groups) : null
 }
 
 function tasksOf(call: DispatchBatchOptions): readonly BatchTask[] {
@@ -158,8 +171,12 @@ function common(call: CallOptions & BatchTells, options: ResolvedOptions, sessio
 }
 
 /** One function for all, or a runner for each. */
-function checkRun({ run, runner }: DispatchBatchOptions): void {
+function checkRun({ run, runner, independentCompletions }: DispatchBatchOptions): void {
   if (run === undefined) return
+  if (independentCompletions === true) {
+    const expected = 'a runner: one function for all tasks has one completion'
+    throw new DelegationError('OPTION_INVALID', { independentCompletions: 'given with run', expected })
+  }
   if (typeof run !== 'function') {
     throw new DelegationError('OPTION_INVALID', { run: kindOf(run), expected: 'a function' })
   }

@@ -21,7 +21,6 @@ import { noticeEvent, noticeKind } from '../core/notice.js'
 import type { Claim, Hold, Settlement, UnitDraft, UnitPatch } from '../ledger/shapes.js'
 import type { ChildActivity } from '../pool/executor.js'
 import { createChild, type Child, type ChildWatcher, type StopResult } from './child.js'
-import { startInLine, type ChildLine } from './child-line.js'
 import type { UnitDependencies, UnitPlan } from './unit-plan.js'
 import { stopReport, type StopReport } from './stop-report.js'
 import { entryOf, transcriptsOf, unitEvent, unitFacts } from './unit-event.js'
@@ -70,7 +69,6 @@ class RunningUnit implements Unit, ChildWatcher {
   #isRecorded = false
   #slotIsKept = false
   #isGone = false
-  #line: ChildLine | null = null
   #end: UnitEnd | 'taken_over' | Error | null = null
   #tellEnd: (() => void)[] = []
 
@@ -81,8 +79,7 @@ class RunningUnit implements Unit, ChildWatcher {
     this.#entries = [...plan.recorded]
     this.#dispatchedAt = plan.admittedAt ?? clock.now()
     this.#dispatchedMs = clock.monotonicMs()
-    const isKept = plan.children.some(({ job }) => job.transcriptPath !== null)
-    this.liveTranscripts = isKept ? transcriptsOf(plan.children.map(({ job }) => job.transcriptPath)) : null
+    this.liveTranscripts = transcriptsOf(plan.draft.transcripts)
     this.children = plan.children.map((childPlan) => createChild(childPlan, clock, this))
   }
 
@@ -123,7 +120,7 @@ class RunningUnit implements Unit, ChildWatcher {
   }
 
   start(): void {
-    this.#line = startInLine(this.children, this.#plan.maxConcurrentChildren)
+    this.#plan.line.start(this.children)
   }
 
   async stop(request: StopRequest, graceMs: number): Promise<StopReport> {
@@ -131,7 +128,6 @@ class RunningUnit implements Unit, ChildWatcher {
     const at = this.#dependencies.clock.monotonicMs()
     this.#state = transition(before, { type: 'interrupt', at, ...request })
     if (this.#state !== before) this.#record({ phase: 'interrupting' })
-    this.#line?.clear()
     const stops: Promise<StopResult>[] = []
     for (const child of this.children) {
       const stopping = child.stop(request, graceMs)
@@ -178,7 +174,7 @@ class RunningUnit implements Unit, ChildWatcher {
       this.#tellChild(child, outcome.status, entry)
       if (this.#outcomes < this.children.length) this.#onEarlyEnd(entry)
     }
-    this.#line?.leave(child)
+    this.#plan.line.leave(child)
     if (this.#outcomes === this.children.length) this.#finish()
   }
 
