@@ -72,7 +72,7 @@ export interface Ledger {
   /** Asks the owners to stop what matches and is live, wherever it runs; returns what was asked. */
   requestInterrupt(
     select: Select,
-    request: { readonly requestId: string; readonly reason: string; readonly graceMs: number },
+    request: Omit<InterruptRequest, 'unitId' | 'at'>,
   ): Promise<readonly UnitRecord[]>
   /** Who has joined, for the caller to judge who is dead. */
   owners(): Promise<readonly Owner[]>

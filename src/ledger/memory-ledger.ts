@@ -79,10 +79,7 @@ export function createMemoryLedger(options: MemoryLedgerOptions): Ledger {
     heartbeat: (ownerId) =>
       read(() => {
         owners.set(ownerId, { ...requireOwner(ownerId), seenAt: clock.now() })
-        return units
-          .liveOf(ownerId)
-          .map(({ interrupt }) => interrupt)
-          .filter((request) => request !== null)
+        return units.liveOf(ownerId).flatMap(({ interrupts }) => interrupts)
       }),
     admit: (ownerId, draft, charges, key, joining) =>
       read(() => {

@@ -7,6 +7,7 @@ import type {
   Charge,
   ChildRecord,
   Hold,
+  InterruptRequest,
   Key,
   Select,
   Settled,
@@ -19,6 +20,7 @@ import type {
 } from './shapes.js'
 import type { MemoryOutbox } from './memory-outbox.js'
 import { createSlots } from './memory-slots.js'
+import { interruptLimit } from './interrupt-limit.js'
 import { belongingOfUnit, matches } from './select.js'
 
 export interface MemoryUnits {
@@ -35,10 +37,7 @@ export interface MemoryUnits {
   freeSlot(hold: Hold): void
   takeOver(deadOwnerId: string, byOwnerId: string, which: 'all' | 'unknown'): TakenUnit[]
   /** Live units of `select` get the request; returns them. */
-  askToStop(
-    select: Select,
-    request: { readonly requestId: string; readonly reason: string; readonly graceMs: number },
-  ): UnitRecord[]
+  askToStop(select: Select, request: Omit<InterruptRequest, 'unitId' | 'at'>): UnitRecord[]
   get(id: string): UnitRecord | undefined
   /** Newest first. */
   select(select: Select, live: boolean | null): Generator<UnitRecord>
@@ -148,8 +147,8 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
       admittedAt: clock.now(),
       endedAt: null,
       children,
-      interrupt: null,
-      interruptReport: null,
+      interrupts: [],
+      interruptReports: [],
       late: [],
     }
     units.set(draft.id, { draft, life, dispatchedBy: ownerId, snapshot: null })
@@ -186,10 +185,14 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     return { status: 'admitted', hold }
   }
 
-  function recordReport(hold: Hold, { interruptReport }: UnitPatch): void {
+  function recordReport(hold: Hold, { interruptReport: report }: UnitPatch): void {
     const stored = units.get(hold.id)
-    if (interruptReport !== undefined && stored?.life.fence === hold.fence)
-      update(stored, { interruptReport })
+    if (report === undefined || stored?.life.fence !== hold.fence) return
+    const { interrupts, interruptReports } = stored.life
+    update(stored, {
+      interrupts: interrupts.filter(({ requestId }) => requestId !== report.requestId),
+      interruptReports: [...interruptReports.slice(1 - interruptLimit), report],
+    })
   }
 
   function record(hold: Hold, patch: UnitPatch): boolean {
@@ -273,8 +276,10 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     },
     askToStop(which, request) {
       const asked = [...stored(which, true)]
-      for (const unit of asked)
-        update(unit, { interrupt: { ...request, unitId: unit.draft.id, at: clock.now() } })
+      for (const unit of asked) {
+        const asking = { ...request, unitId: unit.draft.id, at: clock.now() }
+        update(unit, { interrupts: [...unit.life.interrupts.slice(1 - interruptLimit), asking] })
+      }
       return asked.map(recordOf)
     },
     get(id) {

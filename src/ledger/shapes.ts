@@ -91,9 +91,10 @@ export interface UnitRecord extends UnitDraft {
   readonly admittedAt: Instant
   readonly endedAt: Instant | null
   readonly children: readonly ChildRecord[]
-  readonly interrupt: InterruptRequest | null
-  /** How the last interrupt that was asked for from elsewhere went. */
-  readonly interruptReport: InterruptAnswer | null
+  /** Asked for from elsewhere, and not answered yet; the oldest first. */
+  readonly interrupts: readonly InterruptRequest[]
+  /** How those that were answered went; the oldest first. */
+  readonly interruptReports: readonly InterruptAnswer[]
   readonly late: readonly UnitPatch[]
 }
 
@@ -172,6 +173,8 @@ export interface InterruptAnswer {
 export interface InterruptRequest {
   readonly requestId: string
   readonly unitId: string
+  /** Of one child alone, by its index; null for all of the unit. */
+  readonly child: number | null
   readonly reason: string
   readonly graceMs: number
   readonly at: Instant

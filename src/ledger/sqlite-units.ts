@@ -6,7 +6,6 @@ import type {
   Admission,
   Charge,
   Hold,
-  InterruptAnswer,
   InterruptRequest,
   Key,
   Page,
@@ -19,6 +18,7 @@ import type {
   UnitRecord,
 } from './shapes.js'
 import type { Sqlite } from './sqlite-driver.js'
+import { createSqliteInterrupts } from './sqlite-interrupts.js'
 import type { SqliteOutbox } from './sqlite-outbox.js'
 import { createUnitRows, unitColumns, type UnitRow } from './sqlite-unit-rows.js'
 import type { SqliteSlots } from './sqlite-slots.js'
@@ -63,6 +63,7 @@ export function createSqliteUnits(
   outbox: SqliteOutbox,
 ): SqliteUnits {
   const rows = createUnitRows(db)
+  const interrupts = createSqliteInterrupts(db, clock, rows)
 
   /** The unit that `hold` may write, or undefined: gone, ended, or taken over since. */
   const writable = ({ id, fence }: Hold) =>
@@ -165,7 +166,7 @@ export function createSqliteUnits(
 
   function record(hold: Hold, patch: UnitPatch): boolean {
     const { phase, child, interruptReport } = patch
-    if (interruptReport !== undefined) recordReport(hold, interruptReport)
+    if (interruptReport !== undefined) interrupts.answer(hold, interruptReport)
     const unit = writable(hold)
     if (unit === undefined || isSecondResult(hold.id, child)) {
       if (child !== undefined) keepLate(hold.id, patch)
@@ -175,14 +176,6 @@ export function createSqliteUnits(
       db.sql('UPDATE units SET state = :phase WHERE id = :id').run({ phase, id: hold.id })
     if (child !== undefined && child.index < unit.child_count) recordChild(hold.id, child)
     return true
-  }
-
-  function recordReport({ id, fence }: Hold, report: InterruptAnswer): void {
-    db.sql('UPDATE units SET interrupt_report = :report WHERE id = :id AND fence = :fence').run({
-      report: JSON.stringify(report),
-      id,
-      fence,
-    })
   }
 
   function isSecondResult(unit: string, child: UnitPatch['child']): boolean {
@@ -278,24 +271,8 @@ export function createSqliteUnits(
       db
         .sql('SELECT 1 FROM units WHERE owner = :ownerId AND (ended_at IS NULL OR slot_held = 1) LIMIT 1')
         .get({ ownerId }) !== undefined,
-    askToStop(select, request) {
-      const asked = rows.list(select, true, { limit: Number.MAX_SAFE_INTEGER })
-      return asked.map((unit) => {
-        const interrupt: InterruptRequest = { ...request, unitId: unit.id, at: clock.now() }
-        db.sql('UPDATE units SET interrupt = :interrupt WHERE id = :id').run({
-          interrupt: JSON.stringify(interrupt),
-          id: unit.id,
-        })
-        return { ...unit, interrupt }
-      })
-    },
-    interruptsOf: (ownerId) =>
-      db
-        .sql(
-          'SELECT interrupt FROM units WHERE owner = :ownerId AND ended_at IS NULL AND interrupt IS NOT NULL ORDER BY n',
-        )
-        .all<{ readonly interrupt: string }>({ ownerId })
-        .map(({ interrupt }) => JSON.parse(interrupt) as InterruptRequest),
+    askToStop: interrupts.ask,
+    interruptsOf: interrupts.ofOwner,
   }
 }
 
