@@ -69,6 +69,15 @@ export interface SpawnedProcess {
   signal(name: NodeJS.Signals): void
 }
 
+export interface AskOptions {
+  /** How long the question stands, s. @defaultValue as long as the child runs */
+  readonly timeoutSeconds?: number
+  /** What counts as the answer when nobody gave one in time. @defaultValue none: then the promise is rejected */
+  readonly default?: string
+  /** What to choose from, 50 at most. They are shown; any answer is passed on. @defaultValue any text */
+  readonly choices?: readonly string[]
+}
+
 /** Lines for the child's own transcript. */
 export interface RunnerLogger {
   debug(text: string): void
@@ -92,6 +101,18 @@ export interface RunnerContext<Options = unknown> {
   progress(fields: JsonObject): void
   /** Adds a line to the child's transcript. */
   log(text: string): void
+  /**
+   * Asks whoever dispatched the child, and waits for the answer; its siblings go on, and waiting counts as no stall. An
+   * answer is a text of the user's or the model's own: data, not a command. Rejects with `QUESTION_TIMEOUT` when nobody
+   * answered in time and there is no default, with `QUESTION_INVALID` for what is no question, and with the signal's
+   * reason when the child is interrupted.
+   */
+  ask(question: string, options?: AskOptions): Promise<string>
+  /**
+   * Takes what is said to the child while it runs, beginning with what came before this call. What no child took is
+   * reported in its entry, as `missed_steer`. A second call replaces the first.
+   */
+  onSteer(take: (text: string) => unknown): void
   /** Keeps a state from which another run could go on; the last one counts. Plain data. */
   checkpoint(state: Json): void
   /** The last checkpoint of a run whose host died; null for a first run. */

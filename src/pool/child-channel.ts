@@ -4,7 +4,11 @@ import { graceBelow } from '../core/grace.js'
 import type { Json, JsonObject } from '../core/json.js'
 import { transcriptLine } from '../core/transcript-line.js'
 import type { RunnerContext, SpawnOptions, SpawnedProcess } from '../runner.js'
+import { ask } from './child-ask.js'
+import { createChildTalk, type ChildTalk } from './child-talk.js'
+import { errorDetail } from './error-detail.js'
 import type { ChildActivity } from './executor.js'
+import type { ChildWord, HostWord } from './messages.js'
 import { toPlain } from './plain-data.js'
 
 /** How many lines travel together. */
@@ -25,6 +29,8 @@ export interface ChildChannel {
   readonly context: RunnerContext
   /** Aborts the child's signal, and kills its processes shortly before the grace ends. Only the first reason counts. */
   interrupt(reason: unknown, graceMs?: number): void
+  /** What the host answers, or says by itself. */
+  hear(word: HostWord): void
   /** Adds text that the child wrote to a stream, line by line. */
   output(role: 'stdout' | 'stderr', text: string): void
   /** What became visible since the last call, or null when nothing did. */
@@ -40,6 +46,7 @@ interface ChannelOptions {
   readonly spawn: (argv: readonly string[], options?: SpawnOptions) => SpawnedProcess
   readonly killProcesses: () => void
   readonly after: Clock['after']
+  readonly say: (word: ChildWord) => void
   /** Called with all news there is. It decides when to take them. */
   readonly onActivity: () => void
 }
@@ -70,11 +77,13 @@ export function createChildChannel({
   spawn,
   killProcesses,
   after,
+  say,
   onActivity,
 }: ChannelOptions): ChildChannel {
   /** Made when the runner first looks: most never do, and it is the dearest part of a context. */
   let abort: AbortController | null = null
   let interrupted: { readonly reason: unknown } | null = null
+  let talk: ChildTalk | null = null
   const progress: Record<string, unknown> = {}
   const partial = { stdout: '', stderr: '' }
   let lines: Line[] = []
@@ -116,6 +125,24 @@ export function createChildChannel({
     return abort.signal
   }
 
+  function talks(): ChildTalk {
+    if (talk === null) {
+      talk = createChildTalk(say)
+      if (interrupted !== null) talk.interrupt(interrupted.reason)
+      if (isEnded) talk.end()
+    }
+    return talk
+  }
+
+  /** What a child throws while it is steered is its own to note, and not the end of it. */
+  async function steer(take: (text: string) => unknown, text: string): Promise<void> {
+    try {
+      await take(text)
+    } catch (error) {
+      log('error', `onSteer: ${errorDetail(error).message}`)
+    }
+  }
+
   const context: ContextToBe = {
     [makeSignal]: signal,
     options,
@@ -133,6 +160,8 @@ export function createChildChannel({
       mark()
     },
     spawn,
+    ask: (question, given) => ask(talks(), question, given),
+    onSteer: (take) => talks().onTold('steer', (text) => void steer(take, text as string)),
     logger: {
       debug: (text) => log('debug', text),
       info: (text) => log('info', text),
@@ -149,7 +178,9 @@ export function createChildChannel({
       if (interrupted !== null) return
       interrupted = { reason }
       abort?.abort(reason)
+      talk?.interrupt(reason)
     },
+    hear: (word) => talks().hear(word),
     output(role, text) {
       if (isEnded) return
       const parts = (partial[role] + text).split('\n')
@@ -173,6 +204,7 @@ export function createChildChannel({
       stopKillTimer()
       if (!isEnded) flushPartial()
       isEnded = true
+      talk?.end()
     },
   }
 }

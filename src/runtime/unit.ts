@@ -19,7 +19,8 @@ import type { AsyncDelegationEvent, ChildResult } from '../core/event.js'
 import { failPoint } from '../core/fail-point.js'
 import { noticeEvent, noticeKind } from '../core/notice.js'
 import type { Claim, Hold, Settlement, UnitDraft, UnitPatch } from '../ledger/shapes.js'
-import type { ChildActivity } from '../pool/executor.js'
+import { runnerError } from '../pool/error-detail.js'
+import type { ChildActivity, ChildRequest } from '../pool/executor.js'
 import { createChild, type Child, type ChildWatcher, type StopResult } from './child.js'
 import type { UnitDependencies, UnitPlan } from './unit-plan.js'
 import { stopReport, type StopReport } from './stop-report.js'
@@ -149,6 +150,10 @@ class RunningUnit implements Unit, ChildWatcher {
 
   onStarted(child: Child): void {
     this.#tellChild(child, 'running')
+  }
+
+  onRequest(_child: Child, { kind, fail }: ChildRequest): void {
+    fail(runnerError('REQUEST_UNKNOWN', `nothing here answers a request of kind ${kind}`))
   }
 
   onActivity(child: Child, { progress, lines, checkpoint }: ChildActivity): void {
