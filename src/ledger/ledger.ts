@@ -47,7 +47,7 @@ export interface Ledger {
   /** Alive; returns the interrupts that wait for this owner's units. @throws LEDGER_UNKNOWN_OWNER */
   heartbeat(ownerId: string): Promise<readonly InterruptRequest[]>
   /**
-   * The critical section (P1): key known, every charge fits (a held `slotKey` fits always), then charge and insert.
+   * The critical section (P1): key known, every charge fits (those of a held `slotKey` always), then charge and insert.
    * @throws LEDGER_UNKNOWN_OWNER
    */
   admit(ownerId: string, draft: UnitDraft, charges: readonly Charge[], key?: Key): Promise<Admission>

@@ -18,6 +18,8 @@ import type {
   UnitRecord,
 } from './shapes.js'
 import type { MemoryOutbox } from './memory-outbox.js'
+import { isBudget } from './budget-rules.js'
+import { createBudgets } from './memory-budgets.js'
 import { createSlots } from './memory-slots.js'
 import { belongingOfUnit, matches } from './select.js'
 
@@ -78,6 +80,7 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     { readonly fingerprint: string; readonly id: string; readonly until: number }
   >()
   const slots = createSlots()
+  const budgets = createBudgets()
 
   function update(stored: StoredUnit, change: Partial<Life>): void {
     Object.assign(stored.life, change)
@@ -122,16 +125,21 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     return count
   }
 
+  const inUse = (counter: string): number => slots.inUse(counter) + budgets.inUse(counter)
+
   function holdersOf(counter: string): SlotHolderRecord[] {
-    return slots
-      .unitsOf(counter)
+    return [...slots.unitsOf(counter), ...budgets.unitsOf(counter)]
       .map((id) => units.get(id))
       .filter((unit) => unit !== undefined)
       .map(({ draft: { id, goal }, life: { owner, admittedAt } }) => ({ id, goal, owner, admittedAt }))
   }
 
   function insert(ownerId: string, draft: UnitDraft, charges: readonly Charge[]): Hold {
-    slots.occupy(draft.slotKey, draft.id, charges)
+    slots.occupy(
+      draft.slotKey,
+      draft.id,
+      charges.filter((charge) => !isBudget(charge)),
+    )
     const children = new Array<ChildRecord>(draft.childCount).fill(unstarted)
     const life: Life = {
       owner: ownerId,
@@ -155,10 +163,14 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     if (key !== undefined && known !== undefined && known.until > clock.now()) {
       return { status: known.fingerprint === key.fingerprint ? 'existing' : 'key_reused', id: known.id }
     }
-    const full = slots.isHeld(draft.slotKey) ? undefined : slots.firstFull(charges)
+    const isJoining = slots.isHeld(draft.slotKey)
+    const full = charges.find((charge) =>
+      isBudget(charge) ? !budgets.fits(charge) : !isJoining && !slots.fits(charge),
+    )
     if (full !== undefined) {
       const { counter, limit } = full
-      return { status: 'refused', counter, limit, inUse: slots.inUse(counter), holders: holdersOf(counter) }
+      const refused = { counter, limit, inUse: inUse(counter), holders: holdersOf(counter) }
+      return { status: 'refused', ...refused, ...(isBudget(full) && { spent: budgets.spent(counter) }) }
     }
     if (units.has(draft.id) || outbox.has(draft.id))
       throw new DelegationError('LEDGER_DUPLICATE', { id: draft.id })
@@ -166,7 +178,8 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     if (key !== undefined) {
       keys.set(key.key, { fingerprint: key.fingerprint, id: draft.id, until: clock.now() + key.keepSeconds })
     }
-    return { status: 'admitted', hold }
+    const spent = budgets.charge(draft.id, charges)
+    return { status: 'admitted', hold, ...(spent.length > 0 && { spent }) }
   }
 
   function recordReport(hold: Hold, { interruptReport }: UnitPatch): void {
@@ -204,14 +217,16 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     const claim = end.claimedBy
       ? outbox.claim(end.claimedBy.consumer, { ids: [hold.id] }, 1, end.claimedBy.leaseSeconds).claims[0]
       : undefined
+    const spent = budgets.settle(hold.id, end.actual)
     prune()
-    return { won: true, event, claim: claim ?? null }
+    return { won: true, event, claim: claim ?? null, ...(spent.length > 0 && { spent }) }
   }
 
   function withdraw(hold: Hold): boolean {
     const stored = writable(hold)
     if (stored === undefined) return false
     releaseSlot(stored)
+    budgets.withdraw(hold.id)
     units.delete(hold.id)
     for (const [key, entry] of keys) if (entry.id === hold.id) keys.delete(key)
     return true
@@ -269,7 +284,7 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     },
     liveOf: (ownerId) =>
       [...units.values()].filter((unit) => unit.life.owner === ownerId && isLive(unit)).map(recordOf),
-    inUse: (counter) => slots.inUse(counter),
+    inUse,
     pruneKeys() {
       const now = clock.now()
       let count = 0

@@ -21,11 +21,25 @@ export interface Hold {
   readonly fence: number
 }
 
-/** A counter charged at admission, e.g. `units`; `limit` is that of *this* call (R14). Given back when the slot is. */
+/** A counter charged at admission, e.g. `units`; `limit` is that of *this* call (R14). A counter has one kind of charge. */
 export interface Charge {
   readonly counter: string
   readonly amount: number
   readonly limit: number
+  /**
+   * `release`: belongs to the slot, and is given back with it; who joins a held slot pays none. `keep` and `actual`
+   * belong to the unit, whichever slot it has. `keep`: spent for good. `actual`: reserved until the unit settles, which
+   * says what was really spent. A withdrawal gives back all of them.
+   * @defaultValue 'release'
+   */
+  readonly atSettle?: 'release' | 'keep' | 'actual'
+}
+
+/** What of a `keep` or `actual` counter was spent for good, before and after one step. */
+export interface Spent {
+  readonly counter: string
+  readonly before: number
+  readonly after: number
 }
 
 /** What is known of a unit before it runs. `runner: null` (a plain function) can be neither retried nor adopted. */
@@ -107,7 +121,7 @@ export interface Key {
  * live, ended or pruned. `key_reused`: the same key for other work.
  */
 export type Admission =
-  | { readonly status: 'admitted'; readonly hold: Hold }
+  | { readonly status: 'admitted'; readonly hold: Hold; readonly spent?: readonly Spent[] }
   | { readonly status: 'existing'; readonly id: string }
   | { readonly status: 'key_reused'; readonly id: string }
   | {
@@ -116,6 +130,8 @@ export type Admission =
       readonly limit: number
       readonly inUse: number
       readonly holders: readonly SlotHolderRecord[]
+      /** Of a `keep` or `actual` charge: what of `inUse` nobody gives back any more. */
+      readonly spent?: number
     }
 
 /** What became known while the unit lives. */
@@ -130,12 +146,17 @@ export interface UnitPatch {
   readonly interruptReport?: InterruptAnswer
 }
 
-/** The end. `slot: 'kept'` leaves the slot charged until `freeSlot` (P6). `claimedBy`: born claimed, so that no drain takes it. */
+/**
+ * The end. `slot: 'kept'` leaves the slot charged until `freeSlot` (P6). `claimedBy`: born claimed, so that no drain takes it.
+ * `actual`: what was spent of what was reserved; a reservation that it does not name counts as spent whole, for nobody
+ * knows better, and one that was never made is passed over.
+ */
 export interface Settlement {
   readonly state: string
   readonly cause: string
   readonly event: AsyncDelegationEvent
   readonly slot: 'freed' | 'kept'
+  readonly actual?: readonly Pick<Charge, 'counter' | 'amount'>[]
   readonly claimedBy?: { readonly consumer: string; readonly leaseSeconds: number }
 }
 
@@ -145,6 +166,8 @@ export type Settled =
       readonly won: true
       readonly event: AsyncDelegationEvent
       readonly claim: Claim | null
+      /** Of the counters that the end moved. */
+      readonly spent?: readonly Spent[]
       readonly fault?: Error
     }
   | { readonly won: false; readonly state: string }

@@ -4,8 +4,8 @@ import type { Sqlite } from './sqlite-driver.js'
 
 export interface SqliteSlots {
   isHeld(slotKey: string): boolean
-  /** The first charge that does not fit under the limit of this call (R14), or undefined. */
-  firstFull(charges: readonly Charge[]): Charge | undefined
+  /** Under the limit of this call (R14). */
+  fits(charge: Charge): boolean
   /** Charges a slot that nobody holds yet. */
   occupy(slotKey: string, charges: readonly Charge[]): void
   /** The last unit of a slot gives its charges back. After its unit let go of it. */
@@ -31,7 +31,7 @@ export function createSqliteSlots(db: Sqlite): SqliteSlots {
   return {
     isHeld,
     inUse,
-    firstFull: (charges) => charges.find(({ counter, amount, limit }) => inUse(counter) + amount > limit),
+    fits: ({ counter, amount, limit }) => inUse(counter) + amount <= limit,
     occupy(slotKey, charges) {
       for (const { counter, amount } of charges) {
         db.sql('INSERT INTO charges (slot_key, counter, amount) VALUES (:slotKey, :counter, :amount)').run({
