@@ -25,6 +25,8 @@ import type {
   UnitDraft,
   UnitPatch,
   UnitRecord,
+  UsageQuery,
+  UsageSum,
   Verdict,
 } from './shapes.js'
 
@@ -97,6 +99,8 @@ export interface Ledger {
   deliveries(select: Select, states: readonly DeliveryState[], page: Page): Promise<readonly Delivery[]>
   /** In use now, with holders: `capacity()`. */
   usage(counters: readonly string[]): Promise<readonly CounterUse[]>
+  /** What was used by children that have ended, added up; costs as much as there is in the time asked for. Kept for 90 days. */
+  usageSums(query: UsageQuery): Promise<readonly UsageSum[]>
   /** A hint that units, interrupts or deliveries changed; may merge, repeat or miss: who is told reads. What `onChange` throws is dropped. Keeps no process alive. */
   subscribe(onChange: () => void): () => void
   /** Deletes ended and resolved rows past retention; never pending or dead ones, never a key before its time. Returns how many. */

@@ -5,6 +5,8 @@ import type { Charge } from './shapes.js'
 /** Counters, and the slots that charge them. One slot is one charge, however many units share its key (P2). */
 export interface Slots {
   isHeld(slotKey: string): boolean
+  /** Ids of the units that hold it. */
+  membersOf(slotKey: string): readonly string[]
   /** Under the limit of this call (R14). */
   fits(charge: Charge): boolean
   /** Charges a new slot, or joins the one that is there. */
@@ -37,6 +39,7 @@ export function createSlots(): Slots {
   return {
     inUse,
     isHeld: (slotKey) => slots.has(slotKey),
+    membersOf: (slotKey) => slots.get(slotKey)?.unitIds ?? [],
     fits: ({ counter, amount, limit }) => inUse(counter) + amount <= limit,
     occupy(slotKey, unitId, charges) {
       const held = slots.get(slotKey)

@@ -20,6 +20,7 @@ import type {
 import type { MemoryOutbox } from './memory-outbox.js'
 import { isBudget } from './budget-rules.js'
 import { createBudgets } from './memory-budgets.js'
+import { createUsages, type Usages } from './memory-usages.js'
 import { createSlots } from './memory-slots.js'
 import { belongingOfUnit, matches } from './select.js'
 
@@ -41,6 +42,7 @@ export interface MemoryUnits {
   liveOf(ownerId: string): UnitRecord[]
   inUse(counter: string): number
   holdersOf(counter: string): SlotHolderRecord[]
+  usageSums: Usages['sums']
   prune(): number
   pruneKeys(): number
 }
@@ -81,6 +83,7 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
   >()
   const slots = createSlots()
   const budgets = createBudgets()
+  const usages = createUsages(clock)
 
   function update(stored: StoredUnit, change: Partial<Life>): void {
     Object.assign(stored.life, change)
@@ -111,6 +114,11 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     slots.release(stored.draft.slotKey, stored.draft.id)
     update(stored, { slotHeld: false })
     if (!isLive(stored)) prunable.add(stored.draft.id)
+  }
+
+  function hasLiveUnit(slotKey: string): boolean {
+    const members = slots.membersOf(slotKey).map((id) => units.get(id))
+    return members.some((unit) => unit !== undefined && isLive(unit))
   }
 
   function prune(): number {
@@ -178,7 +186,7 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     if (key !== undefined) {
       keys.set(key.key, { fingerprint: key.fingerprint, id: draft.id, until: clock.now() + key.keepSeconds })
     }
-    const spent = budgets.charge(draft.id, charges)
+    const spent = budgets.charge(draft, charges)
     return { status: 'admitted', hold, ...(spent.length > 0 && { spent }) }
   }
 
@@ -217,7 +225,8 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     const claim = end.claimedBy
       ? outbox.claim(end.claimedBy.consumer, { ids: [hold.id] }, 1, end.claimedBy.leaseSeconds).claims[0]
       : undefined
-    const spent = budgets.settle(hold.id, end.actual)
+    const spent = budgets.settle(stored.draft, end.actual, () => !hasLiveUnit(stored.draft.slotKey))
+    usages.add(stored.draft, end.usage)
     prune()
     return { won: true, event, claim: claim ?? null, ...(spent.length > 0 && { spent }) }
   }
@@ -226,7 +235,7 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     const stored = writable(hold)
     if (stored === undefined) return false
     releaseSlot(stored)
-    budgets.withdraw(hold.id)
+    budgets.withdraw(stored.draft)
     units.delete(hold.id)
     for (const [key, entry] of keys) if (entry.id === hold.id) keys.delete(key)
     return true
@@ -263,6 +272,7 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     takeOver,
     prune,
     holdersOf,
+    usageSums: usages.sums,
     freeSlot(hold) {
       const held = units.get(hold.id)
       if (held?.life.fence !== hold.fence) return

@@ -27,9 +27,9 @@ export interface Charge {
   readonly amount: number
   readonly limit: number
   /**
-   * `release`: belongs to the slot, and is given back with it; who joins a held slot pays none. `keep` and `actual`
-   * belong to the unit, whichever slot it has. `keep`: spent for good. `actual`: reserved until the unit settles, which
-   * says what was really spent. A withdrawal gives back all of them.
+   * `release`: of the slot, given back with it; who joins a held slot pays none. `keep`: spent for good. `actual`: reserved
+   * for all units of the slot; each draws from it what it spent when it settles, and the last one gives back the rest. A
+   * withdrawal gives back whatever was charged.
    * @defaultValue 'release'
    */
   readonly atSettle?: 'release' | 'keep' | 'actual'
@@ -148,7 +148,7 @@ export interface UnitPatch {
 
 /**
  * The end. `slot: 'kept'` leaves the slot charged until `freeSlot` (P6). `claimedBy`: born claimed, so that no drain takes it.
- * `actual`: what was spent of what was reserved; a reservation that it does not name counts as spent whole, for nobody
+ * `actual`: what this unit spent of what was reserved; a reservation that it does not name is spent whole, for nobody
  * knows better, and one that was never made is passed over.
  */
 export interface Settlement {
@@ -157,7 +157,36 @@ export interface Settlement {
   readonly event: AsyncDelegationEvent
   readonly slot: 'freed' | 'kept'
   readonly actual?: readonly Pick<Charge, 'counter' | 'amount'>[]
+  /** Of each child that reported any. */
+  readonly usage?: readonly ChildUsage[]
   readonly claimedBy?: { readonly consumer: string; readonly leaseSeconds: number }
+}
+
+/** What one child used. Money in millionths of a dollar, so that sums are exact. */
+export interface ChildUsage {
+  readonly model: string | null
+  readonly runner: string | null
+  readonly apiCalls: number
+  readonly inputTokens: number
+  readonly outputTokens: number
+  readonly costMicros: number
+}
+
+/** By what usage is added up. `tree`: a call with all of its groups and nested units, named by its slot key. */
+export type UsageKey = 'session' | 'model' | 'runner' | 'tree'
+
+/** What units that ended since then have used (`null`: ever), the dearest keys first. */
+export interface UsageQuery {
+  readonly by: UsageKey
+  readonly since: Instant | null
+  readonly limit: number
+}
+
+export interface UsageSum extends Omit<ChildUsage, 'model' | 'runner'> {
+  /** Null: no model, or no runner, was named. */
+  readonly key: string | null
+  /** Children that reported any. */
+  readonly children: number
 }
 
 /** What a settle came to. `claim` is there when the event was born claimed; `fault` when the end had to be kept elsewhere. */

@@ -1,10 +1,10 @@
 /** Counters of what is used up, in the database: what live units have reserved of each, and what is spent. */
-import { isBudget, spentOf } from './budget-rules.js'
+import { drawn, isBudget } from './budget-rules.js'
 import type { Budgets } from './memory-budgets.js'
 import type { Charge, SlotHolderRecord, Spent } from './shapes.js'
 import type { Sqlite } from './sqlite-driver.js'
 
-export interface SqliteBudgets extends Omit<Budgets, 'unitsOf'> {
+export interface SqliteBudgets extends Budgets {
   /** Units that have a part of it reserved, oldest first. */
   holdersOf(counter: string): SlotHolderRecord[]
 }
@@ -15,6 +15,7 @@ interface Total {
 }
 
 interface ReservationRow {
+  readonly unit: string
   readonly counter: string
   readonly amount: number
   readonly at_settle: string
@@ -46,15 +47,19 @@ export function createSqliteBudgets(db: Sqlite): SqliteBudgets {
     return { counter, before: after - spent, after }
   }
 
-  const take = (unit: string): ReservationRow[] =>
-    db
-      .sql('DELETE FROM reservations WHERE unit = :unit RETURNING counter, amount, at_settle')
-      .all<ReservationRow>({ unit })
-
-  function chargeOne(unit: string, { counter, amount, atSettle = 'release' }: Charge): Spent[] {
+  function keep(slotKey: string, { unit, counter, amount, at_settle }: ReservationRow): void {
     db.sql(
-      'INSERT INTO reservations (unit, counter, amount, at_settle) VALUES (:unit, :counter, :amount, :atSettle)',
-    ).run({ unit, counter, amount, atSettle })
+      `INSERT INTO reservations (unit, counter, slot_key, amount, at_settle)
+       VALUES (:unit, :counter, :slotKey, :amount, :at_settle)`,
+    ).run({ unit, counter, slotKey, amount, at_settle })
+  }
+
+  function chargeOne(
+    unit: string,
+    slotKey: string,
+    { counter, amount, atSettle = 'release' }: Charge,
+  ): Spent[] {
+    keep(slotKey, { unit, counter, amount, at_settle: atSettle })
     if (atSettle === 'keep') return [move(counter, 0, amount)]
     move(counter, amount, 0)
     return []
@@ -64,13 +69,26 @@ export function createSqliteBudgets(db: Sqlite): SqliteBudgets {
     inUse,
     spent: (counter) => totalOf(counter).spent,
     fits: ({ counter, amount, limit }) => inUse(counter) + amount <= limit,
-    charge: (unit, charges) => charges.filter(isBudget).flatMap((charge) => chargeOne(unit, charge)),
-    settle: (unit, actual) =>
-      take(unit)
+    charge: ({ id, slotKey }, charges) =>
+      charges.filter(isBudget).flatMap((charge) => chargeOne(id, slotKey, charge)),
+    settle({ id: unit, slotKey }, actual, isLast) {
+      const rows = db
+        .sql(
+          `DELETE FROM reservations WHERE slot_key = :slotKey AND (at_settle = 'actual' OR unit = :unit)
+           RETURNING unit, counter, amount, at_settle`,
+        )
+        .all<ReservationRow>({ slotKey, unit })
         .filter(({ at_settle }) => at_settle === 'actual')
-        .map(({ counter, amount }) => move(counter, -amount, spentOf(counter, amount, actual))),
-    withdraw(unit) {
-      for (const { counter, amount, at_settle } of take(unit)) {
+      if (rows.length === 0) return []
+      const { moves, left } = drawn(rows, actual, isLast())
+      for (const row of left) keep(slotKey, { ...row, at_settle: 'actual' })
+      return moves.map(({ counter, reserved, spent }) => move(counter, reserved, spent))
+    },
+    withdraw({ id: unit }) {
+      const rows = db
+        .sql('DELETE FROM reservations WHERE unit = :unit RETURNING unit, counter, amount, at_settle')
+        .all<ReservationRow>({ unit })
+      for (const { counter, amount, at_settle } of rows) {
         if (at_settle === 'keep') move(counter, 0, -amount)
         else move(counter, -amount, 0)
       }

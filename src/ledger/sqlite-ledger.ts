@@ -16,6 +16,7 @@ import { createSqliteOutbox } from './sqlite-outbox.js'
 import { allOwners, enter, isJoined, leave } from './sqlite-owners.js'
 import { pruneAll, pruneOnce } from './sqlite-prune.js'
 import { createSqliteBudgets } from './sqlite-budgets.js'
+import { createSqliteUsages } from './sqlite-usages.js'
 import { createSqliteSlots } from './sqlite-slots.js'
 import { createSqliteSpool } from './sqlite-spool.js'
 import { createSqliteUnits } from './sqlite-units.js'
@@ -81,7 +82,8 @@ async function openSqliteLedger(
   const outbox = createSqliteOutbox(db, { clock, random, rules })
   const slots = createSqliteSlots(db)
   const budgets = createSqliteBudgets(db)
-  const units = createSqliteUnits(db, clock, slots, budgets, outbox)
+  const usages = createSqliteUsages(db, clock)
+  const units = createSqliteUnits(db, clock, slots, budgets, usages, outbox)
   const spool = createSqliteSpool(path)
   const subscribers = createSubscribers()
   const joined = new Set<string>()
@@ -258,6 +260,7 @@ async function openSqliteLedger(
           holders: [...slots.holdersOf(counter), ...budgets.holdersOf(counter)],
         })),
       ),
+    usageSums: (query) => read(() => usages.sums(query)),
     subscribe(onChange) {
       const takeBack = subscribers.add(onChange)
       stopWatch ??= watchForeignWrites(db, path, subscribers.tell)

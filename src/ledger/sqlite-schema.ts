@@ -73,9 +73,10 @@ const migrations: readonly string[] = [
     counter TEXT PRIMARY KEY, reserved REAL NOT NULL, spent REAL NOT NULL
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE reservations (
-    unit TEXT NOT NULL, counter TEXT NOT NULL, amount REAL NOT NULL, at_settle TEXT NOT NULL,
+    unit TEXT NOT NULL, counter TEXT NOT NULL, slot_key TEXT NOT NULL, amount REAL NOT NULL, at_settle TEXT NOT NULL,
     PRIMARY KEY (unit, counter)
   ) STRICT, WITHOUT ROWID;
+  CREATE INDEX reservations_slot ON reservations (slot_key);
   CREATE INDEX reservations_counter ON reservations (counter);
 
   CREATE TABLE usages (

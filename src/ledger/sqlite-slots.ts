@@ -4,6 +4,8 @@ import type { Sqlite } from './sqlite-driver.js'
 
 export interface SqliteSlots {
   isHeld(slotKey: string): boolean
+  /** False once the last unit of a slot has ended, whether or not the slot was given back. */
+  hasLiveUnit(slotKey: string): boolean
   /** Under the limit of this call (R14). */
   fits(charge: Charge): boolean
   /** Charges a slot that nobody holds yet. */
@@ -30,6 +32,14 @@ export function createSqliteSlots(db: Sqlite): SqliteSlots {
 
   return {
     isHeld,
+    hasLiveUnit: (slotKey) =>
+      db
+        .sql(
+          `SELECT 1 FROM units WHERE id = :slotKey AND slot_key = id AND ended_at IS NULL
+           UNION ALL SELECT 1 FROM units
+           WHERE slot_key = :slotKey AND slot_key <> id AND slot_held = 1 AND ended_at IS NULL LIMIT 1`,
+        )
+        .get({ slotKey }) !== undefined,
     inUse,
     fits: ({ counter, amount, limit }) => inUse(counter) + amount <= limit,
     occupy(slotKey, charges) {

@@ -23,6 +23,7 @@ import type { SqliteOutbox } from './sqlite-outbox.js'
 import { createUnitRows, unitColumns, type UnitRow } from './sqlite-unit-rows.js'
 import { isBudget } from './budget-rules.js'
 import type { SqliteBudgets } from './sqlite-budgets.js'
+import type { SqliteUsages } from './sqlite-usages.js'
 import type { SqliteSlots } from './sqlite-slots.js'
 
 export interface SqliteUnits {
@@ -44,6 +45,7 @@ export interface SqliteUnits {
 
 interface WritableRow {
   readonly slot_key: string
+  readonly session_key: string
   readonly dispatched_by: string
   readonly child_count: number
   readonly pulled: number
@@ -57,6 +59,7 @@ export function createSqliteUnits(
   clock: Clock,
   slots: SqliteSlots,
   budgets: SqliteBudgets,
+  usages: SqliteUsages,
   outbox: SqliteOutbox,
 ): SqliteUnits {
   const rows = createUnitRows(db)
@@ -65,7 +68,7 @@ export function createSqliteUnits(
   const writable = ({ id, fence }: Hold) =>
     db
       .sql(
-        'SELECT slot_key, dispatched_by, child_count, pulled FROM units WHERE id = :id AND fence = :fence AND ended_at IS NULL',
+        'SELECT slot_key, session_key, dispatched_by, child_count, pulled FROM units WHERE id = :id AND fence = :fence AND ended_at IS NULL',
       )
       .get<WritableRow>({ id, fence })
 
@@ -136,7 +139,7 @@ export function createSqliteUnits(
         draft.slotKey,
         charges.filter((charge) => !isBudget(charge)),
       )
-    const spent = budgets.charge(draft.id, charges)
+    const spent = budgets.charge(draft, charges)
     failPoint('admit:charged')
     insert(ownerId, draft)
     failPoint('admit:inserted')
@@ -213,7 +216,9 @@ export function createSqliteUnits(
        WHERE id = :id`,
     ).run({ state: end.state, cause: end.cause, now: clock.now(), slotKept, id: hold.id })
     if (end.slot === 'freed') slots.release(unit.slot_key)
-    const spent = budgets.settle(hold.id, end.actual)
+    const { slot_key: slotKey } = unit
+    const spent = budgets.settle({ id: hold.id, slotKey }, end.actual, () => !slots.hasLiveUnit(slotKey))
+    usages.add(hold.id, unit, end.usage)
     failPoint('settle:ended')
     const claim =
       end.claimedBy === undefined
@@ -239,7 +244,7 @@ export function createSqliteUnits(
     db.sql('DELETE FROM children WHERE unit = :id').run({ id: hold.id })
     db.sql('DELETE FROM keys WHERE unit = :id').run({ id: hold.id })
     slots.release(unit.slot_key)
-    budgets.withdraw(hold.id)
+    budgets.withdraw({ id: hold.id, slotKey: unit.slot_key })
     return true
   }
 

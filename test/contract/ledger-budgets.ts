@@ -2,8 +2,8 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Ledger } from '../../src/ledger/ledger.js'
-import type { Admission, Charge, Hold, Spent } from '../../src/ledger/shapes.js'
-import { createManualClock } from '../support/manual-clock.js'
+import type { Admission, Charge, ChildUsage, Hold, Spent, UsageQuery } from '../../src/ledger/shapes.js'
+import { createManualClock, type ManualClock } from '../support/manual-clock.js'
 import { draftOf, endOf, ownerOf, type OpenLedger } from './ledger.js'
 
 const slot = (limit = 100): Charge => ({ counter: 'units', amount: 1, limit, atSettle: 'release' })
@@ -24,10 +24,12 @@ const tokens = (amount: number, limit: number): Charge => ({
 export function ledgerBudgetsContract(name: string, open: OpenLedger): void {
   describe(`${name} keeps the contract of budgets:`, () => {
     let ledger: Ledger
+    let clock: ManualClock
     const opened: Ledger[] = []
 
     async function openNew(): Promise<Ledger> {
-      const made = await open({ clock: createManualClock(), random: () => 0.5 })
+      clock = createManualClock()
+      const made = await open({ clock, random: () => 0.5 })
       opened.push(made)
       await made.join(ownerOf('a'))
       await made.join(ownerOf('b'))
@@ -142,19 +144,40 @@ export function ledgerBudgetsContract(name: string, open: OpenLedger): void {
       expect([await inUse('units'), await inUse('spawns'), await inUse('tokens')]).toEqual([1, 1, 1])
     })
 
-    it('P2: who joins a held slot pays none of its slot, and all that is its own', async () => {
-      const first = await admitted('u1', [slot(1), spawns(1, 3), tokens(5, 10)])
-      const second = await admitted('u2', [slot(1), spawns(2, 3), tokens(5, 10)], 'u1')
-      expect([await inUse('units'), await inUse('spawns'), await inUse('tokens')]).toEqual([1, 3, 10])
+    it('P2: who joins a held slot pays none of its slot, and all else', async () => {
+      await admitted('u1', [slot(1), spawns(1, 3), tokens(5, 10)])
+      await admitted('u2', [slot(1), spawns(2, 3)], 'u1')
+      expect([await inUse('units'), await inUse('spawns'), await inUse('tokens')]).toEqual([1, 3, 5])
       const third = draftOf('u3', 's', { slotKey: 'u1' })
       expect(await ledger.admit('a', third, [slot(1), spawns(1, 3)])).toMatchObject({
         status: 'refused',
         counter: 'spawns',
       })
-      await settled('u1', first, [{ counter: 'tokens', amount: 1 }])
-      expect([await inUse('units'), await inUse('tokens')]).toEqual([1, 6])
-      await settled('u2', second, [{ counter: 'tokens', amount: 2 }])
-      expect([await inUse('units'), await inUse('tokens')]).toEqual([0, 3])
+    })
+
+    it('P2: units of one slot draw on one reservation, and the last one gives back the rest', async () => {
+      const first = await admitted('u1', [slot(), spawns(1, 9), tokens(10, 20)])
+      const second = await admitted('u2', [spawns(1, 9)], 'u1')
+      const third = await admitted('u3', [spawns(1, 9)], 'u1')
+      const spending = (amount: number) => [{ counter: 'tokens', amount }]
+      expect(await settled('u2', second, spending(3))).toEqual([{ counter: 'tokens', before: 0, after: 3 }])
+      expect(await inUse('tokens')).toBe(10)
+      expect(await ledger.withdraw(third)).toBe(true)
+      expect([await inUse('spawns'), await inUse('tokens')]).toEqual([2, 10])
+      expect(await settled('u1', first, spending(4))).toEqual([{ counter: 'tokens', before: 3, after: 7 }])
+      expect([await inUse('spawns'), await inUse('tokens')]).toEqual([2, 7])
+    })
+
+    it('P2: when the first of a slot ends before the others, they draw on it all the same, and beyond it', async () => {
+      const first = await admitted('u1', [slot(), tokens(10, 20)])
+      const second = await admitted('u2', [], 'u1')
+      const third = await admitted('u3', [], 'u1')
+      await settled('u1', first, [{ counter: 'tokens', amount: 4 }])
+      expect(await inUse('tokens')).toBe(10)
+      await settled('u2', second, [{ counter: 'tokens', amount: 9 }])
+      expect(await inUse('tokens')).toBe(13)
+      await settled('u3', third, [{ counter: 'tokens', amount: 1 }])
+      expect(await inUse('tokens')).toBe(14)
     })
 
     it('P6: a kept slot keeps no reservation: the end says what was spent', async () => {
@@ -176,6 +199,78 @@ export function ledgerBudgetsContract(name: string, open: OpenLedger): void {
       expect(settledByHeir).toMatchObject({ won: true, spent: [{ counter: 'tokens', before: 0, after: 9 }] })
       expect((await ledger.settle(taken!.hold, endOf(draftOf('u1', 's'), { actual }))).won).toBe(false)
       expect(await inUse('tokens')).toBe(9)
+    })
+
+    const used = (more: Partial<ChildUsage>): ChildUsage => ({
+      model: null,
+      runner: null,
+      apiCalls: 1,
+      inputTokens: 10,
+      outputTokens: 5,
+      costMicros: 100,
+      ...more,
+    })
+
+    async function endedWith(
+      id: string,
+      session: string,
+      usage: readonly ChildUsage[],
+      slotKey = id,
+    ): Promise<void> {
+      const draft = draftOf(id, session, { slotKey })
+      const admission = await ledger.admit('a', draft, [slot()])
+      if (admission.status !== 'admitted') throw new Error(`${id} was ${admission.status}`)
+      await ledger.settle(admission.hold, endOf(draft, { usage }))
+    }
+
+    it('usage: what children used is added up by session, model, runner and tree, the dearest first', async () => {
+      await admitted('root', [slot()])
+      await endedWith('u1', 's1', [
+        used({ model: 'large', runner: 'agent', costMicros: 300_000 }),
+        used({ model: 'small', runner: 'agent' }),
+      ])
+      await endedWith('u2', 's2', [used({ model: 'small', runner: 'agent', inputTokens: 0.5 })], 'root')
+      await endedWith('u3', 's2', [used({})], 'root')
+      await endedWith('u4', 's3', [])
+      const sums = (by: UsageQuery['by'], limit = 9) => ledger.usageSums({ by, since: null, limit })
+      const one = { apiCalls: 1, inputTokens: 10, outputTokens: 5, costMicros: 100, children: 1 }
+      const two = { apiCalls: 2, inputTokens: 10.5, outputTokens: 10, costMicros: 200, children: 2 }
+      expect(await sums('session')).toEqual([
+        { ...two, key: 's1', inputTokens: 20, costMicros: 300_100 },
+        { ...two, key: 's2' },
+      ])
+      expect(await sums('model')).toEqual([
+        { ...one, key: 'large', costMicros: 300_000 },
+        { ...two, key: 'small' },
+        { ...one, key: null },
+      ])
+      expect((await sums('runner')).map(({ key, children }) => [key, children])).toEqual([
+        ['agent', 3],
+        [null, 1],
+      ])
+      expect((await sums('tree')).map(({ key, children }) => [key, children])).toEqual([
+        ['u1', 2],
+        ['root', 2],
+      ])
+      expect(await sums('session', 1)).toHaveLength(1)
+    })
+
+    it('usage: only of what ended since then; an end that lost adds nothing; nobody knows it after 90 days', async () => {
+      await endedWith('u1', 's1', [used({})])
+      clock.advance(60_000)
+      const since = clock.now()
+      const hold = await admitted('u2', [slot()])
+      const end = endOf(draftOf('u2', 's'), { usage: [used({})] })
+      expect((await ledger.settle(hold, end)).won).toBe(true)
+      expect((await ledger.settle(hold, end)).won).toBe(false)
+      const keys = async (from: number | null) =>
+        (await ledger.usageSums({ by: 'session', since: from, limit: 9 })).map(({ key }) => key)
+      expect(await keys(since)).toEqual(['s'])
+      expect(await keys(since + 1)).toEqual([])
+      expect((await keys(null)).sort()).toEqual(['s', 's1'])
+      clock.advance(90 * 24 * 3_600_000 - 30_000)
+      await ledger.prune()
+      expect(await keys(null)).toEqual(['s'])
     })
 
     it('by any sequence of admissions, ends and withdrawals: what is in use is what is reserved and what was spent', async () => {
