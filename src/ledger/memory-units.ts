@@ -19,6 +19,9 @@ import type {
   UnitRecord,
 } from './shapes.js'
 import type { MemoryOutbox } from './memory-outbox.js'
+import { isBudget } from './budget-rules.js'
+import { createBudgets } from './memory-budgets.js'
+import { createUsages, type Usages } from './memory-usages.js'
 import { createSlots } from './memory-slots.js'
 import { interruptLimit } from './interrupt-limit.js'
 import { belongingOfUnit, matches } from './select.js'
@@ -44,6 +47,7 @@ export interface MemoryUnits {
   liveOf(ownerId: string): UnitRecord[]
   inUse(counter: string): number
   holdersOf(counter: string): SlotHolderRecord[]
+  usageSums: Usages['sums']
   prune(): number
   pruneKeys(): number
 }
@@ -83,6 +87,8 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     { readonly fingerprint: string; readonly id: string; readonly until: number }
   >()
   const slots = createSlots()
+  const budgets = createBudgets()
+  const usages = createUsages(clock)
 
   function update(stored: StoredUnit, change: Partial<Life>): void {
     Object.assign(stored.life, change)
@@ -115,6 +121,11 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     if (!isLive(stored)) prunable.add(stored.draft.id)
   }
 
+  function hasLiveUnit(slotKey: string): boolean {
+    const members = slots.membersOf(slotKey).map((id) => units.get(id))
+    return members.some((unit) => unit !== undefined && isLive(unit))
+  }
+
   function prune(): number {
     let count = 0
     for (const id of prunable) {
@@ -127,16 +138,21 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     return count
   }
 
+  const inUse = (counter: string): number => slots.inUse(counter) + budgets.inUse(counter)
+
   function holdersOf(counter: string): SlotHolderRecord[] {
-    return slots
-      .unitsOf(counter)
+    return [...slots.unitsOf(counter), ...budgets.unitsOf(counter)]
       .map((id) => units.get(id))
       .filter((unit) => unit !== undefined)
       .map(({ draft: { id, goal }, life: { owner, admittedAt } }) => ({ id, goal, owner, admittedAt }))
   }
 
   function insert(ownerId: string, draft: UnitDraft, charges: readonly Charge[]): Hold {
-    slots.occupy(draft.slotKey, draft.id, charges)
+    slots.occupy(
+      draft.slotKey,
+      draft.id,
+      charges.filter((charge) => !isBudget(charge)),
+    )
     const children = new Array<ChildRecord>(draft.childCount).fill(unstarted)
     const life: Life = {
       owner: ownerId,
@@ -170,10 +186,14 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     if (key !== undefined && known !== undefined && known.until > clock.now()) {
       return { status: known.fingerprint === key.fingerprint ? 'existing' : 'key_reused', id: known.id }
     }
-    const full = slots.isHeld(draft.slotKey) ? undefined : slots.firstFull(charges)
+    const isJoining = slots.isHeld(draft.slotKey)
+    const full = charges.find((charge) =>
+      isBudget(charge) ? !budgets.fits(charge) : !isJoining && !slots.fits(charge),
+    )
     if (full !== undefined) {
       const { counter, limit } = full
-      return { status: 'refused', counter, limit, inUse: slots.inUse(counter), holders: holdersOf(counter) }
+      const refused = { counter, limit, inUse: inUse(counter), holders: holdersOf(counter) }
+      return { status: 'refused', ...refused, ...(isBudget(full) && { spent: budgets.spent(counter) }) }
     }
     assertNew(draft)
     joining.forEach(assertNew)
@@ -182,7 +202,8 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     if (key !== undefined) {
       keys.set(key.key, { fingerprint: key.fingerprint, id: draft.id, until: clock.now() + key.keepSeconds })
     }
-    return { status: 'admitted', hold }
+    const spent = budgets.charge(draft, charges)
+    return { status: 'admitted', hold, ...(spent.length > 0 && { spent }) }
   }
 
   function recordReport(hold: Hold, { interruptReport: report }: UnitPatch): void {
@@ -224,14 +245,17 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     const claim = end.claimedBy
       ? outbox.claim(end.claimedBy.consumer, { ids: [hold.id] }, 1, end.claimedBy.leaseSeconds).claims[0]
       : undefined
+    const spent = budgets.settle(stored.draft, end.actual, () => !hasLiveUnit(stored.draft.slotKey))
+    usages.add(stored.draft, end.usage)
     prune()
-    return { won: true, event, claim: claim ?? null }
+    return { won: true, event, claim: claim ?? null, ...(spent.length > 0 && { spent }) }
   }
 
   function withdraw(hold: Hold): boolean {
     const stored = writable(hold)
     if (stored === undefined) return false
     releaseSlot(stored)
+    budgets.withdraw(stored.draft)
     units.delete(hold.id)
     for (const [key, entry] of keys) if (entry.id === hold.id) keys.delete(key)
     return true
@@ -268,6 +292,7 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     takeOver,
     prune,
     holdersOf,
+    usageSums: usages.sums,
     freeSlot(hold) {
       const held = units.get(hold.id)
       if (held?.life.fence !== hold.fence) return
@@ -291,7 +316,7 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     },
     liveOf: (ownerId) =>
       [...units.values()].filter((unit) => unit.life.owner === ownerId && isLive(unit)).map(recordOf),
-    inUse: (counter) => slots.inUse(counter),
+    inUse,
     pruneKeys() {
       const now = clock.now()
       let count = 0

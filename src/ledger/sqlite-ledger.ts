@@ -15,6 +15,8 @@ import { openLedgerFile } from './sqlite-file.js'
 import { createSqliteOutbox } from './sqlite-outbox.js'
 import { allOwners, enter, isJoined, leave } from './sqlite-owners.js'
 import { pruneAll, pruneOnce } from './sqlite-prune.js'
+import { createSqliteBudgets } from './sqlite-budgets.js'
+import { createSqliteUsages } from './sqlite-usages.js'
 import { createSqliteSlots } from './sqlite-slots.js'
 import { createSqliteSpool } from './sqlite-spool.js'
 import { createSqliteUnits } from './sqlite-units.js'
@@ -79,7 +81,9 @@ async function openSqliteLedger(
   const checkpoints = createCheckpoints(path)
   const outbox = createSqliteOutbox(db, { clock, random, rules })
   const slots = createSqliteSlots(db)
-  const units = createSqliteUnits(db, clock, slots, outbox)
+  const budgets = createSqliteBudgets(db)
+  const usages = createSqliteUsages(db, clock)
+  const units = createSqliteUnits(db, clock, slots, budgets, usages, outbox)
   const spool = createSqliteSpool(path)
   const subscribers = createSubscribers()
   const joined = new Set<string>()
@@ -252,10 +256,11 @@ async function openSqliteLedger(
       read(() =>
         counters.map((counter) => ({
           counter,
-          inUse: slots.inUse(counter),
-          holders: slots.holdersOf(counter),
+          inUse: slots.inUse(counter) + budgets.inUse(counter),
+          holders: [...slots.holdersOf(counter), ...budgets.holdersOf(counter)],
         })),
       ),
+    usageSums: (query) => read(() => usages.sums(query)),
     subscribe(onChange) {
       const takeBack = subscribers.add(onChange)
       stopWatch ??= watchForeignWrites(db, path, subscribers.tell)
