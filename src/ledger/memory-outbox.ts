@@ -11,7 +11,7 @@ import {
   type DeliveryStanding,
 } from './delivery-rules.js'
 import type { Claim, Delivery, DeliveryState, Page, Select, Verdict } from './shapes.js'
-import { belongingOfEvent, matches } from './select.js'
+import { belongingOfEvent, matches, pulls } from './select.js'
 
 interface Row {
   readonly seq: number
@@ -192,7 +192,7 @@ export function createMemoryOutbox({
       for (const row of candidates(select)) {
         if (claims.length >= limit) break
         if (!isOpen(row.standing.state) || !owns(select, row)) continue
-        if (row.pulled && !('ids' in select)) continue
+        if (row.pulled && !pulls(select)) continue
         move(row, afterTime(row.standing, row.bornAt, now, rules, random))
         const { state, availableAt, leasedUntil } = row.standing
         if (state === 'pending' && availableAt <= now) claims.push(lease(row, consumer, leaseSeconds))

@@ -11,7 +11,7 @@ import {
   type DeliveryStanding,
 } from './delivery-rules.js'
 import type { Claim, Delivery, DeliveryState, Page, Select, Verdict } from './shapes.js'
-import { belongingOfEvent } from './select.js'
+import { belongingOfEvent, pulls } from './select.js'
 import type { Sqlite } from './sqlite-driver.js'
 import { whereOf, type Where } from './sqlite-select.js'
 
@@ -286,7 +286,7 @@ export function createSqliteOutbox(
 /** A pull takes what it names; nobody else gets what is there for a pull. */
 function openOf(select: Select): Where {
   const { sql, values } = whereOf(select, byId)
-  return { sql: `${sql} AND ${isOpen}${'ids' in select ? '' : ' AND pulled = 0'}`, values }
+  return { sql: `${sql} AND ${isOpen}${pulls(select) ? '' : ' AND pulled = 0'}`, values }
 }
 
 function asColumns(standing: DeliveryStanding): Partial<StandingRow> {

@@ -665,6 +665,7 @@ export function ledgerContract(name: string, open: OpenLedger): void {
         expect(read.map(({ eventId }) => eventId)).toEqual(['u1', 'pulled'])
         expect(await bench.claimedIds({ eventIds })).toEqual(['u1'])
         expect(await bench.claimedIds({ eventIds: ['u1:1', 'unknown'] })).toEqual(['u1:1'])
+        expect(await bench.claimedIds({ eventIds, pull: true })).toEqual(['pulled'])
         expect((await bench.ledger.list({ eventIds }, null, { limit: 9 })).map(({ id }) => id)).toEqual([
           'pulled',
           'u1',
