@@ -234,11 +234,12 @@ export interface InterruptRequest {
 
 /**
  * Whose. Plain data, so that an index or a subject can serve it. An empty key matches only with `dispatchedBy`. `ids` are
- * those of units, with all their events, or of single events; `eventIds` are those of single events alone, and pull nothing.
+ * those of units, with all their events, or of single events; `eventIds` are those of single events alone, and take what
+ * is there to be collected only with `pull`.
  */
 export type Select =
   | { readonly ids: readonly string[] }
-  | { readonly eventIds: readonly string[] }
+  | { readonly eventIds: readonly string[]; readonly pull?: true }
   | { readonly sessionKey: string; readonly dispatchedBy?: string }
   | { readonly parentSessionId: string }
   | { readonly originUiSessionId: string }

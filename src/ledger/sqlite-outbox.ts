@@ -11,7 +11,7 @@ import {
   type DeliveryStanding,
 } from './delivery-rules.js'
 import type { Claim, Delivery, DeliveryState, Page, Select, Verdict } from './shapes.js'
-import { belongingOfEvent } from './select.js'
+import { belongingOfEvent, pulls } from './select.js'
 import type { Sqlite } from './sqlite-driver.js'
 import { whereOf, type Where } from './sqlite-select.js'
 
@@ -60,6 +60,10 @@ const standingColumns = `seq, event_id, delegation_id, state, attempts, availabl
 const isOpen = 'is_open = 1'
 /** When an open row can be claimed. */
 const due = "CASE state WHEN 'claimed' THEN leased_until ELSE available_at END"
+/** When its lease, or its wait, began: what the other state would read, for it needs no column of its own then. */
+const since = "CASE state WHEN 'claimed' THEN available_at ELSE leased_until END"
+/** Also those whose lease or wait was begun by a clock that has been set back. */
+const isDue = `(${due} <= :now OR ${since} > :now)`
 /** Most events are the final ones of their units, and have their ids: the index holds the others. */
 const byId = {
   ids: '(event_id IN ? OR (delegation_id IN ? AND delegation_id <> event_id))',
@@ -83,9 +87,7 @@ export function createSqliteOutbox(
 
   /** What time alone has made of a row. */
   const standingOf = (row: StandingRow): DeliveryStanding => {
-    const { state, attempts, available_at: availableAt, reason, leased_until: leasedUntil } = row
-    const stored = { state, attempts, availableAt, reason, leasedUntil }
-    return afterTime(stored, row.born_at, clock.now(), rules, random)
+    return afterTime(storedOf(row), row.born_at, clock.now(), rules, random)
   }
 
   function move(row: StandingRow, to: DeliveryStanding): void {
@@ -96,12 +98,12 @@ export function createSqliteOutbox(
       return
     }
     db.sql(
-      `UPDATE deliveries SET state = :state, attempts = :attempts, available_at = :availableAt, reason = :reason,
-         leased_until = :leasedUntil, resolved_at = :resolvedAt, is_open = :isOpen,
+      `UPDATE deliveries SET state = :state, attempts = :attempts, available_at = :available_at, reason = :reason,
+         leased_until = :leased_until, resolved_at = :resolvedAt, is_open = :isOpen,
          claim = CASE :state WHEN 'claimed' THEN claim END,
          claimed_by = CASE :state WHEN 'claimed' THEN claimed_by END WHERE seq = :seq`,
     ).run({
-      ...to,
+      ...asColumns(to),
       seq: row.seq,
       resolvedAt: isOver ? clock.now() : null,
       isOpen: isOver || to.state === 'dead' ? 0 : 1,
@@ -109,13 +111,14 @@ export function createSqliteOutbox(
   }
 
   function leaseRow(row: StandingRow, consumer: string, leaseSeconds: number): Claim {
-    const until = clock.now() + leaseSeconds
+    const now = clock.now()
+    const until = now + leaseSeconds
     // Unique without chance: a row counts its claims.
     const token = `${consumer}:${row.seq}:${row.claims + 1}`
     db.sql(
       `UPDATE deliveries SET state = 'claimed', claim = :token, claimed_by = :consumer, claims = claims + 1,
-         leased_until = :until WHERE seq = :seq`,
-    ).run({ seq: row.seq, token, consumer, until })
+         leased_until = :until, available_at = :now WHERE seq = :seq`,
+    ).run({ seq: row.seq, token, consumer, until, now })
     return { token, eventId: row.event_id, until, delivery: { ...deliveryOf(row), state: 'claimed' } }
   }
 
@@ -127,7 +130,7 @@ export function createSqliteOutbox(
     for (;;) {
       const rows = db
         .sql(
-          `SELECT ${standingColumns} FROM deliveries WHERE ${sql} AND seq > :after AND ${due} <= :now
+          `SELECT ${standingColumns} FROM deliveries WHERE ${sql} AND seq > :after AND ${isDue}
            ORDER BY seq LIMIT :page`,
         )
         .all<StandingRow>({ ...values, after, now, page })
@@ -142,8 +145,10 @@ export function createSqliteOutbox(
     const claims: Claim[] = []
     for (const row of candidates(select, limit, now)) {
       const standing = standingOf(row)
-      const moved = standing.state !== row.state || standing.attempts !== row.attempts
-      if (moved) move(row, standing)
+      const stored = storedOf(row)
+      const isMoved =
+        standing.state !== row.state || standing.attempts !== row.attempts || standing.since !== stored.since
+      if (isMoved) move(row, standing)
       if (standing.state !== 'pending' || standing.availableAt > now) continue
       claims.push(leaseRow({ ...row, ...asColumns(standing) }, consumer, leaseSeconds))
       failPoint('claim:leased')
@@ -185,7 +190,7 @@ export function createSqliteOutbox(
       const { sql, values } = openOf(select)
       // The first one that can be claimed now ends the search; all are looked at only when there is none.
       const now = db
-        .sql(`SELECT ${due} AS next FROM deliveries WHERE ${sql} AND ${due} <= :now LIMIT 1`)
+        .sql(`SELECT min(${due}, :now) AS next FROM deliveries WHERE ${sql} AND ${isDue} LIMIT 1`)
         .get<{ readonly next: number }>({ ...values, now: clock.now() })
       if (now !== undefined) return now.next
       const later = db
@@ -209,7 +214,7 @@ export function createSqliteOutbox(
       if (row === undefined) return false
       const standing = standingOf(row)
       if (standing.state === 'claimed') return false
-      move(row, { ...standing, state: 'delivered', reason: null, leasedUntil: null })
+      move(row, { ...standing, state: 'delivered', reason: null, leasedUntil: null, since: null })
       return true
     },
     reopen(eventId, to) {
@@ -219,7 +224,7 @@ export function createSqliteOutbox(
       if (standing.state !== 'dead' && standing.state !== 'dropped') return false
       const now = clock.now()
       db.sql('UPDATE deliveries SET born_at = :now WHERE seq = :seq').run({ now, seq: row.seq })
-      move(row, { ...standing, attempts: 0, availableAt: atOnce, leasedUntil: null, state: to })
+      move(row, { ...standing, attempts: 0, availableAt: atOnce, leasedUntil: null, since: null, state: to })
       return true
     },
     list(select, states, { afterSeq = 0, limit }) {
@@ -248,9 +253,9 @@ export function createSqliteOutbox(
     },
     freeClaimsOf(consumer) {
       db.sql(
-        `UPDATE deliveries SET state = 'pending', claim = NULL, claimed_by = NULL, leased_until = NULL
-         WHERE claimed_by = :consumer`,
-      ).run({ consumer })
+        `UPDATE deliveries SET state = 'pending', claim = NULL, claimed_by = NULL, leased_until = NULL,
+           available_at = :atOnce WHERE claimed_by = :consumer`,
+      ).run({ consumer, atOnce })
     },
     has: (eventId) =>
       db.sql('SELECT 1 FROM deliveries WHERE event_id = :eventId').get({ eventId }) !== undefined,
@@ -286,10 +291,22 @@ export function createSqliteOutbox(
 /** A pull takes what it names; nobody else gets what is there for a pull. */
 function openOf(select: Select): Where {
   const { sql, values } = whereOf(select, byId)
-  return { sql: `${sql} AND ${isOpen}${'ids' in select ? '' : ' AND pulled = 0'}`, values }
+  return { sql: `${sql} AND ${isOpen}${pulls(select) ? '' : ' AND pulled = 0'}`, values }
 }
 
-function asColumns(standing: DeliveryStanding): Partial<StandingRow> {
-  const { state, attempts, availableAt: available_at, reason, leasedUntil: leased_until } = standing
-  return { state, attempts, available_at, reason, leased_until }
+function storedOf(row: StandingRow): DeliveryStanding {
+  const { state, attempts, reason, available_at, leased_until } = row
+  const fixed = { state, attempts, reason }
+  return state === 'claimed'
+    ? { ...fixed, availableAt: atOnce, leasedUntil: leased_until, since: available_at }
+    : { ...fixed, availableAt: available_at, leasedUntil: null, since: leased_until }
+}
+
+type Moving = Pick<StandingRow, 'state' | 'attempts' | 'reason' | 'available_at' | 'leased_until'>
+
+function asColumns({ state, attempts, reason, availableAt, leasedUntil, since }: DeliveryStanding): Moving {
+  const fixed = { state, attempts, reason }
+  return state === 'claimed'
+    ? { ...fixed, available_at: since ?? atOnce, leased_until: leasedUntil }
+    : { ...fixed, available_at: availableAt, leased_until: since }
 }
