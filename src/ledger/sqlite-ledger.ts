@@ -2,7 +2,6 @@
  * The ledger in a file: every process that opens the same one shares its units, caps and completions. One connection, on
  * the main thread; reads are immediate, writes go through the writer.
  */
-import { open as openFile } from 'node:fs/promises'
 import { defaultBackoff } from '../core/backoff.js'
 import type { Clock } from '../core/clock.js'
 import { DelegationError } from '../core/errors.js'
@@ -10,10 +9,11 @@ import { defaultDeliveryRules, type DeliveryRules } from './delivery-rules.js'
 import type { Ledger } from './ledger.js'
 import type { Admission, Hold, Settled, Settlement } from './shapes.js'
 import { createCheckpoints } from './sqlite-checkpoint.js'
-import { isOfTheFile } from './sqlite-driver.js'
+import { isOfTheFile, type Sqlite } from './sqlite-driver.js'
 import { openLedgerFile } from './sqlite-file.js'
 import { createSqliteOutbox } from './sqlite-outbox.js'
 import { allOwners, enter, isJoined, leave } from './sqlite-owners.js'
+import { openPowerLog } from './sqlite-power.js'
 import { pruneAll, pruneOnce } from './sqlite-prune.js'
 import { createSqliteSlots } from './sqlite-slots.js'
 import { createSqliteSpool } from './sqlite-spool.js'
@@ -75,7 +75,7 @@ async function openSqliteLedger(
   const { durability, busyMs, retentionSeconds } = { ...defaults, ...options }
   const rules = { ...defaultDeliveryRules, backoff: defaultBackoff, ...options.rules }
   const db = await openLedgerFile(path, busyMs)
-  const log = durability === 'power' ? await openFile(`${path}-wal`, 'r+') : null
+  const log = durability === 'power' ? await orClose(db, openPowerLog(path)) : null
   const checkpoints = createCheckpoints(path)
   const outbox = createSqliteOutbox(db, { clock, random, rules })
   const slots = createSqliteSlots(db)
@@ -95,7 +95,7 @@ async function openSqliteLedger(
       checkpoints.afterCommit()
       subscribers.tell()
     },
-    sync: log === null ? null : onePending(() => log.datasync()),
+    sync: log === null ? null : () => log.sync(),
   })
 
   async function write<T>(step: () => T, options?: WriteOptions<T>): Promise<T> {
@@ -282,18 +282,11 @@ async function openSqliteLedger(
   }
 }
 
-/** One at a time: who asks while one is under way gets the next one, for it may have missed what was just written. */
-function onePending(sync: () => Promise<void>): () => Promise<void> {
-  let running: Promise<void> = Promise.resolve()
-  let next: Promise<void> | null = null
-  return () => {
-    next ??= running
-      .catch(() => undefined)
-      .then(() => {
-        next = null
-        running = sync()
-        return running
-      })
-    return next
+async function orClose<T>(db: Sqlite, opening: Promise<T>): Promise<T> {
+  try {
+    return await opening
+  } catch (error) {
+    db.close()
+    throw error
   }
 }
