@@ -86,6 +86,8 @@ async function openSqliteLedger(
   let stopWatch: (() => void) | null = null
   let replayTimer: NodeJS.Timeout | null = null
   let isClosed = false
+  /** The last dispatch was refused: others want the same slots, and the next free one goes to who is first. */
+  let isContended = false
 
   const writer = createSqliteWriter({
     db,
@@ -191,12 +193,14 @@ async function openSqliteLedger(
       // Refused from a read: who finds no room takes no lock from those who work (P1).
       const answer = (): Admission | null => units.answer(draft, charges, key)
       const answered = await read(answer)
+      const isAtOnce = isContended
+      isContended = answered?.status === 'refused'
       if (answered !== null) return answered
       const admit = (): Admission => {
         requireOwner(ownerId)
         return units.admit(ownerId, draft, charges, key)
       }
-      return write(admit, { answer })
+      return write(admit, { answer, isAtOnce })
     },
     withdraw: (hold) => write(() => units.withdraw(hold)),
     record: (hold, patch) =>
