@@ -68,6 +68,8 @@ const migrations: readonly string[] = [
   CREATE INDEX deliveries_open ON deliveries (seq) WHERE is_open = 1;
   CREATE INDEX deliveries_resolved ON deliveries (resolved_at) WHERE resolved_at IS NOT NULL;
   `,
+  // Of the event's text: SQLite does not notice when a disk, or another program, has changed letters of it.
+  'ALTER TABLE deliveries ADD COLUMN event_crc INTEGER',
 ]
 
 /** What this program writes: `major * 1000 + minor`. */
