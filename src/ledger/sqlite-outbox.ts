@@ -1,4 +1,5 @@
 /** Deliveries of the SQLite ledger. How each moves is `delivery-rules.ts`; what is written here runs inside a write. */
+import { crc32 } from 'node:zlib'
 import type { Clock, Instant } from '../core/clock.js'
 import { DelegationError } from '../core/errors.js'
 import type { AsyncDelegationEvent } from '../core/event.js'
@@ -14,6 +15,7 @@ import type { Claim, Delivery, DeliveryState, Page, Select, Verdict } from './sh
 import { belongingOfEvent, pulls } from './select.js'
 import type { Sqlite } from './sqlite-driver.js'
 import { whereOf, type Where } from './sqlite-select.js'
+import { asColumns, due, isDue, standingColumns, storedOf, type StandingRow } from './sqlite-standing.js'
 
 export interface SqliteOutbox {
   /** Returns the event as stored, with its `seq`. `pulled`: only who asks by id gets it. @throws LEDGER_DUPLICATE */
@@ -32,38 +34,16 @@ export interface SqliteOutbox {
   has(eventId: string): boolean
 }
 
-/** What moves of a row, and what tells it apart. */
-interface StandingRow {
-  readonly seq: number
-  readonly event_id: string
-  readonly delegation_id: string
-  readonly state: DeliveryState
-  readonly attempts: number
-  readonly available_at: number
-  readonly leased_until: number | null
-  readonly born_at: number
-  readonly claim: string | null
-  readonly claims: number
-  readonly pulled: number
-  readonly reason: string | null
-}
-
 /** What is handed out: it may be large, and is read for what is returned only. */
 interface Body {
   readonly event: string
+  /** Null: written by a program that kept none. */
+  readonly event_crc: number | null
   /** 1 when who dispatched it has left: then the event is `restored`. */
   readonly is_left: number
 }
 
-const standingColumns = `seq, event_id, delegation_id, state, attempts, available_at, leased_until, born_at, claim,
-  claims, pulled, reason`
 const isOpen = 'is_open = 1'
-/** When an open row can be claimed. */
-const due = "CASE state WHEN 'claimed' THEN leased_until ELSE available_at END"
-/** When its lease, or its wait, began: what the other state would read, for it needs no column of its own then. */
-const since = "CASE state WHEN 'claimed' THEN available_at ELSE leased_until END"
-/** Also those whose lease or wait was begun by a clock that has been set back. */
-const isDue = `(${due} <= :now OR ${since} > :now)`
 /** Most events are the final ones of their units, and have their ids: the index holds the others. */
 const byId = {
   ids: '(event_id IN ? OR (delegation_id IN ? AND delegation_id <> event_id))',
@@ -161,12 +141,13 @@ export function createSqliteOutbox(
     claim,
     add(event, origin, pulled) {
       const { id: delegationId, eventId = delegationId, ...route } = belongingOfEvent(event, origin)
+      const text = JSON.stringify(event)
       const stored = db
         .sql(
           `INSERT INTO deliveries (event_id, delegation_id, session_key, parent_session_id, origin_ui_session_id,
-             dispatched_by, pulled, is_open, state, attempts, available_at, born_at, claims, event)
+             dispatched_by, pulled, is_open, state, attempts, available_at, born_at, claims, event, event_crc)
            VALUES (:eventId, :delegationId, :sessionKey, :parentSessionId, :originUiSessionId, :dispatchedBy,
-             :pulled, 1, 'pending', 0, :atOnce, :now, 0, :event) ON CONFLICT (event_id) DO NOTHING
+             :pulled, 1, 'pending', 0, :atOnce, :now, 0, :text, :crc) ON CONFLICT (event_id) DO NOTHING
            RETURNING seq`,
         )
         .get<{ readonly seq: number }>({
@@ -176,7 +157,8 @@ export function createSqliteOutbox(
           pulled: pulled ? 1 : 0,
           now: clock.now(),
           atOnce,
-          event: JSON.stringify(event),
+          text,
+          crc: crc32(text),
         })
       if (stored === undefined) throw new DelegationError('LEDGER_DUPLICATE', { id: eventId })
       return { ...event, seq: stored.seq }
@@ -266,11 +248,13 @@ export function createSqliteOutbox(
     const { state, attempts, availableAt, reason } = standingOf(row)
     const body = db
       .sql(
-        `SELECT event, dispatched_by NOT IN (SELECT id FROM owners) AS is_left FROM deliveries
+        `SELECT event, event_crc, dispatched_by NOT IN (SELECT id FROM owners) AS is_left FROM deliveries
          WHERE seq = :seq`,
       )
       .get<Body>({ seq })
     if (body === undefined) throw new DelegationError('LEDGER_CORRUPT', { missing: eventId })
+    if (body.event_crc !== null && body.event_crc !== crc32(body.event))
+      throw new DelegationError('LEDGER_CORRUPT', { damaged: eventId })
     const stored = { ...(JSON.parse(body.event) as AsyncDelegationEvent), seq }
     const event = body.is_left === 1 ? { ...stored, restored: true as const } : stored
     return {
@@ -292,21 +276,4 @@ export function createSqliteOutbox(
 function openOf(select: Select): Where {
   const { sql, values } = whereOf(select, byId)
   return { sql: `${sql} AND ${isOpen}${pulls(select) ? '' : ' AND pulled = 0'}`, values }
-}
-
-function storedOf(row: StandingRow): DeliveryStanding {
-  const { state, attempts, reason, available_at, leased_until } = row
-  const fixed = { state, attempts, reason }
-  return state === 'claimed'
-    ? { ...fixed, availableAt: atOnce, leasedUntil: leased_until, since: available_at }
-    : { ...fixed, availableAt: available_at, leasedUntil: null, since: leased_until }
-}
-
-type Moving = Pick<StandingRow, 'state' | 'attempts' | 'reason' | 'available_at' | 'leased_until'>
-
-function asColumns({ state, attempts, reason, availableAt, leasedUntil, since }: DeliveryStanding): Moving {
-  const fixed = { state, attempts, reason }
-  return state === 'claimed'
-    ? { ...fixed, available_at: since ?? atOnce, leased_until: leasedUntil }
-    : { ...fixed, available_at: availableAt, leased_until: since }
 }
