@@ -196,16 +196,17 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
     units.set(draft.id, unit)
     if (draft.transcripts !== null) void makeTranscriptFolder(draft, clock.now())
     failPoint('dispatch:started')
-    const { id, goal, goals } = draft
-    const session_key = request.sessionKey
+    const { id, goal } = draft
     if (logger.isLevelEnabled('info'))
       logger.info(
-        { delegation_id: id, session: session_key || '<cli>', goal: goal.slice(0, loggedGoalCharacters) },
+        {
+          delegation_id: id,
+          session: request.sessionKey || '<cli>',
+          goal: goal.slice(0, loggedGoalCharacters),
+        },
         'dispatched',
       )
-    if (hub.isHeard('dispatched')) {
-      hub.emit('dispatched', { delegation_id: id, goals: goals ?? [goal], session_key })
-    }
+    unit.tellDispatched(false)
     return dispatched(id, unit.liveTranscripts)
   }
 
@@ -227,6 +228,7 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
         onGone: () => {
           threadsInUse -= threads
           units.delete(id)
+          if (hub.isHeard('gone')) hub.emit('gone', { delegation_id: id })
         },
       },
     )
@@ -247,6 +249,7 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
       return false
     }
     units.set(unit.id, unit)
+    unit.tellDispatched(true)
     logger.info({ delegation_id: unit.id }, 'taken over')
     return true
   }

@@ -39,6 +39,8 @@ export type StopResult = 'stopped' | 'escalated' | 'unreachable'
 export interface ChildWatcher {
   onActivity(child: Child, activity: ChildActivity): void
   onStarted(child: Child): void
+  /** Its first stop was asked for, by whomever. */
+  onStopping(child: Child): void
   /** Exactly once (C1). */
   onOutcome(child: Child, outcome: ChildOutcome): void
   /** Exactly once, at or after `onOutcome`; `late` is what it returned although its outcome was decided (P4). */
@@ -49,7 +51,7 @@ export interface Child {
   readonly index: number
   readonly job: ChildJob
   readonly goal: string
-  /** `waiting`, `running`, `interrupting`, then its terminal word. */
+  /** `waiting` until its runner is called, `running`, `stalling` or `interrupting`, then its terminal word. */
   readonly word: string
   /** Something of it may still run. */
   readonly isLive: boolean
@@ -114,6 +116,7 @@ class RunningChild implements Child, ChildObserver {
   readonly #clock: Clock
   readonly #watcher: ChildWatcher
   #state: ChildState = waiting
+  #isCalled = false
   #startedMs: number | null = null
   #endedMs: number | null = null
   #activityMs = 0
@@ -141,7 +144,7 @@ class RunningChild implements Child, ChildObserver {
   get word(): string {
     const state = this.#state
     if (state.phase === 'waiting') return 'waiting'
-    if (state.phase === 'running') return wordOfStop(state.stop)
+    if (state.phase === 'running') return wordOfStop(state.stop, this.#isCalled)
     return state.outcome.status
   }
 
@@ -211,6 +214,7 @@ class RunningChild implements Child, ChildObserver {
   }
 
   onStarted(): void {
+    this.#isCalled = true
     // A child that stood in line has not been quiet.
     this.#activityMs = this.#clock.monotonicMs()
     this.#watcher.onStarted(this)
@@ -295,13 +299,14 @@ class RunningChild implements Child, ChildObserver {
       resolve(ifEnded)
     }
     this.#stopping = { result, ended, hasten }
+    this.#watcher.onStopping(this)
     run.interrupt(request.reason, grace)
     return result
   }
 }
 
-function wordOfStop(stop: StopRequest | null): string {
-  if (stop === null) return 'running'
+function wordOfStop(stop: StopRequest | null, isCalled: boolean): string {
+  if (stop === null) return isCalled ? 'running' : 'waiting'
   return stop.cause === 'stalled' ? 'stalling' : 'interrupting'
 }
 
