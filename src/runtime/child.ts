@@ -143,7 +143,7 @@ class RunningChild implements Child, ChildObserver {
 
   get word(): string {
     const state = this.#state
-    if (state.phase === 'waiting') return 'waiting'
+    if (state.phase === 'waiting') return wordOfStop(null, this.#isCalled)
     if (state.phase === 'running') return wordOfStop(state.stop, this.#isCalled)
     return state.outcome.status
   }

@@ -90,7 +90,10 @@ function consumer(start: DelegatorSnapshot) {
 
 /** Steps that the test takes in turn; what happens in threads comes when it comes. */
 type Step =
-  | { readonly kind: 'dispatch'; readonly how: 'inline' | 'shared' | 'batch' | 'whole' | 'deaf' }
+  | {
+      readonly kind: 'dispatch'
+      readonly how: 'inline' | 'shared' | 'shared batch' | 'batch' | 'whole' | 'deaf'
+    }
   | { readonly kind: 'progress' | 'end' | 'throw' | 'interrupt'; readonly of: number }
   | { readonly kind: 'wait' | 'look' | 'lookInside' }
 
@@ -98,7 +101,7 @@ const at = fc.nat({ max: 5 })
 const stepArbitrary: fc.Arbitrary<Step> = fc.oneof(
   fc.record({
     kind: fc.constant('dispatch' as const),
-    how: fc.constantFrom('inline', 'shared', 'batch', 'whole', 'deaf'),
+    how: fc.constantFrom('inline', 'shared', 'shared batch', 'batch', 'whole', 'deaf'),
   }),
   fc.record({ kind: fc.constantFrom('progress', 'end', 'throw', 'interrupt'), of: at }),
   fc.record({ kind: fc.constantFrom('wait', 'look', 'lookInside') }),
@@ -160,25 +163,31 @@ describe('the snapshot and the events', () => {
           const outcome =
             how === 'batch'
               ? await delegator.dispatchBatch({ ...call, goals: ['a', 'b', 'c'], runner: controlled })
-              : how === 'whole'
+              : how === 'shared batch'
                 ? await delegator.dispatchBatch({
                     ...call,
-                    goals: ['a', 'b'],
-                    run: async ({ signal }) => {
-                      await new Promise((resolve) => signal.addEventListener('abort', resolve))
-                      return { results: [{ task_index: 0, status: 'success' }], total_duration_seconds: 1 }
-                    },
+                    goals: ['a', 'b', 'c', 'd'],
+                    runner: fixture('default', { placement: 'shared' }),
                   })
-                : await delegator.dispatch({
-                    ...call,
-                    goal: how,
-                    runner:
-                      how === 'shared'
-                        ? fixture('default', { placement: 'shared' })
-                        : how === 'deaf'
-                          ? () => new Promise(() => undefined)
-                          : controlled,
-                  })
+                : how === 'whole'
+                  ? await delegator.dispatchBatch({
+                      ...call,
+                      goals: ['a', 'b'],
+                      run: async ({ signal }) => {
+                        await new Promise((resolve) => signal.addEventListener('abort', resolve))
+                        return { results: [{ task_index: 0, status: 'success' }], total_duration_seconds: 1 }
+                      },
+                    })
+                  : await delegator.dispatch({
+                      ...call,
+                      goal: how,
+                      runner:
+                        how === 'shared'
+                          ? fixture('default', { placement: 'shared' })
+                          : how === 'deaf'
+                            ? () => new Promise(() => undefined)
+                            : controlled,
+                    })
           if (outcome.status === 'dispatched') ids.push(outcome.delegationId)
         }
 
