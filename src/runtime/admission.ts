@@ -222,18 +222,19 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
 
   function enter(unit: Unit): void {
     const { draft } = unit
-    const { id, goal, goals, transcripts } = draft
-    const session_key = draft.route.sessionKey
+    const { id, goal, transcripts } = draft
     units.set(id, unit)
     if (transcripts !== null) void makeTranscriptFolder(draft, clock.now())
     if (logger.isLevelEnabled('info'))
       logger.info(
-        { delegation_id: id, session: session_key || '<cli>', goal: goal.slice(0, loggedGoalCharacters) },
+        {
+          delegation_id: id,
+          session: draft.route.sessionKey || '<cli>',
+          goal: goal.slice(0, loggedGoalCharacters),
+        },
         'dispatched',
       )
-    if (hub.isHeard('dispatched')) {
-      hub.emit('dispatched', { delegation_id: id, goals: goals ?? [goal], session_key })
-    }
+    unit.tellDispatched(false)
   }
 
   function unitOf(
@@ -253,6 +254,7 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
         onGone: () => {
           onGone()
           units.delete(id)
+          if (hub.isHeard('gone')) hub.emit('gone', { delegation_id: id })
         },
       },
     )
@@ -274,6 +276,7 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
       return false
     }
     units.set(unit.id, unit)
+    unit.tellDispatched(true)
     logger.info({ delegation_id: unit.id }, 'taken over')
     return true
   }

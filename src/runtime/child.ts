@@ -38,6 +38,8 @@ export interface ChildWatcher {
   onStarted(child: Child): void
   /** Only while its outcome is open. */
   onRequest(child: Child, request: ChildRequest): void
+  /** Its first stop was asked for, by whomever. */
+  onStopping(child: Child): void
   /** Exactly once (C1). */
   onOutcome(child: Child, outcome: ChildOutcome): void
   /** Exactly once, at or after `onOutcome`; `late` is what it returned although its outcome was decided (P4). */
@@ -48,7 +50,7 @@ export interface Child {
   readonly index: number
   readonly job: ChildJob
   readonly goal: string
-  /** `waiting`, `running`, `interrupting`, then its terminal word. */
+  /** `waiting` until its runner is called, `running`, `stalling` or `interrupting`, then its terminal word. */
   readonly word: string
   /** Something of it may still run. */
   readonly isLive: boolean
@@ -115,6 +117,7 @@ class RunningChild implements Child, ChildObserver {
   readonly #clock: Clock
   readonly #watcher: ChildWatcher
   #state: ChildState = waiting
+  #isCalled = false
   #startedMs: number | null = null
   #endedMs: number | null = null
   #activityMs = 0
@@ -141,8 +144,8 @@ class RunningChild implements Child, ChildObserver {
 
   get word(): string {
     const state = this.#state
-    if (state.phase === 'waiting') return 'waiting'
-    if (state.phase === 'running') return wordOfStop(state.stop)
+    if (state.phase === 'waiting') return wordOfStop(null, this.#isCalled)
+    if (state.phase === 'running') return wordOfStop(state.stop, this.#isCalled)
     return state.outcome.status
   }
 
@@ -220,6 +223,7 @@ class RunningChild implements Child, ChildObserver {
   }
 
   onStarted(): void {
+    this.#isCalled = true
     // A child that stood in line has not been quiet.
     this.#activityMs = this.#clock.monotonicMs()
     this.#watcher.onStarted(this)
@@ -304,6 +308,7 @@ class RunningChild implements Child, ChildObserver {
       resolve(ifEnded)
     }
     this.#stopping = { result, ended, hasten }
+    this.#watcher.onStopping(this)
     run.interrupt(request.reason, grace)
     return result
   }
