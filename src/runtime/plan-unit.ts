@@ -91,7 +91,7 @@ export function planChildren(
 ): readonly ChildPlan[] {
   const seconds = request.childTimeoutSeconds
   const summaryCharacters = shareOfBudget(request.summaryBudget, request.children.length)
-  return request.children.map(({ runner, goal, context, role, model }, index) => ({
+  return request.children.map(({ runner, goal, context, role, model, outputSchema }, index) => ({
     index,
     executor: typeof runner === 'function' ? executors.inline : executors.threads,
     timeoutMs: seconds === 0 ? null : seconds * 1000,
@@ -106,6 +106,7 @@ export function planChildren(
         delegationId: id,
         taskIndex: index,
         sessionKey: request.sessionKey,
+        ...(outputSchema !== undefined && { outputSchema }),
       },
       runner,
       transcriptPath: transcriptPath(options, id, index),
