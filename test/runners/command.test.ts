@@ -239,6 +239,17 @@ describe('how a command ends', () => {
     await expect.poll(state, { timeout: 20_000 }).toMatch(/^(Z.*)?\s*$/)
   })
 
+  it('P6: one that closes its output, is deaf and goes on is killed within the grace all the same', async () => {
+    const delegator = await open({ interruptGraceMs: 20_000 })
+    const deaf = "trap '' TERM; echo early; exec >&- 2>&-; while true; do sleep 0.1; done"
+    const runner = commandRunner({ argv: script(deaf), killAfterMs: 100 })
+    const early = next(delegator, 'progress', ({ progress }) => Number(progress?.['output_characters']) > 0)
+    const id = idOf(await delegator.dispatch({ goal: 'x', runner }))
+    await early
+    expect(await delegator.interrupt(id)).toMatchObject({ signalled: 1, stopped: 1 })
+    expect(await delegator.wait(id)).toMatchObject({ status: 'interrupted', summary: 'early' })
+  })
+
   it('P9: one that closes its output and goes on ends when it does', async () => {
     expect(await run({ argv: script('echo early; exec >&- 2>&-; sleep 0.3; exit 7') })).toMatchObject({
       status: 'failed',
