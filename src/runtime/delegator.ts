@@ -20,6 +20,7 @@ import type { CallOptions, DispatchBatchOptions, DispatchOptions } from './call-
 import { batchRequest, singleRequest, type UnitRequest } from './request.js'
 import { currentSession } from './session-context.js'
 import { takeSnapshot, type DelegatorSnapshot } from './snapshot.js'
+import { unseenSchemas } from './output-schema.js'
 import type { Unit } from './unit.js'
 import { createStallMonitor } from './stall-monitor.js'
 import { createUnitWait, type ClaimedEnd, type WaitOptions } from './unit-wait.js'
@@ -152,7 +153,13 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
     if (closed !== null) throw new DelegationError('CLOSED')
   }
 
+  /** Only a schema that is new has to be waited for: whoever dispatches and closes in one tick has dispatched first. */
   function admit(request: UnitRequest, call: CallOptions): Promise<Dispatched | Rejected> {
+    const looked = unseenSchemas(request.children)
+    return looked === null ? admitNow(request, call) : looked.then(() => admitNow(request, call))
+  }
+
+  function admitNow(request: UnitRequest, call: CallOptions): Promise<Dispatched | Rejected> {
     const admitted = admission.admit(request, call)
     stallMonitor.watch()
     cleanup.soon()
