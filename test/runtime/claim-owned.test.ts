@@ -15,6 +15,7 @@ it("P8: another session's event of the same delegation is not claimed along with
   const { claims } = await claimOwned(ledger, {
     ownerId: 'a',
     owns: ({ session_key }) => session_key === 'ours',
+    among: { all: true },
     limit: 9,
     leaseSeconds: 60,
     now: 0,
