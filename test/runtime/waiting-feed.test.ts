@@ -45,6 +45,15 @@ describe('watching what waits', () => {
     await own.until((keys) => keys.join() === ',c')
   })
 
+  it("P8: another delegator's completions without a session are told to nobody but who watches all", async () => {
+    const { delegator, ledger } = await openWithLedger()
+    const other = await open({ ledger: () => ledger })
+    const [nobody, own, all] = [{ sessionKey: '' }, {}, { all: true }].map((each) => watched(other, each))
+    await end(delegator, '')
+    await all!.until((keys) => keys.length === 1)
+    expect([nobody!.told, own!.told]).toEqual([[], []])
+  })
+
   it('a watcher that throws keeps nothing from the others, and one that has stopped hears nothing', async () => {
     const delegator = await open()
     delegator.completions.watch({ all: true }, () => {
