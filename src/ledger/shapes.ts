@@ -232,15 +232,21 @@ export interface InterruptRequest {
   readonly at: Instant
 }
 
+/** A session, whose empty key matches only with `dispatchedBy`; with `parentSessionId` only what has this one, or none. */
+export interface SessionScope {
+  readonly sessionKey: string
+  readonly dispatchedBy?: string
+  readonly parentSessionId?: string | null
+}
+
 /**
- * Whose. Plain data, so that an index or a subject can serve it. An empty key matches only with `dispatchedBy`. `ids` are
- * those of units, with all their events, or of single events; `eventIds` are those of single events alone, and take what
- * is there to be collected only with `pull`.
+ * Whose. Plain data, so that an index or a subject can serve it. `ids` are those of units, with all their events, or of
+ * single events; `eventIds` are those of single events alone, and take what is there to be collected only with `pull`.
  */
 export type Select =
   | { readonly ids: readonly string[] }
   | { readonly eventIds: readonly string[]; readonly pull?: true }
-  | { readonly sessionKey: string; readonly dispatchedBy?: string }
+  | SessionScope
   | { readonly parentSessionId: string }
   | { readonly originUiSessionId: string }
   | { readonly dispatchedBy: string }
@@ -262,6 +268,17 @@ export interface Delivery {
   /** Only who names it gets it. */
   readonly pulled: boolean
   readonly event: AsyncDelegationEvent
+}
+
+/** What one owner's units have open for one session, without the events. */
+export interface Waiting {
+  readonly sessionKey: string
+  readonly parentSessionId: string | null
+  readonly dispatchedBy: string
+  /** When the first of it can be claimed. */
+  readonly dueAt: Instant
+  /** The newest of it. */
+  readonly lastSeq: number
 }
 
 /** The right to resolve one delivery until `until`; lost to a take-over or the lease's end. */

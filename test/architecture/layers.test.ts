@@ -13,6 +13,7 @@ const mayImport: Record<string, readonly string[]> = {
   'src/runtime': ['src/core', 'src/ledger', 'src/pool', 'src/runner.ts'],
   'src/host': ['src/core', 'src/runtime'],
   'src/config': ['src/index.ts', 'src/runner.ts'],
+  'src/testing': ['src/index.ts'],
   'src/cli': ['src/index.ts', 'src/runner.ts', 'src/config'],
   'src/runner.ts': ['src/core'],
   'src/index.ts': [
