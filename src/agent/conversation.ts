@@ -18,7 +18,7 @@ export const goOn = 'Your answer was cut off because of its length. Go on exactl
 
 /** A fresh conversation: nothing of the parent's but what the task says (spec 4.3). */
 export function systemPrompt(
-  { goal, context, role }: RunnerTask,
+  { goal, context, role, outputSchema }: RunnerTask,
   { workdir, hasTools, instructions }: { workdir: string; hasTools: boolean; instructions: string | null },
 ): string {
   const parts = [
@@ -30,6 +30,9 @@ export function systemPrompt(
       : null,
     role === 'orchestrator' ? '# Role\nYou may split the task, if a tool for that is there.' : null,
     '# Answer\nYour last message is all that is handed back to the one who gave you the task: say what you found, what you did, which files you changed, and what is left or went wrong. Be complete and short, and claim nothing that you did not check.',
+    outputSchema === undefined
+      ? null
+      : `# Form of the answer\nYour last message is JSON that fits this JSON Schema, and nothing beside it:\n${JSON.stringify(outputSchema)}`,
     instructions,
   ]
   return parts.filter((part) => part !== null).join('\n\n')

@@ -58,6 +58,13 @@ describe('the loop of the agent runner', () => {
     ])
   })
 
+  it('an output schema is told to the model, and its answer is judged by it', async () => {
+    const outputSchema = { type: 'object', properties: { count: { type: 'number' } }, required: ['count'] }
+    const { result, server } = await runAgent([says('{ "count": 3 }')], {}, { outputSchema })
+    expect(server.requests[0]?.body.messages[0]?.content).toContain(JSON.stringify(outputSchema))
+    expect(result).toMatchObject({ status: 'completed', output: { count: 3 } })
+  })
+
   it('the model of the task comes before that of the runner', async () => {
     const { result, server } = await runAgent([says('ok')], {}, { model: 'other' })
     expect(server.requests[0]?.body.model).toBe('other')

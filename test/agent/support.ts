@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { expect, vi } from 'vitest'
 import { agentRunner, type AgentRunnerOptions } from '../../src/agent/agent-runner.js'
 import type { BatchEvent, ChildResult, DelegatorOptions } from '../../src/index.js'
+import type { JsonObject } from '../../src/runner.js'
 import { idOf, open, temporaryFolder } from '../runtime/support.js'
 import { serve, type ScriptedServer, type Turn } from './scripted-server.js'
 
@@ -11,6 +12,7 @@ export interface AgentTask {
   readonly toolsets?: readonly string[]
   readonly role?: string
   readonly model?: string
+  readonly outputSchema?: JsonObject
 }
 
 /** Tests do not wait for a server to recover. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import * as front from '../../src/index.js'
 import * as runnerFront from '../../src/runner.js'
+import * as testing from '../../src/testing/host-conformance.js'
 import { errorCodes } from '../../src/core/errors.js'
 import { filesBelow, read } from '../support/sources.js'
 
@@ -25,6 +26,10 @@ describe('the public surface is what was meant', () => {
     ])
   })
 
+  it('the testing kit exports these names and no others', () => {
+    expect(Object.keys(testing).sort()).toEqual(['ConformanceError', 'hostConformance', 'runHostConformance'])
+  })
+
   it('front 2 exports these names and no others', () => {
     expect(Object.keys(runnerFront).sort()).toEqual(['defineRunner', 'programEnvironment'])
   })
@@ -34,11 +39,15 @@ describe('docs/errors.md and the code agree', () => {
   const page = read('docs/errors.md')
   const documented = [...page.matchAll(/^\| `([A-Z_]+)`/gm)].map(([, code]) => code)
   const childCodes = new Set(
-    [...filesBelow('src/pool', '.ts'), ...filesBelow('src/agent', '.ts')].flatMap((path) =>
-      [...read(path).matchAll(/'((?:RUNNER|RESULT|CHILD|THREAD|SPILL|AGENT)_[A-Z_]+)'/g)].map(
-        ([, code]) => code,
+    ['src/pool', 'src/runtime', 'src/agent']
+      .flatMap((folder) => filesBelow(folder, '.ts'))
+      .flatMap((path) =>
+        [
+          ...read(path).matchAll(
+            /'((?:RUNNER|RESULT|CHILD|THREAD|SPILL|REQUESTS?|QUESTION|AGENT)_[A-Z_]+)'/g,
+          ),
+        ].map(([, code]) => code),
       ),
-    ),
   )
 
   it('every code of the catalogue is on the page', () => {
