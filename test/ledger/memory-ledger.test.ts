@@ -8,7 +8,7 @@ import { createManualClock } from '../support/manual-clock.js'
 const open: OpenLedger = async (given) => createMemoryLedger(given)
 
 ledgerContract('the memory ledger', open)
-ledgerModelContract('the memory ledger', open)
+ledgerModelContract('the memory ledger', async (given) => ({ ledger: await open(given) }))
 
 describe('retention of the memory ledger', () => {
   it('R38, R6: 50 ended units stay, the newest; the oldest go first', async () => {
