@@ -15,6 +15,8 @@ import { createSqliteOutbox } from './sqlite-outbox.js'
 import { allOwners, enter, isJoined, leave } from './sqlite-owners.js'
 import { openPowerLog } from './sqlite-power.js'
 import { pruneAll, pruneOnce } from './sqlite-prune.js'
+import { createSqliteBudgets } from './sqlite-budgets.js'
+import { createSqliteUsages } from './sqlite-usages.js'
 import { createSqliteSlots } from './sqlite-slots.js'
 import { createSqliteSpool } from './sqlite-spool.js'
 import { createSqliteUnits } from './sqlite-units.js'
@@ -79,7 +81,9 @@ async function openSqliteLedger(
   const checkpoints = createCheckpoints(path)
   const outbox = createSqliteOutbox(db, { clock, random, rules })
   const slots = createSqliteSlots(db)
-  const units = createSqliteUnits(db, clock, slots, outbox)
+  const budgets = createSqliteBudgets(db)
+  const usages = createSqliteUsages(db, clock)
+  const units = createSqliteUnits(db, clock, slots, budgets, usages, outbox)
   const spool = createSqliteSpool(path)
   const subscribers = createSubscribers()
   const joined = new Set<string>()
@@ -189,7 +193,7 @@ async function openSqliteLedger(
       }
       return read(() => units.interruptsOf(ownerId))
     },
-    async admit(ownerId, draft, charges, key) {
+    async admit(ownerId, draft, charges, key, joining) {
       // Refused from a read: who finds no room takes no lock from those who work (P1).
       const answer = (): Admission | null => units.answer(draft, charges, key)
       const answered = await read(answer)
@@ -198,7 +202,7 @@ async function openSqliteLedger(
       if (answered !== null) return answered
       const admit = (): Admission => {
         requireOwner(ownerId)
-        return units.admit(ownerId, draft, charges, key)
+        return units.admit(ownerId, draft, charges, key, joining)
       }
       return write(admit, { answer, isAtOnce })
     },
@@ -256,10 +260,11 @@ async function openSqliteLedger(
       read(() =>
         counters.map((counter) => ({
           counter,
-          inUse: slots.inUse(counter),
-          holders: slots.holdersOf(counter),
+          inUse: slots.inUse(counter) + budgets.inUse(counter),
+          holders: [...slots.holdersOf(counter), ...budgets.holdersOf(counter)],
         })),
       ),
+    usageSums: (query) => read(() => usages.sums(query)),
     subscribe(onChange) {
       const takeBack = subscribers.add(onChange)
       stopWatch ??= watchForeignWrites(db, path, subscribers.tell)

@@ -19,6 +19,8 @@ import { createRecovery } from './recovery.js'
 import type { CallOptions, DispatchBatchOptions, DispatchOptions } from './call-options.js'
 import { batchRequest, singleRequest, type UnitRequest } from './request.js'
 import { currentSession } from './session-context.js'
+import { takeSnapshot, type DelegatorSnapshot } from './snapshot.js'
+import { unseenSchemas } from './output-schema.js'
 import type { Unit } from './unit.js'
 import { createStallMonitor } from './stall-monitor.js'
 import { createUnitWait, type ClaimedEnd, type WaitOptions } from './unit-wait.js'
@@ -69,6 +71,8 @@ export interface Delegator {
   /** Stops what belongs to any of the selectors; none given stops nothing (spec 2.11). */
   interruptForSession(select: SessionSelect, options?: InterruptOptions): Promise<InterruptReport>
   interruptAll(reason?: string, options?: InterruptOptions): Promise<InterruptReport>
+  /** This delegator's own units as they are now, in step with `events`. */
+  snapshot(): DelegatorSnapshot
   readonly completions: Completions
   readonly events: DelegatorEvents
   /** Refuses new work, interrupts what runs, waits for its ends, lets go. Idempotent; a child that cannot be stopped does not hold it up. */
@@ -149,7 +153,13 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
     if (closed !== null) throw new DelegationError('CLOSED')
   }
 
+  /** Only a schema that is new has to be waited for: whoever dispatches and closes in one tick has dispatched first. */
   function admit(request: UnitRequest, call: CallOptions): Promise<Dispatched | Rejected> {
+    const looked = unseenSchemas(request.children)
+    return looked === null ? admitNow(request, call) : looked.then(() => admitNow(request, call))
+  }
+
+  function admitNow(request: UnitRequest, call: CallOptions): Promise<Dispatched | Rejected> {
     const admitted = admission.admit(request, call)
     stallMonitor.watch()
     cleanup.soon()
@@ -224,6 +234,7 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
     interrupt: whileThere(interrupt),
     interruptForSession: whileThere(interrupts.forSession),
     interruptAll: whileThere(interruptAll),
+    snapshot: () => takeSnapshot({ units: units.values(), hub, clock, limit: options.maxUnits }),
     completions,
     events: hub.events,
     close,

@@ -6,6 +6,7 @@ import type { Claim } from '../ledger/shapes.js'
 import { deliveryStates } from '../core/delivery-states.js'
 import { watchChanges, type LedgerChanges } from './ledger-changes.js'
 import { checkedNumber } from './checked.js'
+import { unknownDelegation } from './groups.js'
 import { ClaimedCompletion, type Completion } from './completions.js'
 import type { ProcessHold } from './process-hold.js'
 import type { Unit, UnitEnd } from './unit.js'
@@ -154,7 +155,7 @@ export function createUnitWait(given: UnitWaitOptions): UnitWait {
       unit === null
         ? 'it never was, or retention has dropped it'
         : 'its event was collected, and is kept no longer'
-    throw new DelegationError('UNKNOWN_DELEGATION', { id, note })
+    throw await unknownDelegation(ledger, id, note)
   }
 
   function within<T>(promise: Promise<T>, id: string, timeoutMs: number | undefined): Promise<T> {

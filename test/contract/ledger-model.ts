@@ -4,6 +4,7 @@
  */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { interruptLimit } from '../../src/ledger/interrupt-limit.js'
 import type { Ledger } from '../../src/ledger/ledger.js'
 import type { Claim, Hold, Select, UnitDraft } from '../../src/ledger/shapes.js'
 import { createManualClock, type ManualClock } from '../support/manual-clock.js'
@@ -123,8 +124,8 @@ interface Known {
   owner: string
   phase: 'live' | 'withdrawn' | 'ended'
   holdsSlot: boolean
-  /** The last request to stop it. */
-  interrupt: string | null
+  /** The last requests to stop it, or a child of it. */
+  interrupts: readonly string[]
   /** Its end was kept aside: under which hold, and what it says of the slot. */
   aside: { readonly fence: number; readonly slot: 'freed' | 'kept' } | null
 }
@@ -197,7 +198,7 @@ class Run {
     ])
     expect(admission.status).toBe(inUse < limit ? 'admitted' : 'refused')
     if (admission.status !== 'admitted') return
-    const known = { draft, hold: admission.hold, owner: owners[owner]!, interrupt: null, aside: null }
+    const known = { draft, hold: admission.hold, owner: owners[owner]!, interrupts: [], aside: null }
     this.#units.push({ ...known, phase: 'live', holdsSlot: true })
   }
 
@@ -272,21 +273,22 @@ class Run {
     const select: Select =
       by === 'id' ? { ids: [id] } : by === 'session' ? { sessionKey: route.sessionKey } : { all: true }
     const requestId = `r${(this.#requests += 1)}`
-    const asked = await this.#ledger.requestInterrupt(select, { requestId, reason: 'stop', graceMs: 10 })
+    const asked = await this.#ledger.requestInterrupt(select, {
+      ...{ requestId, reason: 'stop', graceMs: 10 },
+      child: null,
+    })
     const wanted = this.#units.filter(
       ({ draft, phase }) =>
         phase === 'live' &&
         (by === 'all' || (by === 'id' ? draft.id === id : draft.route.sessionKey === route.sessionKey)),
     )
     expect(asked.map((each) => each.id).sort()).toEqual(wanted.map(({ draft }) => draft.id).sort())
-    for (const each of wanted) each.interrupt = requestId
+    for (const each of wanted) each.interrupts = [...each.interrupts.slice(1 - interruptLimit), requestId]
     for (const owner of owners) {
       const heard = await this.#ledger.heartbeat(owner)
-      const live = this.#units.filter(
-        (each) => each.owner === owner && each.phase === 'live' && each.interrupt !== null,
-      )
+      const live = this.#units.filter((each) => each.owner === owner && each.phase === 'live')
       expect(heard.map((request) => [request.unitId, request.requestId]).sort()).toEqual(
-        live.map(({ draft, interrupt }) => [draft.id, interrupt]).sort(),
+        live.flatMap(({ draft, interrupts }) => interrupts.map((request) => [draft.id, request])).sort(),
       )
     }
   }

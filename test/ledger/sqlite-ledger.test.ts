@@ -6,6 +6,7 @@ import { openSqlite } from '../../src/ledger/sqlite-driver.js'
 import { sqliteLedger } from '../../src/ledger/sqlite-ledger.js'
 import { ledgerContract, type GivenToLedger, type OpenLedger } from '../contract/ledger.js'
 import { ledgerModelContract, type ModelLedger } from '../contract/ledger-model.js'
+import { ledgerBudgetsContract } from '../contract/ledger-budgets.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'hermes-ledger-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -15,6 +16,7 @@ const open: OpenLedger = ({ rules, ...given }) =>
   sqliteLedger(join(folder, `${++files}.db`), rules === undefined ? {} : { rules })(given)
 
 ledgerContract('the SQLite ledger', open)
+ledgerBudgetsContract('the SQLite ledger', open)
 ledgerModelContract('the SQLite ledger', openWithSpool, { spool: true })
 
 /** Without patience, so that a lock keeps ends aside; they are replayed when the model says so, and by no timer. */
