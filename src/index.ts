@@ -16,7 +16,7 @@ export { DelegationError } from './core/errors.js'
 
 export type { DelegatorOptions, Isolation, LedgerFactory, RunnerInput } from './runtime/options.js'
 export type { Capacity, CloseOptions, Delegator } from './runtime/delegator.js'
-export type { Dispatched } from './runtime/admission.js'
+export type { Dispatched } from './runtime/dispatched.js'
 export type {
   BatchTask,
   BatchTells,

@@ -132,7 +132,13 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
       .unitsOf(counter)
       .map((id) => units.get(id))
       .filter((unit) => unit !== undefined)
-      .map(({ draft: { id, goal }, life: { owner, admittedAt } }) => ({ id, goal, owner, admittedAt }))
+      .map(({ draft: { id, goal, parentId }, life: { owner, admittedAt } }) => ({
+        id,
+        goal,
+        owner,
+        admittedAt,
+        parentId,
+      }))
   }
 
   function insert(ownerId: string, draft: UnitDraft, charges: readonly Charge[]): Hold {
@@ -218,7 +224,9 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
   function settle(hold: Hold, end: Settlement): Settled {
     const stored = writable(hold)
     if (stored === undefined) return { won: false, state: units.get(hold.id)?.life.state ?? 'unknown' }
-    const event = outbox.add(end.event, stored.dispatchedBy, stored.draft.delivery === 'collect')
+    const { delivery } = stored.draft
+    const event =
+      delivery === 'none' ? end.event : outbox.add(end.event, stored.dispatchedBy, delivery === 'collect')
     update(stored, { state: end.state, cause: end.cause, endedAt: clock.now() })
     if (end.slot === 'freed') releaseSlot(stored)
     const claim = end.claimedBy

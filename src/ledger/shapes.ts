@@ -33,7 +33,10 @@ export interface UnitDraft {
   readonly id: string
   /** Units of one slot key share one charge (P2). By default the unit's own id. */
   readonly slotKey: string
+  /** Of a unit that a child of another one started: that unit. Who charges, and reserves, for all of them is `slotKey`. */
   readonly parentId: string | null
+  /** Which child of the parent started it. */
+  readonly parentTaskIndex?: number
   readonly route: {
     readonly sessionKey: string
     readonly parentSessionId: string | null
@@ -55,8 +58,11 @@ export interface UnitDraft {
   readonly work: Json
   /** Where its children's transcripts are, by index; null where none are kept. */
   readonly transcripts: readonly (string | null)[] | null
-  /** `collect`: only who asks for it by id gets its event, and then it leaves the outbox. */
-  readonly delivery: 'claim' | 'collect'
+  /**
+   * `collect`: only who asks for it by id gets its event, and then it leaves the outbox. `none`: its event never enters
+   * it; who started the unit was waiting for it, and dies with it.
+   */
+  readonly delivery: 'claim' | 'collect' | 'none'
   readonly metadata: JsonObject | null
   /** Of one of the units into which a call was split; absent for a call that is one unit. */
   readonly part?: CallPart
@@ -105,7 +111,7 @@ export interface TakenUnit {
 }
 
 /** Who occupies a slot. */
-export type SlotHolderRecord = Pick<UnitRecord, 'id' | 'goal' | 'owner' | 'admittedAt'>
+export type SlotHolderRecord = Pick<UnitRecord, 'id' | 'goal' | 'owner' | 'admittedAt' | 'parentId'>
 
 /** An idempotency key: the same key for the same work is one unit, for as long as it is kept. */
 export interface Key {
@@ -183,12 +189,14 @@ export interface InterruptRequest {
 /**
  * Whose. Plain data, so that an index or a subject can serve it. An empty key matches only with `dispatchedBy`. `ids` are
  * those of units, with all their events, or of single events; `eventIds` are those of single events alone, and pull nothing.
+ * `parentId` is that of a unit whose children started others; those have no events.
  */
 export type Select =
   | { readonly ids: readonly string[] }
   | { readonly eventIds: readonly string[] }
   | { readonly sessionKey: string; readonly dispatchedBy?: string }
   | { readonly parentSessionId: string }
+  | { readonly parentId: string }
   | { readonly originUiSessionId: string }
   | { readonly dispatchedBy: string }
   | { readonly all: true }

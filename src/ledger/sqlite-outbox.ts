@@ -64,6 +64,7 @@ const due = "CASE state WHEN 'claimed' THEN leased_until ELSE available_at END"
 const byId = {
   ids: '(event_id IN ? OR (delegation_id IN ? AND delegation_id <> event_id))',
   eventIds: 'event_id IN ?',
+  parent: null,
 }
 /** Rows that are looked at in one step, without their events. */
 const pageRows = 200

@@ -68,6 +68,10 @@ const migrations: readonly string[] = [
   CREATE INDEX deliveries_open ON deliveries (seq) WHERE is_open = 1;
   CREATE INDEX deliveries_resolved ON deliveries (resolved_at) WHERE resolved_at IS NOT NULL;
   `,
+  `
+  ALTER TABLE units ADD COLUMN parent_id TEXT;
+  CREATE INDEX units_below ON units (parent_id) WHERE parent_id IS NOT NULL;
+  `,
 ]
 
 /** What this program writes: `major * 1000 + minor`. */

@@ -21,6 +21,7 @@ import type {
   ChildRun,
   Executor,
 } from '../pool/executor.js'
+import { createStopping, type Stopping, type StopResult } from './child-stop.js'
 import { outcomeOfEnd, wordOfStop } from './child-words.js'
 
 type ChildState =
@@ -29,15 +30,14 @@ type ChildState =
   | { readonly phase: 'abandoned'; readonly run: ChildRun; readonly outcome: ChildOutcome }
   | { readonly phase: 'ended'; readonly outcome: ChildOutcome }
 
-/** How a stop went: by itself within the grace, by force, or not at all. */
-export type StopResult = 'stopped' | 'escalated' | 'unreachable'
-
 /** Told on the host's loop. Contract: must not throw. */
 export interface ChildWatcher {
   onActivity(child: Child, activity: ChildActivity): void
   onStarted(child: Child): void
   /** Only while its outcome is open. */
   onRequest(child: Child, request: ChildRequest): void
+  /** Somebody asked it to stop, or to stop sooner. */
+  onStopping(child: Child, request: StopRequest, graceMs: number): void
   /** Exactly once (C1). */
   onOutcome(child: Child, outcome: ChildOutcome): void
   /** Exactly once, at or after `onOutcome`; `late` is what it returned although its outcome was decided (P4). */
@@ -57,7 +57,9 @@ export interface Child {
   readonly seconds: number
   readonly activity: ChildActivity | null
   readonly secondsSinceActivity: number | null
-  /** It runs, nobody has asked it to stop, and its runner shows progress: silence then means something. */
+  /** It runs, and nobody has asked it to stop. */
+  readonly goesOn: boolean
+  /** It goes on, and its runner shows progress: silence then means something. */
   readonly isMonitored: boolean
   readonly isInTool: boolean
   /** Since the last sign of life, ms. */
@@ -84,8 +86,6 @@ export interface ChildPlan {
   readonly timeoutGraceMs: number
 }
 
-/** How long the proof of a forced end is waited for before a child counts as unreachable, ms. */
-const proofMs = 1_000
 const waiting: ChildState = { phase: 'waiting' }
 
 /** A later child that cannot be handed over fails alone: its siblings already run. */
@@ -95,13 +95,6 @@ export function startOrFail(child: Child): void {
   } catch (error) {
     child.failToStart(error)
   }
-}
-
-interface Stopping {
-  readonly result: Promise<StopResult>
-  readonly ended: () => void
-  /** Of two stops the nearer deadline counts. */
-  readonly hasten: (graceMs: number) => void
 }
 
 export function createChild(plan: ChildPlan, clock: Clock, watcher: ChildWatcher): Child {
@@ -159,8 +152,12 @@ class RunningChild implements Child, ChildObserver {
     return roundedSeconds(this.#startedMs, this.#endedMs ?? this.#clock.monotonicMs())
   }
 
+  get goesOn(): boolean {
+    return this.#state.phase === 'running' && this.#state.stop === null
+  }
+
   get isMonitored(): boolean {
-    if (this.#state.phase !== 'running' || this.#state.stop !== null) return false
+    if (!this.goesOn) return false
     const { runner } = this.#plan.job
     const declared = typeof runner === 'function' ? undefined : runner.reportsProgress
     return declared ?? (this.activity?.progress ?? null) !== null
@@ -278,33 +275,19 @@ class RunningChild implements Child, ChildObserver {
 
   #beginStop(run: ChildRun, request: StopRequest, graceMs: number): Promise<StopResult> {
     this.#state = { phase: 'running', run, stop: request }
-    let resolve: (result: StopResult) => void = () => undefined
-    const result = new Promise<StopResult>((settle) => (resolve = settle))
-    let ifEnded: StopResult = 'stopped'
-    let grace = graceMs
-    let deadlineMs = this.#clock.monotonicMs() + grace
-    const expire = (): void => {
-      if (this.#state.phase !== 'running') return
-      ifEnded = 'escalated'
-      if (this.#force(run, request, grace)) cancel = this.#clock.after(proofMs, () => resolve('unreachable'))
-      else resolve('unreachable')
+    const ask = (withinMs: number): void => {
+      run.interrupt(request.reason, withinMs)
+      this.#watcher.onStopping(this, request, withinMs)
     }
-    let cancel = this.#clock.after(grace, expire)
-    const hasten = (otherGraceMs: number): void => {
-      const otherMs = this.#clock.monotonicMs() + otherGraceMs
-      if (this.#state.phase !== 'running' || otherMs >= deadlineMs) return
-      deadlineMs = otherMs
-      grace = otherGraceMs
-      cancel()
-      cancel = this.#clock.after(grace, expire)
-      run.interrupt(request.reason, grace)
+    const steps = {
+      clock: this.#clock,
+      isRunning: () => this.#state.phase === 'running',
+      ask,
+      force: (afterMs: number) => this.#force(run, request, afterMs),
     }
-    const ended = (): void => {
-      cancel()
-      resolve(ifEnded)
-    }
-    this.#stopping = { result, ended, hasten }
-    run.interrupt(request.reason, grace)
-    return result
+    const stopping = createStopping(steps, graceMs)
+    this.#stopping = stopping
+    ask(graceMs)
+    return stopping.result
   }
 }

@@ -8,7 +8,15 @@ import type { Rejected } from '../core/refusal.js'
 export interface DelegatorEventMap {
   /** A unit was admitted. */
   dispatched: [
-    { readonly delegation_id: string; readonly goals: readonly string[]; readonly session_key: string },
+    {
+      readonly delegation_id: string
+      readonly goals: readonly string[]
+      readonly session_key: string
+      /** Of one of several units of a call: which of `goals` are its own. */
+      readonly task_indexes?: readonly number[]
+      /** Of a unit that a child of another one started: that unit. */
+      readonly parent_id?: string
+    },
   ]
   /** A dispatch was not admitted (R15: nothing else is left of it). */
   refused: [Rejected]

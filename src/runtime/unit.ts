@@ -19,10 +19,10 @@ import type { AsyncDelegationEvent, ChildResult } from '../core/event.js'
 import { failPoint } from '../core/fail-point.js'
 import { noticeEvent, noticeKind } from '../core/notice.js'
 import type { Claim, Hold, Settlement, UnitDraft, UnitPatch } from '../ledger/shapes.js'
-import { runnerError } from '../pool/error-detail.js'
 import type { ChildActivity, ChildRequest } from '../pool/executor.js'
-import { createChild, type Child, type ChildWatcher, type StopResult } from './child.js'
-import type { UnitDependencies, UnitPlan } from './unit-plan.js'
+import { createChild, type Child, type ChildWatcher } from './child.js'
+import type { StopResult } from './child-stop.js'
+import type { ParentLink, UnitDependencies, UnitPlan } from './unit-plan.js'
 import { stopReport, type StopReport } from './stop-report.js'
 import { entryOf, transcriptsOf, unitEvent, unitFacts } from './unit-event.js'
 
@@ -39,6 +39,7 @@ export interface Unit {
   readonly state: UnitState
   readonly children: readonly Child[]
   readonly isLive: boolean
+  readonly parent: ParentLink | null
   readonly runningSeconds: number
   /** Paths by child index; null where no transcripts are kept. */
   readonly liveTranscripts: Readonly<Record<string, string>> | null
@@ -46,8 +47,8 @@ export interface Unit {
   readonly ended: Promise<UnitEnd | 'taken_over'>
   /** Hands the first child over before it returns. @throws if that cannot be done: then nothing of the unit runs (R18). */
   start(): void
-  /** Stops every live child; the unit ends no later than the grace does. */
-  stop(request: StopRequest, graceMs: number): Promise<StopReport>
+  /** Stops every live child, and the unit ends no later than the grace does; or `only` one, and the unit goes on. */
+  stop(request: StopRequest, graceMs: number, only?: Child | null): Promise<StopReport>
   /** Stops one child that makes no progress; the unit is `stalling` once nothing else of it goes on. */
   stall(child: Child, request: StopRequest, graceMs: number): void
 }
@@ -96,6 +97,10 @@ class RunningUnit implements Unit, ChildWatcher {
     return this.#plan.hold
   }
 
+  get parent(): ParentLink | null {
+    return this.#plan.parent
+  }
+
   get state(): UnitState {
     return this.#state
   }
@@ -124,19 +129,23 @@ class RunningUnit implements Unit, ChildWatcher {
     this.#plan.line.start(this.children)
   }
 
-  async stop(request: StopRequest, graceMs: number): Promise<StopReport> {
-    const before = this.#state
-    const at = this.#dependencies.clock.monotonicMs()
-    this.#state = transition(before, { type: 'interrupt', at, ...request })
-    if (this.#state !== before) this.#record({ phase: 'interrupting' })
+  async stop(request: StopRequest, graceMs: number, only: Child | null = null): Promise<StopReport> {
+    if (only === null) this.#interrupt(request)
     const stops: Promise<StopResult>[] = []
-    for (const child of this.children) {
+    for (const child of only === null ? this.children : [only]) {
       const stopping = child.stop(request, graceMs)
       if (stopping === null) continue
       this.#tellChild(child, child.word)
       stops.push(stopping)
     }
     return stopReport(await Promise.all(stops))
+  }
+
+  #interrupt(request: StopRequest): void {
+    const before = this.#state
+    const at = this.#dependencies.clock.monotonicMs()
+    this.#state = transition(before, { type: 'interrupt', at, ...request })
+    if (this.#state !== before) this.#record({ phase: 'interrupting' })
   }
 
   stall(child: Child, request: StopRequest, graceMs: number): void {
@@ -152,8 +161,12 @@ class RunningUnit implements Unit, ChildWatcher {
     this.#tellChild(child, 'running')
   }
 
-  onRequest(_child: Child, { kind, fail }: ChildRequest): void {
-    fail(runnerError('REQUEST_UNKNOWN', `nothing here answers a request of kind ${kind}`))
+  onRequest(child: Child, request: ChildRequest): void {
+    this.#dependencies.onRequest({ unit: this, child }, request)
+  }
+
+  onStopping(child: Child, request: StopRequest, graceMs: number): void {
+    this.#dependencies.nested.onStopping(child, request, graceMs)
   }
 
   onActivity(child: Child, { progress, lines, checkpoint }: ChildActivity): void {
@@ -170,6 +183,7 @@ class RunningUnit implements Unit, ChildWatcher {
     const { form } = this.#plan
     const { hub } = this.#dependencies
     this.#outcomes += 1
+    this.#dependencies.nested.onEnded(child, this.#dependencies.graceMs)
     if (form === 'children' || hub.isHeard('child')) {
       const entry = entryOf(child, outcome)
       this.#entries.push(entry)
