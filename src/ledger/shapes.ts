@@ -174,6 +174,8 @@ export interface InterruptAnswer {
   readonly stopped: number
   readonly escalated: number
   readonly unreachable: number
+  /** How many units it reached, with those below. */
+  readonly units?: number
 }
 
 export interface InterruptRequest {

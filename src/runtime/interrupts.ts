@@ -147,13 +147,8 @@ export function createInterrupts(given: InterruptsOptions): Interrupts {
       if (unit === undefined) return
       const targets =
         child === null || childOf(unit, child) !== null ? [targetOf(unit, child ?? undefined)] : []
-      const { signalled, stopped, escalated, unreachable } = await nested.stop(
-        targets,
-        { cause: 'interrupted', reason },
-        graceMs,
-      )
-      const interruptReport = { requestId, signalled, stopped, escalated, unreachable }
-      await ledger.record(unit.hold, { interruptReport })
+      const report = await nested.stop(targets, { cause: 'interrupted', reason }, graceMs)
+      await ledger.record(unit.hold, { interruptReport: { requestId, ...report } })
     },
   }
 }
