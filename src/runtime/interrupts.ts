@@ -97,12 +97,12 @@ export function createInterrupts(given: InterruptsOptions): Interrupts {
   ): Promise<InterruptReport> {
     const { taskIndex } = interruptOptions
     checked(interruptOptions)
-    // All of them are known before the first is stopped; of our own no ledger is asked, which may be out of order.
-    const known = async (id: string): Promise<readonly UnitDraft[]> => {
-      const unit = units.get(id)
-      return unit === undefined ? unitsOfCall(ledger, id) : [unit.draft]
-    }
-    const found = (await Promise.all(ids.map(known))).flat()
+    // All are known before the first is stopped; of our own no ledger is asked, nor waited for.
+    const ours = ids.flatMap((id) => units.get(id)?.draft ?? [])
+    const others = ids.filter((id) => units.get(id) === undefined)
+    const elsewhere =
+      others.length === 0 ? [] : await Promise.all(others.map((id) => unitsOfCall(ledger, id)))
+    const found: readonly UnitDraft[] = [...ours, ...elsewhere.flat()]
     const chosen = taskIndex === undefined ? found : found.filter((unit) => hasChild(unit, taskIndex))
     if (chosen.length === 0 && found.length > 0) throw noSuchChild(found, taskIndex)
     const own = chosen.flatMap(({ id }) => units.get(id) ?? [])
