@@ -135,6 +135,7 @@ export function createMemoryLedger(options: MemoryLedgerOptions): Ledger {
           return { counter, inUse, holders }
         }),
       ),
+    usageSums: (query) => read(() => units.usageSums(query)),
     subscribe: (onChange) => subscribers.add(onChange),
     prune: () => write(() => units.prune() + units.pruneKeys()),
     close() {

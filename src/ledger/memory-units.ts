@@ -19,8 +19,12 @@ import type {
   UnitRecord,
 } from './shapes.js'
 import type { MemoryOutbox } from './memory-outbox.js'
+import { isBudget } from './budget-rules.js'
+import { createBudgets } from './memory-budgets.js'
+import { createUsages, type Usages } from './memory-usages.js'
+import { createMemoryKeys } from './memory-keys.js'
 import { createSlots } from './memory-slots.js'
-import { interruptLimit } from './interrupt-limit.js'
+import { withAnswer, withRequest } from './interrupt-lists.js'
 import { belongingOfUnit, matches } from './select.js'
 
 export interface MemoryUnits {
@@ -44,6 +48,7 @@ export interface MemoryUnits {
   liveOf(ownerId: string): UnitRecord[]
   inUse(counter: string): number
   holdersOf(counter: string): SlotHolderRecord[]
+  usageSums: Usages['sums']
   prune(): number
   pruneKeys(): number
 }
@@ -78,11 +83,10 @@ const unstarted: ChildRecord = { state: 'waiting', result: null, checkpoint: nul
 export function createMemoryUnits({ clock, retainedUnits, units, outbox }: UnitsOptions): MemoryUnits {
   /** Ids of ended units that hold no slot, oldest first: what retention may take. */
   const prunable = new Set<string>()
-  const keys = new Map<
-    string,
-    { readonly fingerprint: string; readonly id: string; readonly until: number }
-  >()
+  const keys = createMemoryKeys(clock)
   const slots = createSlots()
+  const budgets = createBudgets()
+  const usages = createUsages(clock)
 
   function update(stored: StoredUnit, change: Partial<Life>): void {
     Object.assign(stored.life, change)
@@ -115,6 +119,11 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     if (!isLive(stored)) prunable.add(stored.draft.id)
   }
 
+  function hasLiveUnit(slotKey: string): boolean {
+    const members = slots.membersOf(slotKey).map((id) => units.get(id))
+    return members.some((unit) => unit !== undefined && isLive(unit))
+  }
+
   function prune(): number {
     let count = 0
     for (const id of prunable) {
@@ -127,9 +136,10 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     return count
   }
 
+  const inUse = (counter: string): number => slots.inUse(counter) + budgets.inUse(counter)
+
   function holdersOf(counter: string): SlotHolderRecord[] {
-    return slots
-      .unitsOf(counter)
+    return [...slots.unitsOf(counter), ...budgets.unitsOf(counter)]
       .map((id) => units.get(id))
       .filter((unit) => unit !== undefined)
       .map(({ draft: { id, goal, parentId }, life: { owner, admittedAt } }) => ({
@@ -142,7 +152,11 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
   }
 
   function insert(ownerId: string, draft: UnitDraft, charges: readonly Charge[]): Hold {
-    slots.occupy(draft.slotKey, draft.id, charges)
+    slots.occupy(
+      draft.slotKey,
+      draft.id,
+      charges.filter((charge) => !isBudget(charge)),
+    )
     const children = new Array<ChildRecord>(draft.childCount).fill(unstarted)
     const life: Life = {
       owner: ownerId,
@@ -172,33 +186,30 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     key?: Key,
     joining: readonly UnitDraft[] = [],
   ): Admission {
-    const known = key === undefined ? undefined : keys.get(key.key)
-    if (key !== undefined && known !== undefined && known.until > clock.now()) {
-      return { status: known.fingerprint === key.fingerprint ? 'existing' : 'key_reused', id: known.id }
-    }
-    const full = slots.isHeld(draft.slotKey) ? undefined : slots.firstFull(charges)
+    const known = key === undefined ? null : keys.answer(key)
+    if (known !== null) return known
+    const isJoining = slots.isHeld(draft.slotKey)
+    const full = charges.find((charge) =>
+      isBudget(charge) ? !budgets.fits(charge) : !isJoining && !slots.fits(charge),
+    )
     if (full !== undefined) {
       const { counter, limit } = full
-      return { status: 'refused', counter, limit, inUse: slots.inUse(counter), holders: holdersOf(counter) }
+      const refused = { counter, limit, inUse: inUse(counter), holders: holdersOf(counter) }
+      return { status: 'refused', ...refused, ...(isBudget(full) && { spent: budgets.spent(counter) }) }
     }
     assertNew(draft)
     joining.forEach(assertNew)
     const hold = insert(ownerId, draft, charges)
     for (const other of joining) insert(ownerId, other, charges)
-    if (key !== undefined) {
-      keys.set(key.key, { fingerprint: key.fingerprint, id: draft.id, until: clock.now() + key.keepSeconds })
-    }
-    return { status: 'admitted', hold }
+    if (key !== undefined) keys.keep(key, draft.id)
+    const spent = budgets.charge(draft, charges)
+    return { status: 'admitted', hold, ...(spent.length > 0 && { spent }) }
   }
 
   function recordReport(hold: Hold, { interruptReport: report }: UnitPatch): void {
     const stored = units.get(hold.id)
-    if (report === undefined || stored?.life.fence !== hold.fence) return
-    const { interrupts, interruptReports } = stored.life
-    update(stored, {
-      interrupts: interrupts.filter(({ requestId }) => requestId !== report.requestId),
-      interruptReports: [...interruptReports.slice(1 - interruptLimit), report],
-    })
+    if (report !== undefined && stored?.life.fence === hold.fence)
+      update(stored, withAnswer(stored.life, report))
   }
 
   function record(hold: Hold, patch: UnitPatch): boolean {
@@ -232,16 +243,19 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     const claim = end.claimedBy
       ? outbox.claim(end.claimedBy.consumer, { ids: [hold.id] }, 1, end.claimedBy.leaseSeconds).claims[0]
       : undefined
+    const spent = budgets.settle(stored.draft, end.actual, () => !hasLiveUnit(stored.draft.slotKey))
+    usages.add(stored.draft, end.usage)
     prune()
-    return { won: true, event, claim: claim ?? null }
+    return { won: true, event, claim: claim ?? null, ...(spent.length > 0 && { spent }) }
   }
 
   function withdraw(hold: Hold): boolean {
     const stored = writable(hold)
     if (stored === undefined) return false
     releaseSlot(stored)
+    budgets.withdraw(stored.draft)
     units.delete(hold.id)
-    for (const [key, entry] of keys) if (entry.id === hold.id) keys.delete(key)
+    keys.forget(hold.id)
     return true
   }
 
@@ -276,6 +290,7 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     takeOver,
     prune,
     holdersOf,
+    usageSums: usages.sums,
     freeSlot(hold) {
       const held = units.get(hold.id)
       if (held?.life.fence !== hold.fence) return
@@ -284,10 +299,8 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     },
     askToStop(which, request) {
       const asked = [...stored(which, true)]
-      for (const unit of asked) {
-        const asking = { ...request, unitId: unit.draft.id, at: clock.now() }
-        update(unit, { interrupts: [...unit.life.interrupts.slice(1 - interruptLimit), asking] })
-      }
+      for (const unit of asked)
+        update(unit, withRequest(unit.life, { ...request, unitId: unit.draft.id, at: clock.now() }))
       return asked.map(recordOf)
     },
     get(id) {
@@ -299,12 +312,7 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     },
     liveOf: (ownerId) =>
       [...units.values()].filter((unit) => unit.life.owner === ownerId && isLive(unit)).map(recordOf),
-    inUse: (counter) => slots.inUse(counter),
-    pruneKeys() {
-      const now = clock.now()
-      let count = 0
-      for (const [key, { until }] of keys) if (until <= now && keys.delete(key)) count += 1
-      return count
-    },
+    inUse,
+    pruneKeys: keys.prune,
   }
 }

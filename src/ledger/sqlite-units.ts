@@ -21,6 +21,9 @@ import type { Sqlite } from './sqlite-driver.js'
 import { createSqliteInterrupts } from './sqlite-interrupts.js'
 import type { SqliteOutbox } from './sqlite-outbox.js'
 import { createUnitRows, unitColumns, type UnitRow } from './sqlite-unit-rows.js'
+import { isBudget } from './budget-rules.js'
+import type { SqliteBudgets } from './sqlite-budgets.js'
+import type { SqliteUsages } from './sqlite-usages.js'
 import type { SqliteSlots } from './sqlite-slots.js'
 
 export interface SqliteUnits {
@@ -48,6 +51,7 @@ export interface SqliteUnits {
 
 interface WritableRow {
   readonly slot_key: string
+  readonly session_key: string
   readonly dispatched_by: string
   readonly child_count: number
   readonly pulled: number
@@ -62,6 +66,8 @@ export function createSqliteUnits(
   db: Sqlite,
   clock: Clock,
   slots: SqliteSlots,
+  budgets: SqliteBudgets,
+  usages: SqliteUsages,
   outbox: SqliteOutbox,
 ): SqliteUnits {
   const rows = createUnitRows(db)
@@ -71,12 +77,14 @@ export function createSqliteUnits(
   const writable = ({ id, fence }: Hold) =>
     db
       .sql(
-        'SELECT slot_key, dispatched_by, child_count, pulled FROM units WHERE id = :id AND fence = :fence AND ended_at IS NULL',
+        'SELECT slot_key, session_key, dispatched_by, child_count, pulled FROM units WHERE id = :id AND fence = :fence AND ended_at IS NULL',
       )
       .get<WritableRow>({ id, fence })
 
   const isKnown = (id: string): boolean =>
     db.sql('SELECT 1 FROM units WHERE id = :id').get({ id }) !== undefined
+
+  const isFull = (charge: Charge): boolean => !(isBudget(charge) ? budgets : slots).fits(charge)
 
   const isJoining = ({ id, slotKey }: UnitDraft): boolean => slotKey !== id && slots.isHeld(slotKey)
 
@@ -89,16 +97,19 @@ export function createSqliteUnits(
     if (known !== undefined) {
       return { status: known.fingerprint === key?.fingerprint ? 'existing' : 'key_reused', id: known.unit }
     }
-    const full = slots.firstFull(charges)
-    // Who joins a held slot is admitted however full it is (P2); a slot of one's own is held by nobody before.
-    if (full === undefined || isJoining(draft)) return null
+    let full = charges.find(isFull)
+    // Who joins a held slot pays none (P2); a slot of one's own is held by nobody before.
+    if (full !== undefined && isJoining(draft)) full = charges.filter(isBudget).find(isFull)
+    if (full === undefined) return null
     const { counter, limit } = full
+    const kind = isBudget(full) ? budgets : slots
     return {
       status: 'refused',
       counter,
       limit,
-      inUse: slots.inUse(counter),
-      holders: slots.holdersOf(counter),
+      inUse: kind.inUse(counter),
+      holders: kind.holdersOf(counter),
+      ...(isBudget(full) && { spent: budgets.spent(counter) }),
     }
   }
 
@@ -142,7 +153,12 @@ export function createSqliteUnits(
     if (answered !== null) return answered
     assertNew(draft)
     joining.forEach(assertNew)
-    if (!isJoining(draft)) slots.occupy(draft.slotKey, charges)
+    if (!isJoining(draft))
+      slots.occupy(
+        draft.slotKey,
+        charges.filter((charge) => !isBudget(charge)),
+      )
+    const spent = budgets.charge(draft, charges)
     failPoint('admit:charged')
     insert(ownerId, draft)
     failPoint('admit:inserted')
@@ -157,7 +173,7 @@ export function createSqliteUnits(
         until: clock.now() + key.keepSeconds,
       })
     }
-    return { status: 'admitted', hold: { id: draft.id, fence: 1 } }
+    return { status: 'admitted', hold: { id: draft.id, fence: 1 }, ...(spent.length > 0 && { spent }) }
   }
 
   function keepLate(id: string, patch: UnitPatch): void {
@@ -215,12 +231,15 @@ export function createSqliteUnits(
        WHERE id = :id`,
     ).run({ state: end.state, cause: end.cause, now: clock.now(), slotKept, id: hold.id })
     if (end.slot === 'freed') slots.release(unit.slot_key)
+    const { slot_key: slotKey } = unit
+    const spent = budgets.settle({ id: hold.id, slotKey }, end.actual, () => !slots.hasLiveUnit(slotKey))
+    usages.add(hold.id, unit, end.usage)
     failPoint('settle:ended')
     const claim =
       end.claimedBy === undefined || !isTold
         ? null
         : outbox.lease(event, end.claimedBy.consumer, end.claimedBy.leaseSeconds)
-    return { won: true, event, claim }
+    return { won: true, event, claim, ...(spent.length > 0 && { spent }) }
   }
 
   function freeSlot({ id, fence }: Hold): void {
@@ -240,6 +259,7 @@ export function createSqliteUnits(
     db.sql('DELETE FROM children WHERE unit = :id').run({ id: hold.id })
     db.sql('DELETE FROM keys WHERE unit = :id').run({ id: hold.id })
     slots.release(unit.slot_key)
+    budgets.withdraw({ id: hold.id, slotKey: unit.slot_key })
     return true
   }
 

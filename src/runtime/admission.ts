@@ -218,25 +218,20 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
 
   function enter(unit: Unit): void {
     const { draft } = unit
-    const { id, goal, goals, transcripts } = draft
-    const session_key = draft.route.sessionKey
+    const { id, goal, transcripts } = draft
     units.set(id, unit)
     nested.add(unit)
     if (transcripts !== null) void makeTranscriptFolder(draft, clock.now())
     if (logger.isLevelEnabled('info'))
       logger.info(
-        { delegation_id: id, session: session_key || '<cli>', goal: goal.slice(0, loggedGoalCharacters) },
+        {
+          delegation_id: id,
+          session: draft.route.sessionKey || '<cli>',
+          goal: goal.slice(0, loggedGoalCharacters),
+        },
         'dispatched',
       )
-    if (hub.isHeard('dispatched')) {
-      hub.emit('dispatched', {
-        delegation_id: id,
-        goals: goals ?? [goal],
-        session_key,
-        ...(draft.part && { task_indexes: draft.part.taskIndexes }),
-        ...(draft.parentId !== null && { parent_id: draft.parentId }),
-      })
-    }
+    unit.tellDispatched(false)
   }
 
   function unitOf(
@@ -260,6 +255,7 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
           onGone()
           units.delete(id)
           nested.remove(unit)
+          if (hub.isHeard('gone')) hub.emit('gone', { delegation_id: id })
         },
       },
     )
@@ -282,6 +278,7 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
       return false
     }
     units.set(unit.id, unit)
+    unit.tellDispatched(true)
     logger.info({ delegation_id: unit.id }, 'taken over')
     return true
   }

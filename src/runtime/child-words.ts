@@ -3,8 +3,8 @@ import { outcomeOfError, outcomeOfResult, type ChildOutcome, type StopRequest } 
 import type { ChildEnd } from '../pool/executor.js'
 
 /** Of a child that runs. */
-export function wordOfStop(stop: StopRequest | null): string {
-  if (stop === null) return 'running'
+export function wordOfStop(stop: StopRequest | null, isCalled: boolean): string {
+  if (stop === null) return isCalled ? 'running' : 'waiting'
   return stop.cause === 'stalled' ? 'stalling' : 'interrupting'
 }
 

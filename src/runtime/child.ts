@@ -36,8 +36,10 @@ export interface ChildWatcher {
   onStarted(child: Child): void
   /** Only while its outcome is open. */
   onRequest(child: Child, request: ChildRequest): void
-  /** Somebody asked it to stop, or to stop sooner. */
-  onStopping(child: Child, request: StopRequest, graceMs: number): void
+  /** Its first stop was asked for, by whomever. */
+  onStopping(child: Child): void
+  /** What it has started is to be stopped, within this grace of its own; again when that becomes shorter. */
+  stopBelow(child: Child, request: StopRequest, graceMs: number): void
   /** Exactly once (C1). */
   onOutcome(child: Child, outcome: ChildOutcome): void
   /** Exactly once, at or after `onOutcome`; `late` is what it returned although its outcome was decided (P4). */
@@ -48,7 +50,7 @@ export interface Child {
   readonly index: number
   readonly job: ChildJob
   readonly goal: string
-  /** `waiting`, `running`, `interrupting`, then its terminal word. */
+  /** `waiting` until its runner is called, `running`, `stalling` or `interrupting`, then its terminal word. */
   readonly word: string
   /** Something of it may still run. */
   readonly isLive: boolean
@@ -108,6 +110,7 @@ class RunningChild implements Child, ChildObserver {
   readonly #clock: Clock
   readonly #watcher: ChildWatcher
   #state: ChildState = waiting
+  #isCalled = false
   #startedMs: number | null = null
   #endedMs: number | null = null
   #activityMs = 0
@@ -134,8 +137,8 @@ class RunningChild implements Child, ChildObserver {
 
   get word(): string {
     const state = this.#state
-    if (state.phase === 'waiting') return 'waiting'
-    if (state.phase === 'running') return wordOfStop(state.stop)
+    if (state.phase === 'waiting') return wordOfStop(null, this.#isCalled)
+    if (state.phase === 'running') return wordOfStop(state.stop, this.#isCalled)
     return state.outcome.status
   }
 
@@ -217,6 +220,7 @@ class RunningChild implements Child, ChildObserver {
   }
 
   onStarted(): void {
+    this.#isCalled = true
     // A child that stood in line has not been quiet.
     this.#activityMs = this.#clock.monotonicMs()
     this.#watcher.onStarted(this)
@@ -277,7 +281,7 @@ class RunningChild implements Child, ChildObserver {
     this.#state = { phase: 'running', run, stop: request }
     const ask = (withinMs: number): void => {
       run.interrupt(request.reason, withinMs)
-      this.#watcher.onStopping(this, request, withinMs)
+      this.#watcher.stopBelow(this, request, withinMs)
     }
     const steps = {
       clock: this.#clock,
@@ -287,6 +291,7 @@ class RunningChild implements Child, ChildObserver {
     }
     const stopping = createStopping(steps, graceMs)
     this.#stopping = stopping
+    this.#watcher.onStopping(this)
     ask(graceMs)
     return stopping.result
   }

@@ -26,6 +26,7 @@ import { createRecovery } from './recovery.js'
 import type { CallOptions, DispatchBatchOptions, DispatchOptions } from './call-options.js'
 import { batchRequest, singleRequest, type UnitRequest } from './request.js'
 import { currentSession } from './session-context.js'
+import { takeSnapshot, type DelegatorSnapshot } from './snapshot.js'
 import type { Unit } from './unit.js'
 import { createStallMonitor } from './stall-monitor.js'
 import { createUnitWait, type ClaimedEnd, type WaitOptions } from './unit-wait.js'
@@ -81,6 +82,8 @@ export interface Delegator {
   /** Stops what belongs to any of the selectors; none given stops nothing (spec 2.11). */
   interruptForSession(select: SessionSelect, options?: InterruptOptions): Promise<InterruptReport>
   interruptAll(reason?: string, options?: InterruptOptions): Promise<InterruptReport>
+  /** This delegator's own units as they are now, in step with `events`. */
+  snapshot(): DelegatorSnapshot
   readonly completions: Completions
   readonly events: DelegatorEvents
   /** Refuses new work, interrupts what runs, waits for its ends, lets go. Idempotent; a child that cannot be stopped does not hold it up. */
@@ -236,6 +239,7 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
     ),
     interruptForSession: whileThere(interrupts.forSession),
     interruptAll: whileThere(interruptAll),
+    snapshot: () => takeSnapshot({ units: units.values(), hub, clock, limit: options.maxUnits }),
     completions,
     events: hub.events,
     close,

@@ -7,6 +7,7 @@ import type { InterruptRequest, Select, UnitDraft } from '../ledger/shapes.js'
 import { createRemoteInterrupts } from './remote-interrupts.js'
 import type { ResolvedOptions } from './options.js'
 import { checkedNumber } from './checked.js'
+import type { Child } from './child.js'
 import { ownIndexes, unitsOfCall } from './groups.js'
 import type { NestedUnits, StopTarget } from './nested-units.js'
 import type { ProcessHold } from './process-hold.js'
@@ -156,9 +157,8 @@ export function createInterrupts(given: InterruptsOptions): Interrupts {
 const wholeUnit = (unit: Unit): StopTarget => ({ unit, child: null })
 
 /** Null for a child that is not its own, or that cannot be told from the others: one function runs all of them (R31). */
-function childOf({ children, draft: { goals } }: Unit, index: number) {
-  const child = children.find((each) => each.index === index)
-  return child === undefined || (goals !== null && child.goal === '') ? null : child
+function childOf({ children, plan: { form } }: Unit, index: number): Child | null {
+  return form === 'whole' ? null : (children.find((child) => child.index === index) ?? null)
 }
 
 /** @throws {DelegationError} OPTION_INVALID */

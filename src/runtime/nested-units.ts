@@ -36,7 +36,7 @@ export function createNestedUnits(clock: Clock): NestedUnits {
   const below = new Map<Child, Set<Unit>>()
   const lastWaitedMs = new WeakMap<Child, number>()
 
-  const depthOf = ({ parent }: Unit): number => (parent === null ? 1 : 1 + depthOf(parent.unit))
+  const depthOf = ({ plan: { parent } }: Unit): number => (parent === null ? 1 : 1 + depthOf(parent.unit))
 
   function stopBelow(child: Child, request: StopRequest, graceMs: number): void {
     for (const unit of below.get(child) ?? []) void unit.stop(request, graceMs)
@@ -45,14 +45,16 @@ export function createNestedUnits(clock: Clock): NestedUnits {
   return {
     depthOf,
     add(unit) {
-      if (unit.parent === null) return
-      const siblings = below.get(unit.parent.child)
-      if (siblings === undefined) below.set(unit.parent.child, new Set([unit]))
+      const { parent } = unit.plan
+      if (parent === null) return
+      const siblings = below.get(parent.child)
+      if (siblings === undefined) below.set(parent.child, new Set([unit]))
       else siblings.add(unit)
     },
     remove(unit) {
-      if (unit.parent === null) return
-      const { child } = unit.parent
+      const { parent } = unit.plan
+      if (parent === null) return
+      const { child } = parent
       const siblings = below.get(child)
       siblings?.delete(unit)
       if (siblings?.size !== 0) return

@@ -6,7 +6,6 @@ import type { SlotHolder } from '../core/refusal.js'
 import type { Ledger } from '../ledger/ledger.js'
 import type { Delivery, SlotHolderRecord, UnitDraft, UnitRecord } from '../ledger/shapes.js'
 import { checkedCount } from './checked.js'
-import type { Child } from './child.js'
 import { ownIndexes, unknownDelegation } from './groups.js'
 import type { Unit } from './unit.js'
 import { transcriptsOf } from './unit-event.js'
@@ -170,12 +169,11 @@ function recordedChildren(unit: UnitRecord): ChildView[] {
 }
 
 /** Where one function runs all of a batch (R31), what is known of it is what is known of each. */
-function liveChildren({ draft: { goals }, children }: Unit): ChildView[] {
-  const [whole] = children
-  const isWhole = goals !== null && whole?.goal === ''
-  const shown = isWhole
-    ? goals.map((goal, index) => ({ goal, index, child: whole }))
-    : children.map(shownChild)
+function liveChildren({ plan: { form }, draft: { goals }, children }: Unit): ChildView[] {
+  const shown =
+    form === 'whole' && goals !== null
+      ? children.flatMap((child) => goals.map((goal, index) => ({ goal, index, child })))
+      : children.map((child) => ({ goal: child.goal, index: child.index, child }))
   return shown.map(({ goal, index, child: { word, isLive, outcome, activity, secondsSinceActivity } }) => ({
     task_index: index,
     goal,
@@ -185,5 +183,3 @@ function liveChildren({ draft: { goals }, children }: Unit): ChildView[] {
     ...(isLive && outcome !== null && { still_running: true }),
   }))
 }
-
-const shownChild = (child: Child) => ({ goal: child.goal, index: child.index, child })

@@ -43,9 +43,10 @@ interface UnitWaitOptions {
 
 /** Hints may be missed, ms. */
 const lookAgainMs = 2_000
-/** A unit has few events beside its final one. */
-const deliveriesOfUnit = 1_000
 const claimLeaseSeconds = 300
+
+/** By the event's own id, which is its unit's: notices share the unit's id, and there may be any number of them. */
+const finalOf = (id: string): { readonly eventIds: readonly string[] } => ({ eventIds: [id] })
 
 export function createUnitWait(given: UnitWaitOptions): UnitWait {
   const { ledger, ownerId, units, collectors, clock, hold, closed } = given
@@ -86,11 +87,8 @@ export function createUnitWait(given: UnitWaitOptions): UnitWait {
   }
 
   async function claimFinal(id: string): Promise<Claim | null> {
-    const { claims } = await ledger.claim(ownerId, { ids: [id] }, deliveriesOfUnit, claimLeaseSeconds)
-    // The notices of a unit come with its id, and are not what was waited for.
-    const notices = claims.filter(({ eventId }) => eventId !== id).map(({ token }) => token)
-    if (notices.length > 0) await ledger.resolve(notices, { kind: 'defer', forSeconds: 0 })
-    return claims.find(({ eventId }) => eventId === id) ?? null
+    const { claims } = await ledger.claim(ownerId, { ...finalOf(id), pull: true }, 1, claimLeaseSeconds)
+    return claims[0] ?? null
   }
 
   async function endOf(id: string, timeoutMs: number | undefined): Promise<UnitEnd> {
@@ -146,12 +144,11 @@ export function createUnitWait(given: UnitWaitOptions): UnitWait {
     }
   }
 
-  /** Null while the unit is live. A notice shares its unit's id, and is not its end. */
+  /** Null while the unit is live. */
   async function recorded(id: string): Promise<AsyncDelegationEvent | null> {
     // The unit first: of one that had ended by then the event was there already, if it is to be found at all.
     const unit = await ledger.get(id)
-    const deliveries = await ledger.deliveries({ ids: [id] }, deliveryStates, { limit: deliveriesOfUnit })
-    const final = deliveries.find(({ eventId }) => eventId === id)
+    const [final] = await ledger.deliveries(finalOf(id), deliveryStates, { limit: 1 })
     if (final !== undefined) return final.event
     if (unit !== null && unit.endedAt === null) return null
     const note =

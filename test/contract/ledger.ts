@@ -705,6 +705,7 @@ export function ledgerContract(name: string, open: OpenLedger): void {
         expect(read.map(({ eventId }) => eventId)).toEqual(['u1', 'pulled'])
         expect(await bench.claimedIds({ eventIds })).toEqual(['u1'])
         expect(await bench.claimedIds({ eventIds: ['u1:1', 'unknown'] })).toEqual(['u1:1'])
+        expect(await bench.claimedIds({ eventIds, pull: true })).toEqual(['pulled'])
         expect((await bench.ledger.list({ eventIds }, null, { limit: 9 })).map(({ id }) => id)).toEqual([
           'pulled',
           'u1',
@@ -968,6 +969,32 @@ export function ledgerContract(name: string, open: OpenLedger): void {
         await bench.ledger.resolve([claims[0]!.token], { kind: 'defer', forSeconds: 0 })
         bench.clock.setBack(3_600_000)
         expect(await bench.claimedIds(mine, 'b')).toEqual(['u1', 'u2'])
+      })
+
+      it('P3: what was deferred, or backs off, waits no longer when the wall clock was set back since', async () => {
+        for (const id of ['u1', 'u2', 'u3']) await bench.ended(draftOf(id))
+        const [u1, u2, u3] = await bench.claimed()
+        await bench.ledger.resolve([u1!.token], { kind: 'defer', forSeconds: 600 })
+        await bench.ledger.resolve([u2!.token], { kind: 'release', error: 'no' })
+        bench.clock.setBack(3_600_000)
+        await bench.ledger.resolve([u3!.token], { kind: 'defer', forSeconds: 600 })
+        expect(await bench.claimedIds(mine, 'b')).toEqual(['u1', 'u2'])
+        bench.clock.advance(600_000)
+        expect(await bench.claimedIds({ eventIds: ['u3'] }, 'b')).toEqual(['u3'])
+      })
+
+      it('P3: a lease begins anew when the wall clock was set back since: it holds, and it ends', async () => {
+        for (const id of ['u1', 'u2']) await bench.ended(draftOf(id))
+        const [hung, alive] = await bench.claimed(mine, 'a', 30)
+        bench.clock.setBack(3_600_000)
+        expect(await bench.claimedIds(mine, 'b')).toEqual([])
+        expect(await bench.ledger.resolve([alive!.token], ack)).toEqual([true])
+        bench.clock.advance(29_999)
+        expect(await bench.claimedIds(mine, 'b')).toEqual([])
+        bench.clock.advance(1)
+        const [again] = await bench.claimed(mine, 'b')
+        expect(again).toMatchObject({ eventId: 'u1', delivery: { attempts: 1 } })
+        expect(await bench.ledger.resolve([hung!.token], ack)).toEqual([false])
       })
 
       it('P3: after `maxAttempts` an event is dead, kept, and seen by the operator', async () => {

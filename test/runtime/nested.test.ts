@@ -165,7 +165,7 @@ describe('what a child may not delegate', () => {
     ['a time below 0', { goal: 'a', childTimeoutSeconds: -1 }, 'OPTION_INVALID'],
     ['a toolset it does not have', { goal: 'a', toolsets: ['web', 'shell'] }, 'OPTION_INVALID'],
   ])('it rejects %s with its code, and starts nothing', async (_what, delegate, code) => {
-    const call = { ...orchestrate(delegate as JsonObject), toolsets: ['web'] }
+    const call = { ...orchestrate(delegate), toolsets: ['web'] }
     expect(await codeFor({ maxDepth: 2 }, call)).toBe(code)
   })
 })
