@@ -55,10 +55,10 @@ export function createNestedCalls({ options, nested, admit }: NestedCallsOptions
     const onStarted = (unit: Unit): void => void ended.push(unit.ended)
     const request = requestOf({ ...parent, onStarted }, payload)
     const goals = request.goals ?? []
-    const goesOn = (): boolean => parent.child.goesOn
-    if (!goesOn()) return stoppedWithParent(goals)
     const outcome = await admit(request, {})
-    if (outcome.status === 'rejected') return goesOn() ? rejected(outcome) : stoppedWithParent(goals)
+    if (outcome.status === 'rejected') {
+      return parent.child.goesOn ? rejected(outcome) : stoppedWithParent(goals)
+    }
     const [end] = await Promise.all(ended)
     // Taken over, that is: this process slept, and what it runs is not its own any more.
     if (end === undefined || end === 'taken_over') throw new DelegationError('CLOSED')

@@ -104,15 +104,16 @@ describe('ctx.delegate', () => {
     expect(await toldTo(delegator, id)).toMatchObject({ results: [{ status: 'interrupted' }] })
   })
 
-  it.each(['thread', 'process'] as const)(
-    'runs below a %s as well kept apart as its parent',
-    async (isolation) => {
-      const delegator = await openTree()
-      const outer = await delegator.dispatch({ ...orchestrate({ goal: 'pid' }), isolation })
-      const { results } = await toldTo(delegator, idOf(outer))
-      expect(results[0]?.['summary'] === String(process.pid)).toBe(isolation === 'thread')
-    },
-  )
+  it.each([
+    ['thread', { goal: 'pid' }],
+    ['process', { goal: 'pid' }],
+    ['process', { goal: 'x', runner: 'named' }],
+  ] as const)('P7: below a %s it runs as well kept apart as its parent: %j', async (isolation, delegate) => {
+    const delegator = await openTree({ runners: { named: fixture('tellsProcess') } })
+    const outer = await delegator.dispatch({ ...orchestrate(delegate), isolation })
+    const { results } = await toldTo(delegator, idOf(outer))
+    expect(results[0]?.['summary'] === String(process.pid)).toBe(isolation === 'thread')
+  })
 })
 
 describe('what a child may not delegate', () => {
