@@ -22,6 +22,18 @@ export interface RunnerTask {
   /** From 0 within the unit; 0 for a single delegation. */
   readonly taskIndex: number
   readonly sessionKey: string
+  /** JSON Schema that the result's `output`, or the JSON in its `summary`, has to fit; absent where none was asked for. */
+  readonly outputSchema?: JsonObject
+  /** Set when the runner is called once more because its output did not fit (see `correctsOutput` of a reference). */
+  readonly correction?: OutputCorrection
+}
+
+/** What was wrong with the output of the run before. */
+export interface OutputCorrection {
+  /** At most ten, of at most 300 characters each. */
+  readonly errors: readonly string[]
+  /** What the run before returned. */
+  readonly previous: RunnerResult
 }
 
 /**
@@ -211,6 +223,11 @@ export interface RunnerReference {
   readonly reportsProgress?: boolean
   /** Running it twice does no more than running it once: only then may it be retried. @defaultValue false */
   readonly idempotent?: boolean
+  /**
+   * True: where a task has an `outputSchema` and the output does not fit, it is called once more, with
+   * `task.correction`. @defaultValue false
+   */
+  readonly correctsOutput?: boolean
   /**
    * What becomes of its unfinished children when their host dies. `unknown`: they are reported, and never run again by
    * themselves. `retry`: they run anew. `adopt`: they go on from their last checkpoint. The last two are done by

@@ -132,6 +132,9 @@ const additiveFields = [
   'stall_loop_blocked',
 ] as const
 
+/** What was found of an output that had to fit a schema. */
+const schemaFields = ['output', 'schema_valid', 'schema_retries', 'schema_errors'] as const
+
 /** Spec 1.7: exactly Hermes' sixteen fields, and our additive ones where they are not empty. */
 export function singleEvent(facts: UnitFacts, { status, fields, error, detail }: ChildOutcome): SingleEvent {
   const common = commonFields(facts, text(fields['model']) || facts.model, status, error)
@@ -192,7 +195,8 @@ function additive(facts: UnitFacts, detail: ErrorDetail | null | undefined, fiel
   if (facts.part?.group) added['group'] = facts.part.group
   if (facts.liveTranscripts !== null) added['live_transcripts'] = facts.liveTranscripts
   if (detail) added['error_detail'] = detail
-  for (const name of additiveFields)
+  const names = fields['schema_valid'] === undefined ? additiveFields : [...additiveFields, ...schemaFields]
+  for (const name of names)
     if (fields[name] !== undefined && fields[name] !== null) added[name] = fields[name]
   return added
 }

@@ -14,6 +14,8 @@ const messages = {
   TASKS_NOT_A_LIST: 'tasks must be a list of objects with a goal',
   CONTEXT_TOO_LONG: 'the context is over its bound',
   OPTION_INVALID: 'an option of the call is out of its range',
+  SCHEMA_INVALID: 'the output schema cannot be used as it is',
+  SCHEMA_TOO_LARGE: 'the output schema is over its bound',
   RUNNER_MISSING: 'no runner was given and none is configured as the default',
   RUNNER_UNKNOWN: 'no runner of that name is configured',
   RUNNER_INVALID: 'the runner cannot be used as it is',

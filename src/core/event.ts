@@ -1,4 +1,4 @@
-import type { JsonObject } from './json.js'
+import type { Json, JsonObject } from './json.js'
 
 /**
  * The result of one child of a batch, as the runner gave it (spec 4.6). `task_index` counts from 0 within the
@@ -13,6 +13,11 @@ export interface ChildResult extends JsonObject {
   readonly duration_seconds?: number | null
   readonly model?: string | null
   readonly exit_reason?: string | null
+  /** Of a task with a schema (spec 4.6): `output` is there if it fits, at most ten errors if it does not. */
+  readonly output?: Json
+  readonly schema_valid?: boolean
+  readonly schema_retries?: number
+  readonly schema_errors?: readonly string[]
   /** Path of the child's complete trace, when one was written. */
   readonly live_transcript?: string
 }
@@ -85,6 +90,11 @@ export interface SingleEvent extends CommonFields {
   /** Of a child that changed something in a git worktree of its own: where it is, its branch, and what it began with. */
   readonly worktree?: JsonObject
   readonly truncated?: boolean
+  /** Of a task with a schema (spec 4.6): `output` is there if it fits, at most ten errors if it does not. */
+  readonly output?: Json
+  readonly schema_valid?: boolean
+  readonly schema_retries?: number
+  readonly schema_errors?: readonly string[]
   readonly summary_truncated?: boolean
   readonly summary_full_path?: string
   readonly summary_full_characters?: number

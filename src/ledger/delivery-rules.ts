@@ -4,6 +4,7 @@
  *   pending ──claim──> claimed ──ack──> delivered
  *      ^                  ├─release, defer, lease ended──> pending, or dead once the attempts are used up
  *      │                  └─drop──> dropped
+ *      │└─drop──> dropped
  *      └──reopen── dead, dropped            (and dead, when older than the replay limit)
  */
 import { backoffSeconds, type BackoffOptions } from '../core/backoff.js'

@@ -28,6 +28,7 @@ import type {
   UsageQuery,
   UsageSum,
   Verdict,
+  Waiting,
 } from './shapes.js'
 
 /**
@@ -92,10 +93,14 @@ export interface Ledger {
     limit: number,
     leaseSeconds: number,
   ): Promise<{ readonly claims: readonly Claim[]; readonly nextAt: Instant | null }>
+  /** Where events are open that need not be pulled: one read for all sessions, however many wait for news of theirs. */
+  waiting(): Promise<readonly Waiting[]>
   /** One verdict for many claims in one step; false where the claim was lost. `release` past the attempts makes it `dead`. */
   resolve(tokens: readonly string[], verdict: Verdict): Promise<readonly boolean[]>
   /** Delivered by pull: marks an event delivered unless somebody else's claim on it is live. */
   collect(eventId: string): Promise<boolean>
+  /** Its target is gone for good: drops what is pending, also what waits for its time. False for all else: a claim decides itself. */
+  drop(eventIds: readonly string[], reason: string): Promise<readonly boolean[]>
   /** The operator: dead or dropped back to pending with fresh attempts, or dismissed for good. */
   reopen(eventIds: readonly string[], to: 'pending' | 'dismissed'): Promise<readonly boolean[]>
   /** One unit; ended ones until pruned. */

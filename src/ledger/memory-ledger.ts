@@ -114,8 +114,10 @@ export function createMemoryLedger(options: MemoryLedgerOptions): Ledger {
         requireOwner(ownerId)
         return outbox.claim(ownerId, which, limit, leaseSeconds)
       }),
+    waiting: () => read(() => outbox.waiting()),
     resolve: (tokens, verdict) => write(() => tokens.map((token) => outbox.resolve(token, verdict))),
     collect: (eventId) => write(() => outbox.collect(eventId)),
+    drop: (eventIds, reason) => write(() => eventIds.map((id) => outbox.drop(id, reason))),
     reopen: (eventIds, to) => write(() => eventIds.map((id) => outbox.reopen(id, to))),
     get: (id) => read(() => units.get(id) ?? null),
     list: (which, live, { limit }) =>

@@ -10,7 +10,7 @@ import {
   type DeliveryRules,
   type DeliveryStanding,
 } from './delivery-rules.js'
-import type { Claim, Delivery, DeliveryState, Page, Select, Verdict } from './shapes.js'
+import type { Claim, Delivery, DeliveryState, Page, Select, Verdict, Waiting } from './shapes.js'
 import { belongingOfEvent, matches, pulls } from './select.js'
 
 interface Row {
@@ -36,8 +36,10 @@ export interface MemoryOutbox {
     limit: number,
     leaseSeconds: number,
   ): { claims: Claim[]; nextAt: Instant | null }
+  waiting(): Waiting[]
   resolve(token: string, verdict: Verdict): boolean
   collect(eventId: string): boolean
+  drop(eventId: string, reason: string): boolean
   reopen(eventId: string, to: 'pending' | 'dismissed'): boolean
   list(select: Select, states: readonly DeliveryState[], page: Page): Delivery[]
   /** A dead consumer's claims go back, costing no attempt. */
@@ -206,6 +208,22 @@ export function createMemoryOutbox({
       }
       return { claims, nextAt }
     },
+    waiting() {
+      const groups = new Map<string, Waiting>()
+      for (const session of open.values()) {
+        for (const { seq: lastSeq, event, origin: dispatchedBy, pulled, standing } of session.values()) {
+          if (pulled) continue
+          const { sessionKey, parentSessionId } = belongingOfEvent(event, dispatchedBy)
+          const key = JSON.stringify([sessionKey, parentSessionId, dispatchedBy])
+          const dueAt = Math.min(
+            standing.leasedUntil ?? standing.availableAt,
+            groups.get(key)?.dueAt ?? Infinity,
+          )
+          groups.set(key, { sessionKey, parentSessionId, dispatchedBy, dueAt, lastSeq })
+        }
+      }
+      return [...groups.values()]
+    },
     resolve(token, verdict) {
       const row = tokens.get(token)
       if (row === undefined) return false
@@ -221,6 +239,14 @@ export function createMemoryOutbox({
       move(row, standingOf(row))
       if (row.standing.state === 'claimed') return false
       move(row, { ...row.standing, state: 'delivered', reason: null, leasedUntil: null, since: null })
+      return true
+    },
+    drop(eventId, reason) {
+      const row = rows.get(eventId)
+      if (row === undefined) return false
+      move(row, afterTime(row.standing, row.bornAt, clock.now(), rules, random))
+      if (row.standing.state !== 'pending') return false
+      move(row, { ...row.standing, state: 'dropped', reason })
       return true
     },
     reopen(eventId, to) {

@@ -3,6 +3,7 @@ import type { Instant } from '../core/clock.js'
 import type { DeliveryState } from '../core/delivery-states.js'
 import type { AsyncDelegationEvent } from '../core/event.js'
 import type { Json, JsonObject } from '../core/json.js'
+import type { InterruptAnswer, InterruptRequest } from './interrupt-lists.js'
 
 /** One delegator in one process. */
 export interface Owner {
@@ -219,37 +220,24 @@ export type Settled =
     }
   | { readonly won: false; readonly state: string }
 
-/** How a stop went (P6): `signalled` is the sum of the other three. */
-export interface InterruptAnswer {
-  readonly requestId: string
-  readonly signalled: number
-  readonly stopped: number
-  readonly escalated: number
-  readonly unreachable: number
-  /** How many units it reached, with those below. */
-  readonly units?: number
-}
+export type { InterruptAnswer, InterruptRequest }
 
-export interface InterruptRequest {
-  readonly requestId: string
-  readonly unitId: string
-  /** Of one child alone, by its index; null for all of the unit. */
-  readonly child: number | null
-  readonly reason: string
-  readonly graceMs: number
-  readonly at: Instant
+/** A session, whose empty key matches only with `dispatchedBy`; with `parentSessionId` only what has this one, or none. */
+export interface SessionScope {
+  readonly sessionKey: string
+  readonly dispatchedBy?: string
+  readonly parentSessionId?: string | null
 }
 
 /**
- * Whose. Plain data, so that an index or a subject can serve it. An empty key matches only with `dispatchedBy`. `ids` are
- * those of units, with all their events, or of single events; `eventIds` are those of single events alone, and take what
- * is there to be collected only with `pull`. `parentId` is that of a unit whose children started others; those have no
- * events.
+ * Whose. Plain data, so that an index or a subject can serve it. `ids` are those of units, with all their events, or of
+ * single events; `eventIds` are those of single events alone, and take what is there to be collected only with `pull`.
+ * `parentId` is that of a unit whose children started others; those have no events.
  */
 export type Select =
   | { readonly ids: readonly string[] }
   | { readonly eventIds: readonly string[]; readonly pull?: true }
-  | { readonly sessionKey: string; readonly dispatchedBy?: string }
+  | SessionScope
   | { readonly parentSessionId: string }
   | { readonly parentId: string }
   | { readonly originUiSessionId: string }
@@ -272,6 +260,17 @@ export interface Delivery {
   /** Only who names it gets it. */
   readonly pulled: boolean
   readonly event: AsyncDelegationEvent
+}
+
+/** What one owner's units have open for one session, without the events. */
+export interface Waiting {
+  readonly sessionKey: string
+  readonly parentSessionId: string | null
+  readonly dispatchedBy: string
+  /** When the first of it can be claimed. */
+  readonly dueAt: Instant
+  /** The newest of it. */
+  readonly lastSeq: number
 }
 
 /** The right to resolve one delivery until `until`; lost to a take-over or the lease's end. */

@@ -250,8 +250,10 @@ async function openSqliteLedger(
         return { claims, nextAt: claims.length < limit ? outbox.nextAt(select) : null }
       })
     },
+    waiting: () => read(() => outbox.waiting()),
     resolve: (tokens, verdict) => write(() => tokens.map((token) => outbox.resolve(token, verdict))),
     collect: (eventId) => write(() => outbox.collect(eventId)),
+    drop: (eventIds, reason) => write(() => eventIds.map((id) => outbox.drop(id, reason))),
     reopen: (eventIds, to) => write(() => eventIds.map((id) => outbox.reopen(id, to))),
     get: (id) => read(() => units.get(id)),
     list: (select, live, page) => read(() => units.list(select, live, page)),

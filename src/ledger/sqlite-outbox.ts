@@ -11,7 +11,7 @@ import {
   type DeliveryRules,
   type DeliveryStanding,
 } from './delivery-rules.js'
-import type { Claim, Delivery, DeliveryState, Page, Select, Verdict } from './shapes.js'
+import type { Claim, Delivery, DeliveryState, Page, Select, Verdict, Waiting } from './shapes.js'
 import { belongingOfEvent, pulls } from './select.js'
 import type { Sqlite } from './sqlite-driver.js'
 import { whereOf, type Where } from './sqlite-select.js'
@@ -25,8 +25,10 @@ export interface SqliteOutbox {
   /** When the next of `select` can be claimed: now, later, or never (null). Writes nothing. */
   nextAt(select: Select): Instant | null
   claim(consumer: string, select: Select, limit: number, leaseSeconds: number): Claim[]
+  waiting(): Waiting[]
   resolve(token: string, verdict: Verdict): boolean
   collect(eventId: string): boolean
+  drop(eventId: string, reason: string): boolean
   reopen(eventId: string, to: 'pending' | 'dismissed'): boolean
   list(select: Select, states: readonly DeliveryState[], page: Page): Delivery[]
   /** A dead consumer's claims go back, costing no attempt. */
@@ -181,6 +183,15 @@ export function createSqliteOutbox(
         .get<{ readonly next: number | null }>(values)
       return later?.next ?? null
     },
+    waiting: () =>
+      db
+        .sql(
+          `SELECT session_key AS sessionKey, parent_session_id AS parentSessionId, dispatched_by AS dispatchedBy,
+             min(${due}) AS dueAt, max(seq) AS lastSeq
+           FROM deliveries WHERE ${isOpen} AND pulled = 0
+           GROUP BY session_key, parent_session_id, dispatched_by`,
+        )
+        .all<Waiting>({}),
     resolve(token, verdict) {
       const row = db
         .sql(`SELECT ${standingColumns} FROM deliveries WHERE claim = :token`)
@@ -198,6 +209,14 @@ export function createSqliteOutbox(
       const standing = standingOf(row)
       if (standing.state === 'claimed') return false
       move(row, { ...standing, state: 'delivered', reason: null, leasedUntil: null, since: null })
+      return true
+    },
+    drop(eventId, reason) {
+      const row = rowOf(eventId)
+      if (row === undefined) return false
+      const standing = standingOf(row)
+      if (standing.state !== 'pending') return false
+      move(row, { ...standing, state: 'dropped', reason })
       return true
     },
     reopen(eventId, to) {

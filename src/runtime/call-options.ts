@@ -39,6 +39,12 @@ export interface CallOptions {
   readonly maxUnitSummaryCharacters?: number
   /** Wall clock limit of each child, seconds; 0 for none. @defaultValue that of the delegator */
   readonly childTimeoutSeconds?: number
+  /**
+   * JSON Schema, draft 2020-12 or draft-07, at most 64 kB: what each child's `output`, or the JSON in its summary, has to
+   * fit. It is judged in the child's own thread; one that does not fit is `failed`, with `schema_errors`. Needs a runner
+   * by reference. @throws SCHEMA_INVALID, SCHEMA_TOO_LARGE
+   */
+  readonly outputSchema?: JsonObject
   /** Where isolated children run. @defaultValue that of the delegator */
   readonly isolation?: Isolation
 }
@@ -57,6 +63,7 @@ export interface BatchTask {
   readonly runner?: RunnerInput
   /** With `independentCompletions`: tasks of one group end as one unit. At most 200 characters. */
   readonly group?: string
+  readonly outputSchema?: JsonObject
 }
 
 /** What the whole-batch form returns (R31). */

@@ -11,6 +11,7 @@ import { createCleanup } from './cleanup.js'
 import { numberProblem } from './checked.js'
 import { asClosed } from './closed.js'
 import { createCompletions, type Completions } from './completions.js'
+import { createEndSession, type EndSession } from './end-session.js'
 import { createEventHub, type DelegatorEvents } from './events.js'
 import {
   createInterrupts,
@@ -27,8 +28,10 @@ import type { CallOptions, DispatchBatchOptions, DispatchOptions } from './call-
 import { batchRequest, singleRequest, type UnitRequest } from './request.js'
 import { currentSession } from './session-context.js'
 import { takeSnapshot, type DelegatorSnapshot } from './snapshot.js'
+import { unseenSchemas } from './output-schema.js'
 import type { Unit } from './unit.js'
 import { createStallMonitor } from './stall-monitor.js'
+import { createWaitingFeed } from './waiting-feed.js'
 import { createUnitWait, type ClaimedEnd, type WaitOptions } from './unit-wait.js'
 
 /** How full the delegator is, in its scope. Snake-case holders: they are shown to callers elsewhere, too. */
@@ -81,6 +84,11 @@ export interface Delegator {
   interrupt(ids: string | readonly string[], options?: UnitInterruptOptions): Promise<InterruptReport>
   /** Stops what belongs to any of the selectors; none given stops nothing (spec 2.11). */
   interruptForSession(select: SessionSelect, options?: InterruptOptions): Promise<InterruptReport>
+  /**
+   * The user has ended a session, or reset it: interrupts its units, and drops for good what waits for it. What is
+   * dispatched meanwhile under the same key is the next conversation's, and is told to it afterwards.
+   */
+  readonly endSession: EndSession
   interruptAll(reason?: string, options?: InterruptOptions): Promise<InterruptReport>
   /** This delegator's own units as they are now, in step with `events`. */
   snapshot(): DelegatorSnapshot
@@ -111,14 +119,10 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
   const interrupts = createInterrupts({ units, options, hold, ledger, clock, nested })
   const records = createRecords({ ledger, units, clock })
   const waits = createUnitWait({ ledger, ownerId, units, collectors, clock, hold, closed: closing.signal })
-  const completions = createCompletions({
-    ledger,
-    ownerId,
-    clock,
-    hold,
-    closed: closing.signal,
-    isWorking: () => activeCount() > 0,
-  })
+  const shared = { ledger, ownerId, clock, hold, closed: closing.signal, isWorking: () => activeCount() > 0 }
+  const feed = createWaitingFeed(shared)
+  const completions = createCompletions({ ...shared, feed })
+  const endSession = createEndSession({ ...shared, feed, interrupts })
   const admission = createAdmission({
     ...dependencies,
     ownerId,
@@ -167,7 +171,13 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
     if (closed !== null) throw new DelegationError('CLOSED')
   }
 
+  /** Only a schema that is new has to be waited for: whoever dispatches and closes in one tick has dispatched first. */
   function admit(request: UnitRequest, call: CallOptions): Promise<Dispatched | Rejected> {
+    const looked = unseenSchemas(request.children)
+    return looked === null ? admitNow(request, call) : looked.then(() => admitNow(request, call))
+  }
+
+  function admitNow(request: UnitRequest, call: CallOptions): Promise<Dispatched | Rejected> {
     const admitted = admission.admit(request, call)
     stallMonitor.watch()
     cleanup.soon()
@@ -240,6 +250,7 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
     interruptForSession: whileThere(interrupts.forSession),
     interruptAll: whileThere(interruptAll),
     snapshot: () => takeSnapshot({ units: units.values(), hub, clock, limit: options.maxUnits }),
+    endSession: whileThere(endSession),
     completions,
     events: hub.events,
     close,

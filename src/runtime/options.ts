@@ -122,7 +122,8 @@ export interface DelegatorOptions {
    */
   readonly maxSummaryCharacters?: number
   /**
-   * What all summaries of a unit may have together, shared by its children alike; 0 for no bound.
+   * What all summaries of a unit may have together, shared by its children alike, but no less than 400 for each; 0 for no
+   * bound.
    * @defaultValue 48_000
    */
   readonly maxUnitSummaryCharacters?: number

@@ -108,7 +108,7 @@ export function planChildren(
   const summaryCharacters = shareOfBudget(request.summaryBudget, own?.length ?? request.children.length)
   const children = request.children.map((child, index) => ({ ...child, index }))
   const planned = own === null ? children : children.filter(({ index }) => own.includes(index))
-  return planned.map(({ runner, goal, context, role, model, index }) => ({
+  return planned.map(({ runner, goal, context, role, model, outputSchema, index }) => ({
     index,
     executor: typeof runner === 'function' ? executors.inline : executors.threads,
     timeoutMs: seconds === 0 ? null : seconds * 1000,
@@ -123,6 +123,7 @@ export function planChildren(
         delegationId: id,
         taskIndex: index,
         sessionKey: request.sessionKey,
+        ...(outputSchema !== undefined && { outputSchema }),
       },
       runner,
       transcriptPath: transcriptPath(options, id, index),

@@ -25,6 +25,7 @@ import {
   plainCopy,
 } from './checked.js'
 import { isReference } from './option-shapes.js'
+import { checkedSchema, withSchema } from './output-schema.js'
 import type { SummaryBudget } from '../core/summary-budget.js'
 import type { NestedLink, UnitTells } from './unit-plan.js'
 import { checkedGroup, taskGroups, type TaskGroup } from './groups.js'
@@ -37,6 +38,7 @@ interface ChildRequest {
   readonly role: string
   readonly model: string | null
   readonly runner: RunnerReference | Runner
+  readonly outputSchema?: JsonObject
 }
 
 /** A call that can be admitted. */
@@ -66,11 +68,12 @@ export interface UnitRequest {
 export function singleRequest(call: DispatchOptions, options: ResolvedOptions, session: string): UnitRequest {
   checkCall(call)
   const child = childRequest(call, call, options, '')
+  const outputSchema = checkedSchema(call.outputSchema, '')
   return Object.assign(common(call, options, session), {
     form: 'single' as const,
     goals: null,
     groups: null,
-    children: [child],
+    children: [withSchema(child, outputSchema)],
   })
 }
 
@@ -84,15 +87,21 @@ export function batchRequest(
   checkRun(call)
   const shared = common(call, options, session)
   const tasks = tasksOf(call)
+  const outputSchema = checkedSchema(call.outputSchema, '')
   if (call.run !== undefined) {
     const goals = tasks.map(({ goal }, index) => checkedGoal(goal, ` of task ${index}`))
     const run = call.run
     const whole = { goal: '', context: shared.context, role: shared.role, model: shared.model }
     const runner: Runner = (_task, ctx) => run(ctx)
-    return { ...shared, form: 'whole', goals, groups: null, children: [{ ...whole, runner }] }
+    const child = withSchema({ ...whole, runner }, outputSchema)
+    return { ...shared, form: 'whole', goals, groups: null, children: [child] }
   }
   if (tasks.length === 0) throw new DelegationError('GOALS_EMPTY', { goals: 0, at_least: 1 })
-  const children = tasks.map((task, index) => childRequest(task, call, options, ` of task ${index}`))
+  const children = tasks.map((task, index) => {
+    const where = ` of task ${index}`
+    const schema = checkedSchema(task.outputSchema, where) ?? outputSchema
+    return withSchema(childRequest(task, call, options, where), schema)
+  })
   const groups = groupsOf(tasks, call.independentCompletions ?? options.independentCompletions)
   return { ...shared, form: 'children', goals: children.map(({ goal }) => goal), groups, children }
 }

@@ -713,6 +713,56 @@ export function ledgerContract(name: string, open: OpenLedger): void {
       })
     })
 
+    describe('what waits', () => {
+      const under = (parentSessionId: string) => ({
+        route: { sessionKey: session, parentSessionId, originUiSessionId: '', originSessionId: '' },
+      })
+
+      it('P8: is told per session, parent and owner, with the time of the first and the place of the newest', async () => {
+        expect(await bench.ledger.waiting()).toEqual([])
+        await bench.ended(draftOf('u1'))
+        await bench.ended(draftOf('u2'))
+        await bench.ended(draftOf('u3', session, under('p')))
+        await bench.ended(draftOf('u4', ''), 'b')
+        await bench.ended(draftOf('u5', 'other', { delivery: 'collect' }))
+        const [claim] = await bench.claimed({ ids: ['u1'] }, 'a', 30)
+        const waiting = await bench.ledger.waiting()
+        const common = { sessionKey: session, parentSessionId: null, dispatchedBy: 'a' }
+        expect([...waiting].sort((a, b) => a.lastSeq - b.lastSeq)).toEqual([
+          { ...common, dueAt: 0, lastSeq: 2 },
+          { ...common, parentSessionId: 'p', dueAt: 0, lastSeq: 3 },
+          { ...common, sessionKey: '', dispatchedBy: 'b', dueAt: 0, lastSeq: 4 },
+        ])
+        await bench.ledger.resolve([(await bench.claimed({ ids: ['u2'] }))[0]!.token], ack)
+        const [first] = (await bench.ledger.waiting()).filter(({ lastSeq }) => lastSeq === 1)
+        expect(first?.dueAt).toBe(claim?.until)
+      })
+
+      it('P8: a session under one parent is claimed apart from the others', async () => {
+        await bench.ended(draftOf('u1'))
+        await bench.ended(draftOf('u2', session, under('p')), 'b')
+        expect(await bench.claimedIds({ sessionKey: session, parentSessionId: 'q' })).toEqual([])
+        const ofB = { sessionKey: session, parentSessionId: 'p' }
+        expect(await bench.claimedIds({ ...ofB, dispatchedBy: 'a' })).toEqual([])
+        expect(await bench.claimedIds({ ...ofB, dispatchedBy: 'b' })).toEqual(['u2'])
+        expect(await bench.claimedIds({ sessionKey: session, parentSessionId: null })).toEqual(['u1'])
+        expect(await bench.claimedIds({ sessionKey: '', parentSessionId: null })).toEqual([])
+      })
+
+      it('is dropped with a reason, also while it is away; a claim decides itself', async () => {
+        for (const id of ['u1', 'u2', 'u3']) await bench.ended(draftOf(id))
+        const [claim] = await bench.claimed({ ids: ['u1'] })
+        await bench.ledger.resolve([claim!.token], { kind: 'defer', forSeconds: 60 })
+        await bench.claimed({ ids: ['u2'] })
+        const dropped = await bench.ledger.drop(['u1', 'u2', 'u3', 'unknown'], 'the session was reset')
+        expect(dropped).toEqual([true, false, true, false])
+        expect(await bench.statesOf()).toEqual({ u1: 'dropped', u2: 'claimed', u3: 'dropped' })
+        const [first] = await bench.ledger.deliveries(mine, ['dropped'], { limit: 1 })
+        expect(first?.reason).toBe('the session was reset')
+        expect(await bench.ledger.drop(['u1'], 'again')).toEqual([false])
+      })
+    })
+
     describe('a unit that is there to be collected', () => {
       const pulled = draftOf('u1', session, { delivery: 'collect' })
 

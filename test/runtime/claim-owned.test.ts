@@ -15,6 +15,7 @@ it("P8: another session's event of the same delegation is not claimed along with
   const { claims } = await claimOwned(ledger, {
     ownerId: 'a',
     owns: ({ session_key }) => session_key === 'ours',
+    among: { all: true },
     limit: 9,
     leaseSeconds: 60,
     now: 0,
@@ -28,7 +29,8 @@ it('P3: a predicate gets what was deferred or leased before the wall clock was s
   const ledger = createMemoryLedger({ clock, random: () => 0.5 })
   await ledger.join(ownerOf('a'))
   const claim = async (): Promise<string[]> => {
-    const request = { ownerId: 'a', owns: () => true, limit: 9, leaseSeconds: 60, now: clock.now() }
+    const among = { all: true } as const
+    const request = { ownerId: 'a', owns: () => true, among, limit: 9, leaseSeconds: 60, now: clock.now() }
     return (await claimOwned(ledger, request)).claims.map(({ eventId }) => eventId)
   }
   for (const id of ['deferred', 'leased']) await ledger.publish('a', eventOf(draftOf(id)))
