@@ -202,6 +202,8 @@ function optionsOf(
     childMemoryMb: delegation?.child_memory_mb,
     importTimeoutMs: delegation?.import_timeout_ms,
     adopt: delegation?.adopt,
+    maxDepth: delegation?.max_spawn_depth,
+    independentCompletions: delegation?.independent_completions,
     maxSummaryCharacters: delegation?.max_summary_chars,
     maxUnitSummaryCharacters: delegation?.max_unit_summary_chars,
     stall: stallOf(delegation?.stall),

@@ -49,6 +49,8 @@ const delegation = z.strictObject(
     child_memory_mb: wholeNumber(16),
     import_timeout_ms: wholeNumber(1),
     adopt: z.boolean('true or false').nullish(),
+    max_spawn_depth: wholeNumber(1),
+    independent_completions: z.boolean('true or false').nullish(),
     max_summary_chars: wholeNumber(0),
     max_unit_summary_chars: wholeNumber(0),
     stall: z.union([z.literal(false), stall], 'false, or a mapping of seconds').nullish(),

@@ -72,6 +72,8 @@ interface CommonFields extends EventRoute {
   readonly transcript_tails?: Readonly<Record<string, string>>
   readonly live_transcripts?: Readonly<Record<string, string>>
   readonly metadata?: JsonObject
+  /** Of a unit that a child of another one started. Such an event is told to listeners, and never delivered. */
+  readonly parent_delegation_id?: string
 }
 
 /** The completion of a single delegation: Hermes' sixteen fields (spec 1.7) and our additive ones. */
