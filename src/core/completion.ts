@@ -1,6 +1,6 @@
 /** How what a runner gave becomes an outcome, an entry of a batch, and an event. Pure. */
 import { joinStatus } from './batch.js'
-import { isLiveWord, type EndCause, type StopCause, type TerminalWord } from './delegation.js'
+import { isLiveWord, wordOfStop, type EndCause, type StopCause } from './delegation.js'
 import type {
   AsyncDelegationEvent,
   BatchEvent,
@@ -58,7 +58,10 @@ export function outcomeOfResult(fields: JsonObject, stop: StopRequest | null): C
     }
   }
   if (said !== 'interrupted' || stop === null) return { ...base, status: said, error }
-  return { ...base, fields: { ...stop.fields, ...fields }, status: stop.cause, error }
+  const told = stop.cause === 'budget' ? { ...fields, ...stop.fields } : { ...stop.fields, ...fields }
+  // Of who stopped for its budget the word alone says nothing of it.
+  const why = stop.cause === 'budget' ? (error ?? stop.reason) : error
+  return { ...base, fields: told, status: wordOfStop(stop.cause), error: why }
 }
 
 /** R23: `<Type>: <message>`. Whoever unwinds by throwing after a stop was stopped, and did not fail. */
@@ -79,7 +82,7 @@ export function outcomeOfError(
 
 /** The child ended because it was stopped, before it returned anything. */
 export function stoppedOutcome(stop: StopRequest, detail: ErrorDetail | null = null): ChildOutcome {
-  const status: TerminalWord = stop.cause
+  const status = wordOfStop(stop.cause)
   return {
     status,
     cause: stop.cause,
@@ -115,6 +118,7 @@ export interface UnitFacts {
 const routeFields = ['parent_session_id', 'origin_ui_session_id', 'origin_session_id'] as const
 const additiveFields = [
   'usage',
+  'budget_exceeded',
   'session_id',
   'worktree',
   'truncated',

@@ -10,6 +10,7 @@ import { DelegationError } from '../core/errors.js'
 import { failPoint } from '../core/fail-point.js'
 import {
   capacityRefusal,
+  isFinal,
   keyReusedRefusal,
   scheduleFailure,
   threadsRefusal,
@@ -19,6 +20,7 @@ import type { TurnoverMap } from '../core/turnover-map.js'
 import type { Ledger } from '../ledger/ledger.js'
 import type { Admission as LedgerAdmission, Hold, UnitDraft, UnitRecord } from '../ledger/shapes.js'
 import type { Executor } from '../pool/executor.js'
+import { createBudgetDesk, type BudgetTerms } from './budget-desk.js'
 import type { EventHub } from './events.js'
 import { watchChanges } from './ledger-changes.js'
 import { maxThreadsBound, type ResolvedOptions } from './options.js'
@@ -82,6 +84,7 @@ const noLimitFits = -1
 export function createAdmission(dependencies: AdmissionDependencies): Admission {
   const { options, ledger, ownerId, clock, logger } = dependencies
   const { hub, hold, records, units, collectors, closing } = dependencies
+  const budgets = createBudgetDesk({ ...dependencies, isShared: ledger.info.shared })
   let threadsInUse = 0
 
   function assertOpen(): void {
@@ -131,23 +134,28 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
       const draft = draftOf(request, call, options, newDelegationId())
       // Short of threads nothing may be admitted, but a known key is still answered, and a full cap still named.
       const limit = isShort ? noLimitFits : request.maxUnits
-      const charge = { counter: counterFor(request.sessionKey), amount: 1, limit }
+      const terms = budgets.terms(request, call, draft)
+      if ('status' in terms) return terms
+      const charges = [{ counter: counterFor(request.sessionKey), amount: 1, limit }, ...terms.charges]
       failPoint('dispatch:before-admit')
-      const admission = await ledger.admit(ownerId, draft, [charge], keyOf(request, call))
+      const admission = await ledger.admit(ownerId, draft, charges, keyOf(request, call))
       if (admission.status === 'existing') {
         const paths = request.children.map((_child, index) => transcriptPath(options, admission.id, index))
         return dispatched(admission.id, transcriptsOf(paths))
       }
       if (admission.status === 'key_reused') return await keyReused(admission.id, call.idempotencyKey ?? '')
       if (admission.status === 'refused') {
+        const overBudget = budgets.refusal(admission, request, terms)
+        if (overBudget !== null) return overBudget
         // What no free slot would change is said first; a cap of 0 is all that there is to say.
         const isFull = admission.inUse >= request.maxUnits && !hasTooManyThreads(request)
         return isShort && request.maxUnits > 0 && !isFull
           ? threadsShort(request, wanted)
           : full(request, admission)
       }
-      const outcome = await launch(request, draft, admission.hold, wanted)
+      const outcome = await launch(request, terms, draft, admission.hold, wanted)
       isStarted = outcome.status === 'dispatched'
+      if (isStarted) budgets.onSpent(admission.spent, draft)
       return outcome
     } finally {
       if (!isStarted) threadsInUse -= reserved
@@ -179,13 +187,20 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
   }
 
   /** A2. */
-  async function launch(request: UnitRequest, draft: UnitDraft, held: Hold, wanted: number) {
+  async function launch(
+    request: UnitRequest,
+    terms: BudgetTerms,
+    draft: UnitDraft,
+    held: Hold,
+    wanted: number,
+  ) {
     if (closing.aborted) {
       await ledger.withdraw(held)
       throw new DelegationError('CLOSED')
     }
     const children = planChildren(request, draft, options, dependencies)
-    const unit = unitOf({ form: request.form, draft, hold: held, children, tells: request.tells }, wanted)
+    const { form, tells, deadlineSeconds } = request
+    const unit = unitOf({ form, draft, hold: held, children, tells, deadlineSeconds, ...terms }, wanted)
     failPoint('dispatch:admitted')
     try {
       unit.start()
@@ -222,6 +237,8 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
         ledger,
         hub,
         publish: (event) => ledger.publish(ownerId, event),
+        onBudgetNear: budgets.onNear,
+        onSpent: budgets.onSpent,
         collector: () =>
           collectors.has(id) ? { consumer: ownerId, leaseSeconds: collectLeaseSeconds } : null,
         onGone: () => {
@@ -270,7 +287,7 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
         const isLast = isOver()
         const outcome = await admitOnce(request, call)
         if (outcome.status === 'dispatched' || outcome.refusal === undefined) return outcome
-        if (isLast || neverFits(request) || outcome.refusal.code === 'KEY_REUSED') {
+        if (isLast || neverFits(request) || isFinal(outcome.refusal)) {
           hub.emit('refused', outcome)
           return outcome
         }

@@ -15,6 +15,7 @@ import {
   type StopRequest,
 } from '../core/completion.js'
 import { assertNever } from '../core/errors.js'
+import { withUsage } from '../core/usage.js'
 import { failPoint } from '../core/fail-point.js'
 import { errorDetail } from '../pool/error-detail.js'
 import type {
@@ -227,7 +228,7 @@ class RunningChild implements Child, ChildObserver {
     const state = this.#state
     switch (state.phase) {
       case 'running': {
-        const decided = outcomeOfEnd(end, state.stop)
+        const decided = this.#withUsage(outcomeOfEnd(end, state.stop))
         this.#state = { phase: 'ended', outcome: decided }
         this.#decide(decided)
         this.#stopping?.ended()
@@ -245,6 +246,12 @@ class RunningChild implements Child, ChildObserver {
     }
   }
 
+  /** Who did not return what it used is believed in what it last said of it. */
+  #withUsage(outcome: ChildOutcome): ChildOutcome {
+    const fields = withUsage(outcome.fields, this.activity?.progress ?? null)
+    return fields === outcome.fields ? outcome : { ...outcome, fields }
+  }
+
   #decide(decided: ChildOutcome): void {
     this.#endedMs = this.#clock.monotonicMs()
     this.#stopTimeout?.()
@@ -260,7 +267,7 @@ class RunningChild implements Child, ChildObserver {
   /** The grace is over: the outcome is decided now, the end comes with its proof (C2). */
   #force(run: ChildRun, request: StopRequest, graceMs: number): boolean {
     const reason = `${request.reason} (it did not stop within ${graceMs / 1000} s)`
-    const decided = stoppedOutcome({ ...request, reason })
+    const decided = this.#withUsage(stoppedOutcome({ ...request, reason }))
     this.#state = { phase: 'abandoned', run, outcome: decided }
     failPoint('child:abandoned')
     this.#decide(decided)

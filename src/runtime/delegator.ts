@@ -21,6 +21,7 @@ import { batchRequest, singleRequest, type UnitRequest } from './request.js'
 import { currentSession } from './session-context.js'
 import type { Unit } from './unit.js'
 import { createStallMonitor } from './stall-monitor.js'
+import { usageReport, type UsageOptions, type UsageRow } from './usage-report.js'
 import { createUnitWait, type ClaimedEnd, type WaitOptions } from './unit-wait.js'
 
 /** How full the delegator is, in its scope. Snake-case holders: they are shown to callers elsewhere, too. */
@@ -54,6 +55,8 @@ export interface Delegator {
   /** @throws {DelegationError} UNKNOWN_DELEGATION for an id that never was, or that retention has dropped. */
   get(id: string): Promise<DelegationRecord>
   capacity(options?: CapacityOptions): Promise<Capacity>
+  /** What children have used, by session, model, runner or tree. @throws {DelegationError} OPTION_INVALID */
+  usage(options?: UsageOptions): Promise<readonly UsageRow[]>
   /**
    * The final event. Marks nothing delivered, unless `collect` is set: then no drain gets it.
    * @throws {DelegationError} UNKNOWN_DELEGATION, WAIT_TIMEOUT, CLOSED
@@ -219,6 +222,7 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
     list: whileThere(records.list),
     get: whileThere(records.get),
     capacity: whileThere(capacity),
+    usage: whileThere((given: UsageOptions = {}) => usageReport(ledger, given)),
     wait: whileThere(waits.wait),
     waitAndClaim: whileThere(waits.waitAndClaim),
     interrupt: whileThere(interrupt),

@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import type { AsyncDelegationEvent, ChildResult } from '../core/event.js'
 import type { JsonObject } from '../core/json.js'
 import type { Rejected } from '../core/refusal.js'
+import type { BudgetWarning } from './budget-charges.js'
 
 /** Everything a delegator tells while it works. Payloads are plain data. */
 export interface DelegatorEventMap {
@@ -33,6 +34,8 @@ export interface DelegatorEventMap {
   ]
   /** The final event of a unit, once the ledger has it (P3). Telling is not delivering: claim it to take it. */
   completion: [AsyncDelegationEvent]
+  /** Most of a budget is used: told once, on the way past 80 % of it. */
+  budget: [BudgetWarning]
   /** `close` was called: nothing more is admitted. */
   closing: []
   /** A fault of ours or of the ledger that no caller was there to be told of. */

@@ -4,12 +4,23 @@ import type { UnitRequest } from './request.js'
 
 /** Tells two calls under one idempotency key apart. */
 export function fingerprintOf(request: UnitRequest): string {
-  const { form, goals, children, toolsets, sessionKey, metadata, childTimeoutSeconds } = request
+  const {
+    form,
+    goals,
+    children,
+    toolsets,
+    sessionKey,
+    metadata,
+    childTimeoutSeconds,
+    deadlineSeconds,
+    budget,
+  } = request
   const work = children.map((child) => {
     const runner = typeof child.runner === 'function' ? `function ${String(child.runner)}` : child.runner
     return { ...child, runner }
   })
-  const call = [form, goals, work, toolsets, sessionKey, metadata, childTimeoutSeconds]
+  const limits = [childTimeoutSeconds, deadlineSeconds, budget]
+  const call = [form, goals, work, toolsets, sessionKey, metadata, ...limits]
   return createHash('sha256').update(JSON.stringify(call, inKeyOrder)).digest('hex')
 }
 

@@ -65,7 +65,8 @@ export function mayRunAgain(runner: RunnerReference | Runner | null): runner is 
 }
 
 /** All that a delegator in another process needs to run the unit again. Functions do not travel. */
-function workOf({ form, children, childTimeoutSeconds, summaryBudget, tells }: UnitRequest): Json {
+function workOf(request: UnitRequest): Json {
+  const { form, children, childTimeoutSeconds, deadlineSeconds, budget, summaryBudget, tells } = request
   const work = children.map((child) => ({
     ...child,
     runner: typeof child.runner === 'function' ? null : { ...child.runner },
@@ -74,6 +75,8 @@ function workOf({ form, children, childTimeoutSeconds, summaryBudget, tells }: U
     form,
     children: work,
     childTimeoutSeconds,
+    deadlineSeconds,
+    budget: { ...budget },
     summaryBudget: { ...summaryBudget },
     tells: { ...tells },
   }
@@ -91,7 +94,7 @@ export function planChildren(
 ): readonly ChildPlan[] {
   const seconds = request.childTimeoutSeconds
   const summaryCharacters = shareOfBudget(request.summaryBudget, request.children.length)
-  return request.children.map(({ runner, goal, context, role, model }, index) => ({
+  return request.children.map(({ runner, goal, context, role, model, maxIterations }, index) => ({
     index,
     executor: typeof runner === 'function' ? executors.inline : executors.threads,
     timeoutMs: seconds === 0 ? null : seconds * 1000,
@@ -106,6 +109,7 @@ export function planChildren(
         delegationId: id,
         taskIndex: index,
         sessionKey: request.sessionKey,
+        maxIterations,
       },
       runner,
       transcriptPath: transcriptPath(options, id, index),

@@ -22,6 +22,8 @@ import type { Claim, Hold, Settlement, UnitDraft, UnitPatch } from '../ledger/sh
 import type { ChildActivity } from '../pool/executor.js'
 import { createChild, type Child, type ChildWatcher, type StopResult } from './child.js'
 import { startInLine, type ChildLine } from './child-line.js'
+import { UnitCosts } from './unit-costs.js'
+import type { UnitMeter } from './unit-meter.js'
 import type { UnitDependencies, UnitPlan } from './unit-plan.js'
 import { stopReport, type StopReport } from './stop-report.js'
 import { entryOf, transcriptsOf, unitEvent, unitFacts } from './unit-event.js'
@@ -40,6 +42,8 @@ export interface Unit {
   readonly children: readonly Child[]
   readonly isLive: boolean
   readonly runningSeconds: number
+  /** What it has used so far: units below it draw on the same budget. */
+  readonly meter: UnitMeter
   /** Paths by child index; null where no transcripts are kept. */
   readonly liveTranscripts: Readonly<Record<string, string>> | null
   /** Resolves once the ledger has the end; `taken_over` when another owner gives it one. Rejects only if the ledger fails for good. */
@@ -65,6 +69,7 @@ class RunningUnit implements Unit, ChildWatcher {
   readonly #dispatchedAt: number
   readonly #dispatchedMs: number
   readonly #entries: ChildResult[]
+  readonly #costs: UnitCosts
   #outcomes = 0
   #state: UnitState = initialUnitState
   #isRecorded = false
@@ -84,6 +89,10 @@ class RunningUnit implements Unit, ChildWatcher {
     const isKept = plan.children.some(({ job }) => job.transcriptPath !== null)
     this.liveTranscripts = isKept ? transcriptsOf(plan.children.map(({ job }) => job.transcriptPath)) : null
     this.children = plan.children.map((childPlan) => createChild(childPlan, clock, this))
+    this.#costs = new UnitCosts(plan, dependencies, {
+      isWorking: () => this.#outcomes < this.children.length,
+      stop: (request) => this.#attempt(this.stop(request, plan.tells.graceMs)),
+    })
   }
 
   get id(): string {
@@ -96,6 +105,10 @@ class RunningUnit implements Unit, ChildWatcher {
 
   get hold(): Hold {
     return this.#plan.hold
+  }
+
+  get meter(): UnitMeter {
+    return this.#costs.meter
   }
 
   get state(): UnitState {
@@ -124,6 +137,7 @@ class RunningUnit implements Unit, ChildWatcher {
 
   start(): void {
     this.#line = startInLine(this.children, this.#plan.maxConcurrentChildren)
+    this.#costs.start()
   }
 
   async stop(request: StopRequest, graceMs: number): Promise<StopReport> {
@@ -160,6 +174,7 @@ class RunningUnit implements Unit, ChildWatcher {
     if (checkpoint !== undefined && isActive(this.#state)) {
       this.#record({ child: { index, state: child.word, checkpoint } })
     }
+    this.#costs.onProgress(index, progress)
     const { hub } = this.#dependencies
     hub.emit('progress', { delegation_id: this.id, task_index: index, progress, lines })
   }
@@ -178,6 +193,7 @@ class RunningUnit implements Unit, ChildWatcher {
       this.#tellChild(child, outcome.status, entry)
       if (this.#outcomes < this.children.length) this.#onEarlyEnd(entry)
     }
+    this.#costs.onOutcome(child.index, outcome)
     this.#line?.leave(child)
     if (this.#outcomes === this.children.length) this.#finish()
   }
@@ -220,7 +236,8 @@ class RunningUnit implements Unit, ChildWatcher {
 
   #finish(): void {
     if (!isActive(this.#state)) return
-    const event = this.#buildEvent()
+    this.#costs.finish()
+    const event = this.#costs.tell(this.#buildEvent())
     const cause = this.#causeOf(event.status)
     this.#state = transition(this.#state, { type: 'finish', status: event.status, cause })
     // A child's end follows its outcome in the same tick unless it was forced: let it, so that its slot goes with it.
@@ -237,7 +254,7 @@ class RunningUnit implements Unit, ChildWatcher {
     const claimedBy = collector()
     this.#slotIsKept = this.#hasLiveChild()
     const slot = this.#slotIsKept ? 'kept' : 'freed'
-    const end: Settlement = { state: event.status, cause, event, slot }
+    const end: Settlement = { state: event.status, cause, event, slot, ...this.#costs.settlement() }
     try {
       failPoint('settle:before')
       const settled = await ledger.settle(this.#plan.hold, claimedBy === null ? end : { ...end, claimedBy })
@@ -245,6 +262,7 @@ class RunningUnit implements Unit, ChildWatcher {
       this.#state = transition(this.#state, { type: 'recorded' })
       if (settled.won && settled.fault !== undefined) hub.emit('fault', settled.fault)
       if (settled.won) hub.emit('completion', settled.event)
+      if (settled.won) this.#costs.onSettled(settled.spent)
       // Not won: taken over while this process slept. The new owner's end counts, and is not ours to tell (P4).
       this.#end = settled.won ? settled : 'taken_over'
     } catch (error) {
