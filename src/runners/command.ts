@@ -80,6 +80,7 @@ async function runIn(
     prompt,
     prompt_file: '',
     model: task.model ?? '',
+    max_iterations: String(task.maxIterations),
     workdir,
     session: sessionFrom(ctx.resumeFrom) ?? command.session,
   }

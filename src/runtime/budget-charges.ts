@@ -93,6 +93,8 @@ export interface BudgetWarning {
   /** Whose use crossed the line. */
   readonly delegation_id: string
   readonly session_key: string
+  /** All of this as one sentence. */
+  readonly message: string
 }
 
 /** Those of the counters that this step brought over the line. */

@@ -56,8 +56,9 @@ export function createBudgetDesk({
     { id, route }: UnitDraft,
   ): void {
     const whole = { ...warning, delegation_id: id, session_key: route.sessionKey }
-    logger.warn(whole, warningText(whole))
-    hub.emit('budget', whole)
+    const message = warningText(whole)
+    logger.warn(whole, message)
+    hub.emit('budget', { ...whole, message })
   }
 
   function nestedRefusal(budget: Budget, parent: UnitMeter, kind: 'single' | 'batch'): Rejected | null {
@@ -110,15 +111,14 @@ export function createBudgetDesk({
 
 const kindOf = ({ form }: UnitRequest): 'single' | 'batch' => (form === 'single' ? 'single' : 'batch')
 
-/** One sentence for a person. */
-export function warningText({
+function warningText({
   scope,
   counter,
   limit,
   used,
   delegation_id,
   session_key,
-}: BudgetWarning): string {
+}: Omit<BudgetWarning, 'message'>): string {
   const whose = {
     unit: `the delegation ${delegation_id}`,
     session: `the session ${session_key === '' ? '<cli>' : session_key}`,

@@ -266,6 +266,7 @@ describe('at 80 % of a budget', () => {
         used: 800,
         delegation_id: expect.stringMatching(/^deleg_/) as unknown,
         session_key: 's',
+        message: 'the session s has used 800 tokens of 1,000 tokens',
       },
     ])
   })
