@@ -384,7 +384,7 @@ delegation:
   it.each([
     [
       "command: { argv: [a, '{gaol}'] }",
-      'command.argv.1: unknown placeholder {gaol}; known: {goal}, {context}, {prompt}, {prompt_file}, {model}, ' +
+      'command.argv.1: unknown placeholder {gaol}; known: {goal}, {context}, {prompt}, {prompt_file}, {model}, {max_iterations}, ' +
         '{workdir}, {session}; write {{gaol}} for the text itself',
     ],
     ['command: {}', 'command.argv: expected a program and its arguments, got nothing'],

@@ -61,6 +61,23 @@ describe('the deadline of a unit', () => {
     expect(await ledger.get(id)).toMatchObject({ state: 'timeout', cause: 'timeout' })
   })
 
+  it('leaves no timer behind when its unit has ended', async () => {
+    const clock = manualClock()
+    let pending = 0
+    const after: typeof clock.after = (ms, fn) => {
+      if (ms !== 77_000) return clock.after(ms, fn)
+      pending += 1
+      const cancel = clock.after(ms, fn)
+      return () => {
+        pending -= 1
+        cancel()
+      }
+    }
+    const delegator = await open({ clock: { ...clock, after }, deadlineSeconds: 77 })
+    await delegator.wait(idOf(await delegator.dispatch({ goal: 'a', runner: quick })))
+    expect(pending).toBe(0)
+  })
+
   it('is that of the call, which may have none; a unit that has ended is not stopped', async () => {
     const clock = manualClock()
     const delegator = await open({ clock, deadlineSeconds: 1 })
