@@ -1,6 +1,6 @@
 /** How what a runner gave becomes an outcome, an entry of a batch, and an event. Pure. */
 import { joinStatus } from './batch.js'
-import { isLiveWord, wordOfStop, type EndCause, type StopCause } from './delegation.js'
+import { isLiveWord, wordOfCause, type EndCause, type StopCause } from './delegation.js'
 import type {
   AsyncDelegationEvent,
   BatchEvent,
@@ -10,6 +10,7 @@ import type {
   SingleEvent,
 } from './event.js'
 import { isJsonObject, type Json, type JsonObject } from './json.js'
+import { withUsage } from './usage.js'
 
 /** How one child ended. `fields` is what its runner returned, in plain data. */
 export interface ChildOutcome {
@@ -61,7 +62,7 @@ export function outcomeOfResult(fields: JsonObject, stop: StopRequest | null): C
   const told = stop.cause === 'budget' ? { ...fields, ...stop.fields } : { ...stop.fields, ...fields }
   // Of who stopped for its budget the word alone says nothing of it.
   const why = stop.cause === 'budget' ? (error ?? stop.reason) : error
-  return { ...base, fields: told, status: wordOfStop(stop.cause), error: why }
+  return { ...base, fields: told, status: wordOfCause(stop.cause), error: why }
 }
 
 /** R23: `<Type>: <message>`. Whoever unwinds by throwing after a stop was stopped, and did not fail. */
@@ -82,7 +83,7 @@ export function outcomeOfError(
 
 /** The child ended because it was stopped, before it returned anything. */
 export function stoppedOutcome(stop: StopRequest, detail: ErrorDetail | null = null): ChildOutcome {
-  const status = wordOfStop(stop.cause)
+  const status = wordOfCause(stop.cause)
   return {
     status,
     cause: stop.cause,
@@ -90,6 +91,12 @@ export function stoppedOutcome(stop: StopRequest, detail: ErrorDetail | null = n
     error: stop.reason,
     detail: detail === null ? null : told(detail),
   }
+}
+
+/** Who did not return what it used is believed in what it last said of it. */
+export function withReportedUsage(outcome: ChildOutcome, progress: JsonObject | null): ChildOutcome {
+  const fields = withUsage(outcome.fields, progress)
+  return fields === outcome.fields ? outcome : { ...outcome, fields }
 }
 
 /** Name and message stand in `error` already; the detail is worth sending when there is more. */
@@ -111,6 +118,8 @@ export interface UnitFacts {
   /** Measured, two decimals. */
   readonly durationSeconds: number
   readonly metadata: JsonObject | null
+  /** Of one of several units of a call (spec 2.10). */
+  readonly part?: { readonly group: string | null; readonly taskIndexes: readonly number[] }
   readonly liveTranscripts: Readonly<Record<string, string>> | null
 }
 
@@ -132,6 +141,9 @@ const additiveFields = [
   'stall_grace_seconds',
   'stall_loop_blocked',
 ] as const
+
+/** What was found of an output that had to fit a schema. */
+const schemaFields = ['output', 'schema_valid', 'schema_retries', 'schema_errors'] as const
 
 /** Spec 1.7: exactly Hermes' sixteen fields, and our additive ones where they are not empty. */
 export function singleEvent(facts: UnitFacts, { status, fields, error, detail }: ChildOutcome): SingleEvent {
@@ -188,9 +200,12 @@ function additive(facts: UnitFacts, detail: ErrorDetail | null | undefined, fiel
   const added: Record<string, Json | undefined> = {}
   for (const name of routeFields) if (facts.route[name] !== undefined) added[name] = facts.route[name]
   if (facts.metadata !== null) added['metadata'] = facts.metadata
+  if (facts.part !== undefined) added['task_indexes'] = facts.part.taskIndexes
+  if (facts.part?.group) added['group'] = facts.part.group
   if (facts.liveTranscripts !== null) added['live_transcripts'] = facts.liveTranscripts
   if (detail) added['error_detail'] = detail
-  for (const name of additiveFields)
+  const names = fields['schema_valid'] === undefined ? additiveFields : [...additiveFields, ...schemaFields]
+  for (const name of names)
     if (fields[name] !== undefined && fields[name] !== null) added[name] = fields[name]
   return added
 }

@@ -23,7 +23,7 @@ export type EndCause =
 export type StopCause = 'interrupted' | 'timeout' | 'stalled' | 'budget'
 
 /** The word of who was stopped. A budget has none of its own (P9): its cause, exit reason and error say it. */
-export function wordOfStop(cause: StopCause): TerminalWord {
+export function wordOfCause(cause: StopCause): TerminalWord {
   return cause === 'budget' ? 'interrupted' : cause
 }
 

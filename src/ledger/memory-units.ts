@@ -7,6 +7,7 @@ import type {
   Charge,
   ChildRecord,
   Hold,
+  InterruptRequest,
   Key,
   Select,
   Settled,
@@ -21,21 +22,26 @@ import type { MemoryOutbox } from './memory-outbox.js'
 import { isBudget } from './budget-rules.js'
 import { createBudgets } from './memory-budgets.js'
 import { createUsages, type Usages } from './memory-usages.js'
+import { createKeys } from './memory-keys.js'
 import { createSlots } from './memory-slots.js'
+import { interruptLimit } from './interrupt-limit.js'
 import { belongingOfUnit, matches } from './select.js'
 
 export interface MemoryUnits {
-  admit(ownerId: string, draft: UnitDraft, charges: readonly Charge[], key?: Key): Admission
+  admit(
+    ownerId: string,
+    draft: UnitDraft,
+    charges: readonly Charge[],
+    key?: Key,
+    joining?: readonly UnitDraft[],
+  ): Admission
   withdraw(hold: Hold): boolean
   record(hold: Hold, patch: UnitPatch): boolean
   settle(hold: Hold, end: Settlement): Settled
   freeSlot(hold: Hold): void
   takeOver(deadOwnerId: string, byOwnerId: string, which: 'all' | 'unknown'): TakenUnit[]
   /** Live units of `select` get the request; returns them. */
-  askToStop(
-    select: Select,
-    request: { readonly requestId: string; readonly reason: string; readonly graceMs: number },
-  ): UnitRecord[]
+  askToStop(select: Select, request: Omit<InterruptRequest, 'unitId' | 'at'>): UnitRecord[]
   get(id: string): UnitRecord | undefined
   /** Newest first. */
   select(select: Select, live: boolean | null): Generator<UnitRecord>
@@ -77,10 +83,7 @@ const unstarted: ChildRecord = { state: 'waiting', result: null, checkpoint: nul
 export function createMemoryUnits({ clock, retainedUnits, units, outbox }: UnitsOptions): MemoryUnits {
   /** Ids of ended units that hold no slot, oldest first: what retention may take. */
   const prunable = new Set<string>()
-  const keys = new Map<
-    string,
-    { readonly fingerprint: string; readonly id: string; readonly until: number }
-  >()
+  const keys = createKeys(clock)
   const slots = createSlots()
   const budgets = createBudgets()
   const usages = createUsages(clock)
@@ -158,19 +161,27 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
       admittedAt: clock.now(),
       endedAt: null,
       children,
-      interrupt: null,
-      interruptReport: null,
+      interrupts: [],
+      interruptReports: [],
       late: [],
     }
     units.set(draft.id, { draft, life, dispatchedBy: ownerId, snapshot: null })
     return { id: draft.id, fence: 1 }
   }
 
-  function admit(ownerId: string, draft: UnitDraft, charges: readonly Charge[], key?: Key): Admission {
-    const known = key === undefined ? undefined : keys.get(key.key)
-    if (key !== undefined && known !== undefined && known.until > clock.now()) {
-      return { status: known.fingerprint === key.fingerprint ? 'existing' : 'key_reused', id: known.id }
-    }
+  function assertNew({ id }: UnitDraft): void {
+    if (units.has(id) || outbox.has(id)) throw new DelegationError('LEDGER_DUPLICATE', { id })
+  }
+
+  function admit(
+    ownerId: string,
+    draft: UnitDraft,
+    charges: readonly Charge[],
+    key?: Key,
+    joining: readonly UnitDraft[] = [],
+  ): Admission {
+    const answered = keys.answer(key)
+    if (answered !== null) return answered
     const isJoining = slots.isHeld(draft.slotKey)
     const full = charges.find((charge) =>
       isBudget(charge) ? !budgets.fits(charge) : !isJoining && !slots.fits(charge),
@@ -180,20 +191,23 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
       const refused = { counter, limit, inUse: inUse(counter), holders: holdersOf(counter) }
       return { status: 'refused', ...refused, ...(isBudget(full) && { spent: budgets.spent(counter) }) }
     }
-    if (units.has(draft.id) || outbox.has(draft.id))
-      throw new DelegationError('LEDGER_DUPLICATE', { id: draft.id })
+    assertNew(draft)
+    joining.forEach(assertNew)
     const hold = insert(ownerId, draft, charges)
-    if (key !== undefined) {
-      keys.set(key.key, { fingerprint: key.fingerprint, id: draft.id, until: clock.now() + key.keepSeconds })
-    }
+    for (const other of joining) insert(ownerId, other, charges)
+    keys.keep(key, draft.id)
     const spent = budgets.charge(draft, charges)
     return { status: 'admitted', hold, ...(spent.length > 0 && { spent }) }
   }
 
-  function recordReport(hold: Hold, { interruptReport }: UnitPatch): void {
+  function recordReport(hold: Hold, { interruptReport: report }: UnitPatch): void {
     const stored = units.get(hold.id)
-    if (interruptReport !== undefined && stored?.life.fence === hold.fence)
-      update(stored, { interruptReport })
+    if (report === undefined || stored?.life.fence !== hold.fence) return
+    const { interrupts, interruptReports } = stored.life
+    update(stored, {
+      interrupts: interrupts.filter(({ requestId }) => requestId !== report.requestId),
+      interruptReports: [...interruptReports.slice(1 - interruptLimit), report],
+    })
   }
 
   function record(hold: Hold, patch: UnitPatch): boolean {
@@ -237,7 +251,7 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     releaseSlot(stored)
     budgets.withdraw(stored.draft)
     units.delete(hold.id)
-    for (const [key, entry] of keys) if (entry.id === hold.id) keys.delete(key)
+    keys.forget(hold.id)
     return true
   }
 
@@ -281,8 +295,10 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     },
     askToStop(which, request) {
       const asked = [...stored(which, true)]
-      for (const unit of asked)
-        update(unit, { interrupt: { ...request, unitId: unit.draft.id, at: clock.now() } })
+      for (const unit of asked) {
+        const asking = { ...request, unitId: unit.draft.id, at: clock.now() }
+        update(unit, { interrupts: [...unit.life.interrupts.slice(1 - interruptLimit), asking] })
+      }
       return asked.map(recordOf)
     },
     get(id) {
@@ -295,11 +311,6 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     liveOf: (ownerId) =>
       [...units.values()].filter((unit) => unit.life.owner === ownerId && isLive(unit)).map(recordOf),
     inUse,
-    pruneKeys() {
-      const now = clock.now()
-      let count = 0
-      for (const [key, { until }] of keys) if (until <= now && keys.delete(key)) count += 1
-      return count
-    },
+    pruneKeys: keys.prune,
   }
 }

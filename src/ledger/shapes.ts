@@ -72,6 +72,17 @@ export interface UnitDraft {
   /** `collect`: only who asks for it by id gets its event, and then it leaves the outbox. */
   readonly delivery: 'claim' | 'collect'
   readonly metadata: JsonObject | null
+  /** Of one of the units into which a call was split; absent for a call that is one unit. */
+  readonly part?: CallPart
+}
+
+/** Which of a call's tasks are a unit's own (spec 2.10). Its `goals`, and the indexes of its children, are the whole call's. */
+export interface CallPart {
+  readonly callId: string
+  /** How many units the call has: `<callId>-1` and so on; a single one has the call's own id. */
+  readonly unitCount: number
+  readonly group: string | null
+  readonly taskIndexes: readonly number[]
 }
 
 /** `unknown`: it is never run again by itself. `retry`: unfinished children run anew. `adopt`: from their checkpoints. */
@@ -94,9 +105,10 @@ export interface UnitRecord extends UnitDraft {
   readonly admittedAt: Instant
   readonly endedAt: Instant | null
   readonly children: readonly ChildRecord[]
-  readonly interrupt: InterruptRequest | null
-  /** How the last interrupt that was asked for from elsewhere went. */
-  readonly interruptReport: InterruptAnswer | null
+  /** Asked for from elsewhere, and not answered yet; the oldest first. */
+  readonly interrupts: readonly InterruptRequest[]
+  /** How those that were answered went; the oldest first. */
+  readonly interruptReports: readonly InterruptAnswer[]
   readonly late: readonly UnitPatch[]
 }
 
@@ -213,19 +225,28 @@ export interface InterruptAnswer {
 export interface InterruptRequest {
   readonly requestId: string
   readonly unitId: string
+  /** Of one child alone, by its index; null for all of the unit. */
+  readonly child: number | null
   readonly reason: string
   readonly graceMs: number
   readonly at: Instant
 }
 
+/** A session, whose empty key matches only with `dispatchedBy`; with `parentSessionId` only what has this one, or none. */
+export interface SessionScope {
+  readonly sessionKey: string
+  readonly dispatchedBy?: string
+  readonly parentSessionId?: string | null
+}
+
 /**
- * Whose. Plain data, so that an index or a subject can serve it. An empty key matches only with `dispatchedBy`. `ids` are
- * those of units, with all their events, or of single events; `eventIds` are those of single events alone, and pull nothing.
+ * Whose. Plain data, so that an index or a subject can serve it. `ids` are those of units, with all their events, or of
+ * single events; `eventIds` are those of single events alone, and take what is there to be collected only with `pull`.
  */
 export type Select =
   | { readonly ids: readonly string[] }
-  | { readonly eventIds: readonly string[] }
-  | { readonly sessionKey: string; readonly dispatchedBy?: string }
+  | { readonly eventIds: readonly string[]; readonly pull?: true }
+  | SessionScope
   | { readonly parentSessionId: string }
   | { readonly originUiSessionId: string }
   | { readonly dispatchedBy: string }
@@ -247,6 +268,17 @@ export interface Delivery {
   /** Only who names it gets it. */
   readonly pulled: boolean
   readonly event: AsyncDelegationEvent
+}
+
+/** What one owner's units have open for one session, without the events. */
+export interface Waiting {
+  readonly sessionKey: string
+  readonly parentSessionId: string | null
+  readonly dispatchedBy: string
+  /** When the first of it can be claimed. */
+  readonly dueAt: Instant
+  /** The newest of it. */
+  readonly lastSeq: number
 }
 
 /** The right to resolve one delivery until `until`; lost to a take-over or the lease's end. */

@@ -86,6 +86,8 @@ const migrations: readonly string[] = [
   ) STRICT;
   CREATE INDEX usages_ended ON usages (ended_at);
   `,
+  // Of the event's text: SQLite does not notice when a disk, or another program, has changed letters of it.
+  'ALTER TABLE deliveries ADD COLUMN event_crc INTEGER',
 ]
 
 /** What this program writes: `major * 1000 + minor`. */

@@ -6,7 +6,6 @@ import type {
   Admission,
   Charge,
   Hold,
-  InterruptAnswer,
   InterruptRequest,
   Key,
   Page,
@@ -19,6 +18,7 @@ import type {
   UnitRecord,
 } from './shapes.js'
 import type { Sqlite } from './sqlite-driver.js'
+import { createSqliteInterrupts } from './sqlite-interrupts.js'
 import type { SqliteOutbox } from './sqlite-outbox.js'
 import { createUnitRows, unitColumns, type UnitRow } from './sqlite-unit-rows.js'
 import { isBudget } from './budget-rules.js'
@@ -29,7 +29,13 @@ import type { SqliteSlots } from './sqlite-slots.js'
 export interface SqliteUnits {
   /** What can be said without writing: a known key, or that the counter is full. Null: it may be admitted. */
   answer(draft: UnitDraft, charges: readonly Charge[], key?: Key): Admission | null
-  admit(ownerId: string, draft: UnitDraft, charges: readonly Charge[], key?: Key): Admission
+  admit(
+    ownerId: string,
+    draft: UnitDraft,
+    charges: readonly Charge[],
+    key?: Key,
+    joining?: readonly UnitDraft[],
+  ): Admission
   withdraw(hold: Hold): boolean
   record(hold: Hold, patch: UnitPatch): boolean
   settle(hold: Hold, end: Settlement): Settled
@@ -63,6 +69,7 @@ export function createSqliteUnits(
   outbox: SqliteOutbox,
 ): SqliteUnits {
   const rows = createUnitRows(db)
+  const interrupts = createSqliteInterrupts(db, clock, rows)
 
   /** The unit that `hold` may write, or undefined: gone, ended, or taken over since. */
   const writable = ({ id, fence }: Hold) =>
@@ -128,12 +135,21 @@ export function createSqliteUnits(
     })
   }
 
-  function admit(ownerId: string, draft: UnitDraft, charges: readonly Charge[], key?: Key): Admission {
+  function assertNew({ id }: UnitDraft): void {
+    if (isKnown(id) || outbox.has(id)) throw new DelegationError('LEDGER_DUPLICATE', { id })
+  }
+
+  function admit(
+    ownerId: string,
+    draft: UnitDraft,
+    charges: readonly Charge[],
+    key?: Key,
+    joining: readonly UnitDraft[] = [],
+  ): Admission {
     const answered = answer(draft, charges, key)
     if (answered !== null) return answered
-    if (isKnown(draft.id) || outbox.has(draft.id)) {
-      throw new DelegationError('LEDGER_DUPLICATE', { id: draft.id })
-    }
+    assertNew(draft)
+    joining.forEach(assertNew)
     if (!isJoining(draft))
       slots.occupy(
         draft.slotKey,
@@ -143,6 +159,7 @@ export function createSqliteUnits(
     failPoint('admit:charged')
     insert(ownerId, draft)
     failPoint('admit:inserted')
+    for (const other of joining) insert(ownerId, other)
     if (key !== undefined) {
       db.sql(
         'INSERT OR REPLACE INTO keys (key, fingerprint, unit, until) VALUES (:key, :fingerprint, :unit, :until)',
@@ -165,7 +182,7 @@ export function createSqliteUnits(
 
   function record(hold: Hold, patch: UnitPatch): boolean {
     const { phase, child, interruptReport } = patch
-    if (interruptReport !== undefined) recordReport(hold, interruptReport)
+    if (interruptReport !== undefined) interrupts.answer(hold, interruptReport)
     const unit = writable(hold)
     if (unit === undefined || isSecondResult(hold.id, child)) {
       if (child !== undefined) keepLate(hold.id, patch)
@@ -175,14 +192,6 @@ export function createSqliteUnits(
       db.sql('UPDATE units SET state = :phase WHERE id = :id').run({ phase, id: hold.id })
     if (child !== undefined && child.index < unit.child_count) recordChild(hold.id, child)
     return true
-  }
-
-  function recordReport({ id, fence }: Hold, report: InterruptAnswer): void {
-    db.sql('UPDATE units SET interrupt_report = :report WHERE id = :id AND fence = :fence').run({
-      report: JSON.stringify(report),
-      id,
-      fence,
-    })
   }
 
   function isSecondResult(unit: string, child: UnitPatch['child']): boolean {
@@ -282,24 +291,8 @@ export function createSqliteUnits(
       db
         .sql('SELECT 1 FROM units WHERE owner = :ownerId AND (ended_at IS NULL OR slot_held = 1) LIMIT 1')
         .get({ ownerId }) !== undefined,
-    askToStop(select, request) {
-      const asked = rows.list(select, true, { limit: Number.MAX_SAFE_INTEGER })
-      return asked.map((unit) => {
-        const interrupt: InterruptRequest = { ...request, unitId: unit.id, at: clock.now() }
-        db.sql('UPDATE units SET interrupt = :interrupt WHERE id = :id').run({
-          interrupt: JSON.stringify(interrupt),
-          id: unit.id,
-        })
-        return { ...unit, interrupt }
-      })
-    },
-    interruptsOf: (ownerId) =>
-      db
-        .sql(
-          'SELECT interrupt FROM units WHERE owner = :ownerId AND ended_at IS NULL AND interrupt IS NOT NULL ORDER BY n',
-        )
-        .all<{ readonly interrupt: string }>({ ownerId })
-        .map(({ interrupt }) => JSON.parse(interrupt) as InterruptRequest),
+    askToStop: interrupts.ask,
+    interruptsOf: interrupts.ofOwner,
   }
 }
 

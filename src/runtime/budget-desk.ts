@@ -1,6 +1,6 @@
 /** What admission does about budgets: what a call is charged, why it is refused, and what is said when one runs low. */
 import type { Logger } from 'pino'
-import { amountText, noBudget, told, type Budget, type BudgetUse } from '../core/budget.js'
+import { amountText, budgetStop, noBudget, told, type Budget, type BudgetUse } from '../core/budget.js'
 import { budgetRefusal, type Rejected } from '../core/refusal.js'
 import type { Admission as LedgerAdmission, Charge, Spent, UnitDraft } from '../ledger/shapes.js'
 import { budgetCharges, budgetNamed, warningsOf, type BudgetWarning } from './budget-charges.js'
@@ -10,7 +10,8 @@ import type { ResolvedOptions } from './options.js'
 import type { Records } from './records.js'
 import type { UnitRequest } from './request.js'
 import type { Unit } from './unit.js'
-import type { UnitMeter } from './unit-meter.js'
+import type { UnitCosts } from './unit-costs.js'
+import { UnitMeter } from './unit-meter.js'
 
 type Refused = Extract<LedgerAdmission, { status: 'refused' }>
 
@@ -28,6 +29,15 @@ export interface BudgetDesk {
    * Refused: a nested unit's own budget is larger than what is left above it.
    */
   terms(request: UnitRequest, call: CallOptions, draft: UnitDraft): BudgetTerms | Rejected
+  /**
+   * What each unit of an admitted call may use: its only one all of it; where it was split, they draw on one meter, and the
+   * one that goes beyond it stops all of them.
+   */
+  shareOf(
+    terms: BudgetTerms,
+    drafts: readonly [UnitDraft, ...UnitDraft[]],
+    unitsOfCall: () => readonly Unit[],
+  ): Pick<BudgetTerms, 'budget' | 'parentMeter'>
   /** Null where the counter that is full is none of a budget. */
   refusal(refused: Refused, request: UnitRequest, { charges }: BudgetTerms): Rejected | null
   onNear(use: BudgetUse, draft: UnitDraft): void
@@ -37,7 +47,7 @@ export interface BudgetDesk {
 interface DeskOptions {
   readonly options: ResolvedOptions
   readonly isShared: boolean
-  readonly units: Pick<ReadonlyMap<string, Unit>, 'get'>
+  readonly units: { get(id: string): { readonly costs: Pick<UnitCosts, 'meter'> } | undefined }
   readonly records: Pick<Records, 'holderOf'>
   readonly hub: EventHub
   readonly logger: Logger
@@ -61,6 +71,8 @@ export function createBudgetDesk({
     hub.emit('budget', { ...whole, message })
   }
 
+  const onNear = (use: BudgetUse, draft: UnitDraft): void => warn({ scope: 'unit', ...use }, draft)
+
   function nestedRefusal(budget: Budget, parent: UnitMeter, kind: 'single' | 'batch'): Rejected | null {
     for (const counter of ['tokens', 'cost_usd'] as const) {
       const wanted = counter === 'tokens' ? budget.tokens : budget.costMicros
@@ -76,7 +88,7 @@ export function createBudgetDesk({
   return {
     terms(request, call, { parentId, childCount }) {
       // A nested unit runs in the process of the one above it.
-      const parentMeter = parentId === null ? null : (units.get(parentId)?.meter ?? null)
+      const parentMeter = parentId === null ? null : (units.get(parentId)?.costs.meter ?? null)
       const isNested = parentMeter !== null
       const budget = isNested && call.budget === undefined ? noBudget : request.budget
       const refusal = isNested ? nestedRefusal(budget, parentMeter, kindOf(request)) : null
@@ -84,6 +96,18 @@ export function createBudgetDesk({
       const { sessionKey } = request
       const charges = budgetCharges({ sessionKey, childCount, budget, isNested }, options.budgets)
       return { budget, parentMeter, charges }
+    },
+    shareOf({ budget, parentMeter }, [first, ...others], unitsOfCall) {
+      if (others.length === 0) return { budget, parentMeter }
+      const meter = new UnitMeter(budget, parentMeter, {
+        onNear: (use) => onNear(use, first),
+        onExceeded(use) {
+          for (const unit of unitsOfCall()) {
+            if (unit.isLive) void unit.stop(budgetStop(use), options.interruptGraceMs)
+          }
+        },
+      })
+      return { budget: noBudget, parentMeter: meter }
     },
     refusal(refused, request, { charges }) {
       const name = budgetNamed(refused.counter)
@@ -102,7 +126,7 @@ export function createBudgetDesk({
         configKey,
       })
     },
-    onNear: (use, draft) => warn({ scope: 'unit', ...use }, draft),
+    onNear,
     onSpent(spent, draft) {
       for (const warning of warningsOf(spent ?? [], options.budgets)) warn(warning, draft)
     },

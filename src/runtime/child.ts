@@ -7,25 +7,21 @@
  */
 import type { Clock } from '../core/clock.js'
 import { roundedSeconds } from '../core/clock.js'
-import {
-  outcomeOfError,
-  outcomeOfResult,
-  stoppedOutcome,
-  type ChildOutcome,
-  type StopRequest,
-} from '../core/completion.js'
+import { outcomeOfError, stoppedOutcome, type ChildOutcome, type StopRequest } from '../core/completion.js'
 import { assertNever } from '../core/errors.js'
-import { withUsage } from '../core/usage.js'
 import { failPoint } from '../core/fail-point.js'
+import type { Json } from '../core/json.js'
 import { errorDetail } from '../pool/error-detail.js'
 import type {
   ChildActivity,
   ChildEnd,
   ChildJob,
   ChildObserver,
+  ChildRequest,
   ChildRun,
   Executor,
 } from '../pool/executor.js'
+import { outcomeOfEnd, outcomeOfForce, wordOfStop } from './child-words.js'
 
 type ChildState =
   | { readonly phase: 'waiting' }
@@ -40,6 +36,10 @@ export type StopResult = 'stopped' | 'escalated' | 'unreachable'
 export interface ChildWatcher {
   onActivity(child: Child, activity: ChildActivity): void
   onStarted(child: Child): void
+  /** Only while its outcome is open. */
+  onRequest(child: Child, request: ChildRequest): void
+  /** Its first stop was asked for, by whomever. */
+  onStopping(child: Child): void
   /** Exactly once (C1). */
   onOutcome(child: Child, outcome: ChildOutcome): void
   /** Exactly once, at or after `onOutcome`; `late` is what it returned although its outcome was decided (P4). */
@@ -50,7 +50,7 @@ export interface Child {
   readonly index: number
   readonly job: ChildJob
   readonly goal: string
-  /** `waiting`, `running`, `interrupting`, then its terminal word. */
+  /** `waiting` until its runner is called, `running`, `stalling` or `interrupting`, then its terminal word. */
   readonly word: string
   /** Something of it may still run. */
   readonly isLive: boolean
@@ -70,6 +70,8 @@ export interface Child {
   failToStart(error: unknown): void
   /** False: its event loop did not answer within `withinMs`. */
   heartbeat(withinMs: number): Promise<boolean>
+  /** Resolves true once the child took it; false when it ended before, or does not run. */
+  tell(kind: string, payload: Json): Promise<boolean>
   /** Polite, then forced after `graceMs`. Resolves when it is known how that went; null if there was nothing to stop. */
   stop(request: StopRequest, graceMs: number): Promise<StopResult> | null
 }
@@ -115,6 +117,7 @@ class RunningChild implements Child, ChildObserver {
   readonly #clock: Clock
   readonly #watcher: ChildWatcher
   #state: ChildState = waiting
+  #isCalled = false
   #startedMs: number | null = null
   #endedMs: number | null = null
   #activityMs = 0
@@ -141,8 +144,8 @@ class RunningChild implements Child, ChildObserver {
 
   get word(): string {
     const state = this.#state
-    if (state.phase === 'waiting') return 'waiting'
-    if (state.phase === 'running') return wordOfStop(state.stop)
+    if (state.phase === 'waiting') return wordOfStop(null, this.#isCalled)
+    if (state.phase === 'running') return wordOfStop(state.stop, this.#isCalled)
     return state.outcome.status
   }
 
@@ -211,7 +214,16 @@ class RunningChild implements Child, ChildObserver {
     return this.#state.phase === 'running' ? this.#state.run.heartbeat(withinMs) : Promise.resolve(true)
   }
 
+  tell(kind: string, payload: Json): Promise<boolean> {
+    return this.#state.phase === 'running' ? this.#state.run.tell(kind, payload) : Promise.resolve(false)
+  }
+
+  onRequest(request: ChildRequest): void {
+    if (this.#state.phase === 'running') this.#watcher.onRequest(this, request)
+  }
+
   onStarted(): void {
+    this.#isCalled = true
     // A child that stood in line has not been quiet.
     this.#activityMs = this.#clock.monotonicMs()
     this.#watcher.onStarted(this)
@@ -228,7 +240,7 @@ class RunningChild implements Child, ChildObserver {
     const state = this.#state
     switch (state.phase) {
       case 'running': {
-        const decided = this.#withUsage(outcomeOfEnd(end, state.stop))
+        const decided = outcomeOfEnd(end, state.stop, this.activity)
         this.#state = { phase: 'ended', outcome: decided }
         this.#decide(decided)
         this.#stopping?.ended()
@@ -237,19 +249,13 @@ class RunningChild implements Child, ChildObserver {
       case 'abandoned':
         this.#state = { phase: 'ended', outcome: state.outcome }
         this.#stopping?.ended()
-        return this.#watcher.onEnd(this, end.kind === 'lost' ? null : outcomeOfEnd(end, null))
+        return this.#watcher.onEnd(this, end.kind === 'lost' ? null : outcomeOfEnd(end, null, this.activity))
       case 'waiting':
       case 'ended':
         return
       default:
         return assertNever(state)
     }
-  }
-
-  /** Who did not return what it used is believed in what it last said of it. */
-  #withUsage(outcome: ChildOutcome): ChildOutcome {
-    const fields = withUsage(outcome.fields, this.activity?.progress ?? null)
-    return fields === outcome.fields ? outcome : { ...outcome, fields }
   }
 
   #decide(decided: ChildOutcome): void {
@@ -267,7 +273,7 @@ class RunningChild implements Child, ChildObserver {
   /** The grace is over: the outcome is decided now, the end comes with its proof (C2). */
   #force(run: ChildRun, request: StopRequest, graceMs: number): boolean {
     const reason = `${request.reason} (it did not stop within ${graceMs / 1000} s)`
-    const decided = this.#withUsage(stoppedOutcome({ ...request, reason }))
+    const decided = outcomeOfForce({ ...request, reason }, this.activity)
     this.#state = { phase: 'abandoned', run, outcome: decided }
     failPoint('child:abandoned')
     this.#decide(decided)
@@ -302,17 +308,8 @@ class RunningChild implements Child, ChildObserver {
       resolve(ifEnded)
     }
     this.#stopping = { result, ended, hasten }
+    this.#watcher.onStopping(this)
     run.interrupt(request.reason, grace)
     return result
   }
-}
-
-function wordOfStop(stop: StopRequest | null): string {
-  if (stop === null) return 'running'
-  return stop.cause === 'stalled' ? 'stalling' : 'interrupting'
-}
-
-function outcomeOfEnd(end: ChildEnd, stop: StopRequest | null): ChildOutcome {
-  if (end.kind === 'returned') return outcomeOfResult(end.result, stop)
-  return outcomeOfError(end.error, end.kind, stop)
 }

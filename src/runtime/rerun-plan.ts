@@ -16,7 +16,7 @@ export function rerunPlan(
   record: UnitRecord,
   options: ResolvedOptions,
   executors: { readonly inline: Executor; readonly threads: Executor },
-): Omit<UnitPlan, 'maxConcurrentChildren'> | null {
+): Omit<UnitPlan, 'line'> | null {
   if (record.work === null) return null
   const work = record.work as unknown as UnitRequest
   const { form, children, childTimeoutSeconds, summaryBudget, tells, budget, deadlineSeconds } = work

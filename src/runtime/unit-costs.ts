@@ -6,15 +6,15 @@ import type { JsonObject } from '../core/json.js'
 import { microsOf, sumOfUsages, usageOf, type Usage } from '../core/usage.js'
 import type { ChildUsage, Settlement, Spent } from '../ledger/shapes.js'
 import type { Runner, RunnerReference } from '../runner.js'
+import type { Child } from './child.js'
 import { actualOf } from './budget-charges.js'
 import { UnitMeter } from './unit-meter.js'
 import type { UnitDependencies, UnitPlan } from './unit-plan.js'
 
-/** What a unit does about its budgets. */
+/** The unit that has them. */
 interface CostlyUnit {
-  /** A child has no outcome yet. */
-  readonly isWorking: () => boolean
-  readonly stop: (request: StopRequest) => void
+  readonly children: readonly Pick<Child, 'outcome'>[]
+  stop(request: StopRequest, graceMs: number): Promise<unknown>
 }
 
 /** A class, because there is one for every unit. */
@@ -48,7 +48,7 @@ export class UnitCosts {
     const gone = admittedAt === null ? 0 : Math.max(0, clock.now() - admittedAt)
     const reason = `the deadline of the unit, ${deadlineSeconds} s after its dispatch, has passed`
     this.#stopDeadline = clock.after(Math.max(0, deadlineSeconds - gone) * 1000, () =>
-      this.#unit.stop({ cause: 'timeout', reason }),
+      this.#stop({ cause: 'timeout', reason }),
     )
   }
 
@@ -64,13 +64,9 @@ export class UnitCosts {
     this.#report(child, isWhole ? sumOfUsages(wholeBatch(fields).results.map(usageIn)) : own)
   }
 
-  /** Every child has an outcome. */
-  finish(): void {
-    this.#stopDeadline?.()
-  }
-
-  /** Adds what was used to the unit's event; once. */
+  /** Every child has an outcome: adds what was used to the unit's event. */
   tell(event: AsyncDelegationEvent): AsyncDelegationEvent {
+    this.#stopDeadline?.()
     const usage = this.#meter?.usage ?? null
     if (usage === null) return event
     const own = usagesIn(event, (index) => this.#runnerOf(index))
@@ -85,8 +81,8 @@ export class UnitCosts {
   /** What the ledger is told with the end. */
   settlement(): Pick<Settlement, 'actual' | 'usage'> {
     this.#meter?.leave()
-    const { draft, budget = noBudget } = this.#plan
-    const isBound = (budget.tokens ?? budget.costMicros) !== null || draft.slotKey !== draft.id
+    const { draft, budget = noBudget, parentMeter = null } = this.#plan
+    const isBound = (budget.tokens ?? budget.costMicros ?? parentMeter) !== null
     return {
       ...(isBound && { actual: actualOf(draft.route.sessionKey, this.#meter) }),
       ...(this.#usage.length > 0 && { usage: this.#usage }),
@@ -116,7 +112,14 @@ export class UnitCosts {
   }
 
   #exceed(use: BudgetUse): void {
-    if (this.#unit.isWorking()) this.#unit.stop(budgetStop(use))
+    if (this.#unit.children.some(({ outcome }) => outcome === null)) this.#stop(budgetStop(use))
+  }
+
+  #stop(request: StopRequest): void {
+    const { hub } = this.#dependencies
+    this.#unit
+      .stop(request, this.#plan.tells.graceMs)
+      .catch((error: unknown) => hub.emit('fault', error as Error))
   }
 }
 

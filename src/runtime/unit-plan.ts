@@ -5,6 +5,7 @@ import type { Ledger } from '../ledger/ledger.js'
 import type { Budget, BudgetUse } from '../core/budget.js'
 import type { Hold, Spent, UnitDraft } from '../ledger/shapes.js'
 import type { ChildPlan } from './child.js'
+import type { ChildLine } from './child-line.js'
 import type { EventHub } from './events.js'
 import type { UnitMeter } from './unit-meter.js'
 import type { UnitForm } from './unit-event.js'
@@ -19,7 +20,8 @@ export interface UnitPlan {
   readonly recorded: readonly ChildResult[]
   /** When it was first admitted, of a unit that is run again; null for a new one. */
   readonly admittedAt: number | null
-  readonly maxConcurrentChildren: number
+  /** Where the children wait for their turn; units of one call share it. */
+  readonly line: ChildLine
   readonly tells: UnitTells
   /** What it may use. @defaultValue no bound */
   readonly budget?: Budget

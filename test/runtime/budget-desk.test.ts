@@ -6,7 +6,6 @@ import { createEventHub } from '../../src/runtime/events.js'
 import { resolveOptions } from '../../src/runtime/options.js'
 import { singleRequest } from '../../src/runtime/request.js'
 import { UnitMeter } from '../../src/runtime/unit-meter.js'
-import type { Unit } from '../../src/runtime/unit.js'
 import { draftOf } from '../contract/ledger.js'
 import { quick } from './support.js'
 
@@ -20,7 +19,7 @@ const logger = pino({ level: 'silent' })
 function deskBelow(tokens: number) {
   const silent = { onNear: () => undefined, onExceeded: () => undefined }
   const meter = new UnitMeter({ ...noBudget, tokens }, null, silent)
-  const units = new Map([['root', { meter } as Unit]])
+  const units = new Map([['root', { costs: { meter } }]])
   const records = { holderOf: () => ({ delegation_id: '', goal: '', running_seconds: 0 }) }
   const hub = createEventHub(logger)
   return { meter, desk: createBudgetDesk({ options, isShared: true, units, records, hub, logger }) }

@@ -181,6 +181,32 @@ describe('a unit that uses more than it may', () => {
     expect(used[1]! + used[2]! + 10).toBeGreaterThan(400)
   })
 
+  it('P2: units of one call share its budget, are stopped together, and give back what they did not use', async () => {
+    const delegator = await open({ interruptGraceMs: 5_000, budgets: { tokensTotal: 10_000 } })
+    const tasks = [
+      { goal: '5,5,0', runner: spender('spends') },
+      { goal: 'b', runner: spender('spendsOn') },
+      { goal: 'c', runner: spender('spendsOn') },
+    ]
+    const call = { tasks, independentCompletions: true, budget: { tokens: 500 } }
+    const handle = await delegator.dispatchBatch(call)
+    if (handle.status === 'rejected') throw new Error(handle.error)
+    const ids = (handle.units ?? []).map(({ delegationId }) => delegationId)
+    const events = await Promise.all(ids.map((id) => delegator.wait(id)))
+    const entries = events.map(
+      (event) => (event as unknown as { results: readonly Record<string, unknown>[] }).results[0]!,
+    )
+    expect(entries.map((entry) => entry['exit_reason'])).toEqual([null, 'budget', 'budget'])
+    // One of them may have been stopped before it had said anything.
+    const used = events.map(
+      ({ usage }) => (usage as { input_tokens?: number } | undefined)?.input_tokens ?? 0,
+    )
+    const refusal = refused(
+      await delegator.dispatch({ goal: 'd', runner: quick, budget: { tokens: 10_000 } }),
+    ).refusal
+    expect(refusal).toMatchObject({ inUse: used.reduce((a, b) => a + b) + 5, holders: [] })
+  })
+
   it('P6: that does not hear is ended by force, and what it had used is known', async () => {
     const delegator = await open({ interruptGraceMs: 100 })
     const call = { goal: 'a', runner: spender('spendsDeaf'), budget: { costUsd: 0.2 } }
