@@ -9,7 +9,7 @@ import { createManualClock } from '../support/manual-clock.js'
 const open: OpenLedger = async (given) => createMemoryLedger(given)
 
 ledgerContract('the memory ledger', open)
-ledgerModelContract('the memory ledger', open)
+ledgerModelContract('the memory ledger', async (given) => ({ ledger: await open(given) }))
 ledgerBudgetsContract('the memory ledger', open)
 
 describe('retention of the memory ledger', () => {
