@@ -4,6 +4,7 @@
  */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { interruptLimit } from '../../src/ledger/interrupt-lists.js'
 import type { Ledger } from '../../src/ledger/ledger.js'
 import type { Claim, Hold, Select, UnitDraft } from '../../src/ledger/shapes.js'
 import { createManualClock, type ManualClock } from '../support/manual-clock.js'
@@ -282,7 +283,7 @@ class Run {
         (by === 'all' || (by === 'id' ? draft.id === id : draft.route.sessionKey === route.sessionKey)),
     )
     expect(asked.map((each) => each.id).sort()).toEqual(wanted.map(({ draft }) => draft.id).sort())
-    for (const each of wanted) each.interrupts = [...each.interrupts, requestId]
+    for (const each of wanted) each.interrupts = [...each.interrupts.slice(1 - interruptLimit), requestId]
     for (const owner of owners) {
       const heard = await this.#ledger.heartbeat(owner)
       const live = this.#units.filter((each) => each.owner === owner && each.phase === 'live')
