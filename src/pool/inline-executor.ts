@@ -85,7 +85,10 @@ export function createInlineExecutor({ clock }: { readonly clock: Clock }): Exec
         lifeline.cut()
         return isOver
       },
-      tell: (kind, payload) => (isOver ? Promise.resolve(false) : talks().tell(kind, payload)),
+      tell(kind, payload, onTaken) {
+        if (isOver) onTaken(false)
+        else talks().tell(kind, payload, onTaken)
+      },
       heartbeat: () => Promise.resolve(!isOver),
     }
   }

@@ -68,8 +68,8 @@ export interface Child {
   failToStart(error: unknown): void
   /** False: its event loop did not answer within `withinMs`. */
   heartbeat(withinMs: number): Promise<boolean>
-  /** Resolves true once the child took it; false when it ended before, or does not run. */
-  tell(kind: string, payload: Json): Promise<boolean>
+  /** See `ChildRun`; false at once for one that does not run. */
+  tell(kind: string, payload: Json, onTaken: (taken: boolean) => void): void
   /** Polite, then forced after `graceMs`. Resolves when it is known how that went; null if there was nothing to stop. */
   stop(request: StopRequest, graceMs: number): Promise<StopResult> | null
 }
@@ -211,8 +211,9 @@ class RunningChild implements Child, ChildObserver {
     return this.#state.phase === 'running' ? this.#state.run.heartbeat(withinMs) : Promise.resolve(true)
   }
 
-  tell(kind: string, payload: Json): Promise<boolean> {
-    return this.#state.phase === 'running' ? this.#state.run.tell(kind, payload) : Promise.resolve(false)
+  tell(kind: string, payload: Json, onTaken: (taken: boolean) => void): void {
+    if (this.#state.phase === 'running') this.#state.run.tell(kind, payload, onTaken)
+    else onTaken(false)
   }
 
   onRequest(request: ChildRequest): void {
