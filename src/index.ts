@@ -32,6 +32,8 @@ export type { DeliveryView, PublishedEvent, ReadOptions } from './runtime/delive
 export type { DelegatorEventMap, DelegatorEvents } from './runtime/events.js'
 export type { ChildView, DelegationRecord, ListOptions } from './runtime/records.js'
 export type { InterruptOptions, SessionSelect } from './runtime/interrupts.js'
+export type { AnswerOptions, AnswerReport, SteerOptions, SteerReport } from './runtime/talks.js'
+export type { OpenQuestion } from './core/question.js'
 export type { InterruptReport } from './runtime/stop-report.js'
 export type { StallOptions } from './runtime/stall-monitor.js'
 export type { ClaimedEnd, WaitOptions } from './runtime/unit-wait.js'

@@ -117,6 +117,7 @@ const additiveFields = [
   'usage',
   'session_id',
   'worktree',
+  'missed_steer',
   'truncated',
   'summary_truncated',
   'summary_full_path',

@@ -1,4 +1,5 @@
 import type { JsonObject } from './json.js'
+import type { OpenQuestion } from './question.js'
 
 /**
  * The result of one child of a batch, as the runner gave it (spec 4.6). `task_index` counts from 0 within the
@@ -15,6 +16,8 @@ export interface ChildResult extends JsonObject {
   readonly exit_reason?: string | null
   /** Path of the child's complete trace, when one was written. */
   readonly live_transcript?: string
+  /** The beginnings of what it was sent while it ran, and did not take. */
+  readonly missed_steer?: readonly string[]
 }
 
 /** An error as data: the class, the name and the code survive the thread boundary. */
@@ -66,6 +69,10 @@ interface CommonFields extends EventRoute {
   readonly last_known_status?: string
   readonly transcript_tails?: Readonly<Record<string, string>>
   readonly live_transcripts?: Readonly<Record<string, string>>
+  /** Of a unit that still runs: a child of it waits for an answer. */
+  readonly question?: OpenQuestion
+  /** Of a notice, or a question: how many children the batch has. */
+  readonly n_tasks?: number
   readonly metadata?: JsonObject
 }
 
@@ -82,6 +89,8 @@ export interface SingleEvent extends CommonFields {
   readonly session_id?: string
   /** Of a child that changed something in a git worktree of its own: where it is, its branch, and what it began with. */
   readonly worktree?: JsonObject
+  /** The beginnings of what it was sent while it ran, and did not take. */
+  readonly missed_steer?: readonly string[]
   readonly truncated?: boolean
   readonly summary_truncated?: boolean
   readonly summary_full_path?: string
@@ -98,7 +107,6 @@ export interface BatchEvent extends CommonFields {
   /** Of a notice: the unit still runs, `results` has the one child that ended, `n_tasks` is how many there are. */
   readonly task_failure_notice?: true
   readonly task_result_notice?: true
-  readonly n_tasks?: number
   readonly error_detail?: ErrorDetail
 }
 

@@ -23,7 +23,8 @@ export interface FormatOptions {
  * they are: for tests and foreign hosts. What enters a conversation is made by `renderTurn` (P10).
  */
 export function formatCompletion(event: JsonObject, options: FormatOptions = {}): string {
-  const lines = isBatch(event) ? batchLines(event, options) : singleLines(event, options)
+  const kind = isQuestion(event) ? questionLines : isBatch(event) ? batchLines : singleLines
+  const lines = kind(event, options)
   return lines.join('\n')
 }
 
@@ -42,6 +43,11 @@ export function sortedResults(event: JsonObject): readonly JsonObject[] {
 /** True for what is told of a unit that still runs. */
 export function isNotice(event: JsonObject): boolean {
   return isTruthy(event['task_failure_notice']) || isTruthy(event['task_result_notice'])
+}
+
+/** True for a child of a unit that waits for an answer. */
+export function isQuestion(event: JsonObject): boolean {
+  return isJsonObject(event['question'])
 }
 
 /** The position of a task in its call, from 0. */
@@ -152,6 +158,7 @@ function singleLines(event: JsonObject, options: FormatOptions): string[] {
     `Status: ${statusOf(event)}   API calls: ${fieldText(calls)}   Duration: ${fieldText(duration)}s`,
     '--- RESULT ---',
     ...singleBody(event),
+    ...missedLines(event),
     ...transcriptLines(event, {}),
   ]
 }
@@ -221,6 +228,7 @@ function taskLines(entry: JsonObject, event: JsonObject, count: number | string)
     '',
     `--- ${heading}  (${facts.join(', ')}) ---`,
     ...taskBody(entry),
+    ...missedLines(entry),
     ...transcriptLines(event, entry),
   ]
 }
@@ -232,6 +240,42 @@ function taskBody(entry: JsonObject): string[] {
   if (!isTruthy(summary)) return [`(no summary — status=${status}${reason})`]
   if (isDone(entry)) return [fieldText(summary)]
   return [...(reason === '' ? [] : [`(${status}${reason})`]), 'Partial output:', fieldText(summary)]
+}
+
+/** A child that waits: who it is, what it wants to know, and how it is told. */
+function questionLines(event: JsonObject, options: FormatOptions): string[] {
+  const question = isJsonObject(event['question']) ? event['question'] : {}
+  const { question_id: questionId, text, choices, default: otherwise, timeout_seconds: seconds } = question
+  const id = textOr(event['delegation_id'], '?')
+  const task = taskIndex(question) + 1
+  const count = isTruthy(event['n_tasks']) ? fieldText(event['n_tasks']) : '1'
+  const within = isTruthy(seconds) ? ` within ${fieldText(seconds)} s` : ''
+  return [
+    title('SUBAGENT QUESTION', { delegation_id: `${id}, task ${task}/${count}` }),
+    [
+      'A subagent that you dispatched waits for your answer; whatever else runs goes on meanwhile.',
+      ...(options.note === undefined ? [] : [options.note]),
+    ].join(' '),
+    '',
+    `Its goal: ${textOr(event['goal'], '')}`,
+    '--- QUESTION ---',
+    textOr(text, ''),
+    ...(isTruthy(choices) ? ['Choices:', ...listOf(choices).map((choice) => `- ${fieldText(choice)}`)] : []),
+    ...(isTruthy(otherwise) ? [`Without an answer${within} it goes on with: ${fieldText(otherwise)}`] : []),
+    ...(isTruthy(seconds) && !isTruthy(otherwise)
+      ? [`Without an answer${within} it is told that none came.`]
+      : []),
+    '--- HOW TO ANSWER ---',
+    `hermes-delegate answer ${id} --question ${textOr(questionId, '?')} "YOUR ANSWER", or the tool of this host for it.`,
+  ]
+}
+
+/** What it was sent while it ran, and did not take. */
+function missedLines(entry: JsonObject): string[] {
+  const missed = listOf(entry['missed_steer'])
+  return missed.length === 0
+    ? []
+    : ['Sent to it, but not taken:', ...missed.map((text) => `- ${fieldText(text)}`)]
 }
 
 /** Where the complete trace is: what the entry itself names, else what the event holds for its index. */

@@ -189,7 +189,9 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
       const result = before.result ?? child.result ?? null
       const checkpoint = child.checkpoint ?? before.checkpoint
       const state = before.result === null ? child.state : before.state
-      stored.life.children[child.index] = { state, result, checkpoint }
+      const question = child.question === undefined ? before.question : (child.question ?? undefined)
+      const waits = result === null && question !== undefined
+      stored.life.children[child.index] = { state, result, checkpoint, ...(waits && { question }) }
     }
     update(stored, phase === undefined ? {} : { state: phase })
     return true

@@ -68,6 +68,8 @@ export interface ChildRecord {
   readonly state: string
   readonly result: JsonObject | null
   readonly checkpoint: Json
+  /** What it asks, and waits with; absent otherwise. */
+  readonly question?: JsonObject
 }
 
 /** A unit as anyone may read it; `late` is what came after the end of the unit, or of a child of it (P4). */
@@ -126,6 +128,8 @@ export interface UnitPatch {
     readonly state: string
     readonly result?: JsonObject
     readonly checkpoint?: Json
+    /** What it asks; null once it waits no longer. */
+    readonly question?: JsonObject | null
   }
   readonly interruptReport?: InterruptAnswer
 }
@@ -164,6 +168,15 @@ export interface InterruptRequest {
   readonly reason: string
   readonly graceMs: number
   readonly at: Instant
+}
+
+/** What one process says to the owner of a live unit. */
+export interface Letter {
+  readonly id: string
+  readonly unitId: string
+  readonly kind: string
+  readonly payload: Json
+  readonly sentAt: Instant
 }
 
 /**

@@ -1,3 +1,4 @@
+import { letterSeconds } from './mail.js'
 import type { Sqlite } from './sqlite-driver.js'
 
 /** Bounds how long one step holds the loop, and the file. */
@@ -43,5 +44,10 @@ export function pruneOnce(db: Sqlite, now: number, retentionSeconds: number): nu
   const keys = db
     .sql(`DELETE FROM keys WHERE key IN (SELECT key FROM keys WHERE until <= :now LIMIT ${rowsPerStep})`)
     .run({ now })
-  return deliveries + units.length + keys
+  const letters = db
+    .sql(
+      `DELETE FROM letters WHERE n IN (SELECT n FROM letters WHERE sent_at < :before LIMIT ${rowsPerStep})`,
+    )
+    .run({ before: now - letterSeconds })
+  return deliveries + units.length + keys + letters
 }

@@ -68,6 +68,15 @@ const migrations: readonly string[] = [
   CREATE INDEX deliveries_open ON deliveries (seq) WHERE is_open = 1;
   CREATE INDEX deliveries_resolved ON deliveries (resolved_at) WHERE resolved_at IS NOT NULL;
   `,
+  `
+  ALTER TABLE children ADD COLUMN question TEXT;
+
+  CREATE TABLE letters (
+    n INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, unit TEXT NOT NULL, kind TEXT NOT NULL,
+    payload TEXT NOT NULL, sent_at REAL NOT NULL, reply TEXT
+  ) STRICT;
+  CREATE INDEX letters_unit ON letters (unit);
+  `,
 ]
 
 /** What this program writes: `major * 1000 + minor`. */

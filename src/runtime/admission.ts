@@ -27,6 +27,7 @@ import { fingerprintOf } from './fingerprint.js'
 import type { ProcessHold } from './process-hold.js'
 import type { Records } from './records.js'
 import type { CallOptions } from './call-options.js'
+import type { ChildRequests } from './child-requests.js'
 import type { UnitRequest } from './request.js'
 import { rerunPlan } from './rerun-plan.js'
 import type { UnitPlan } from './unit-plan.js'
@@ -64,6 +65,7 @@ export interface AdmissionDependencies {
   readonly hub: EventHub
   readonly hold: ProcessHold
   readonly records: Records
+  readonly requests: ChildRequests
   /** Live units of this delegator, by id: admission adds, the end of a unit takes away. */
   readonly units: TurnoverMap<string, Unit>
   /** Ids whose event is to be born claimed. */
@@ -81,7 +83,7 @@ const noLimitFits = -1
 
 export function createAdmission(dependencies: AdmissionDependencies): Admission {
   const { options, ledger, ownerId, clock, logger } = dependencies
-  const { hub, hold, records, units, collectors, closing } = dependencies
+  const { hub, hold, records, requests, units, collectors, closing } = dependencies
   let threadsInUse = 0
 
   function assertOpen(): void {
@@ -222,6 +224,7 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
         ledger,
         hub,
         publish: (event) => ledger.publish(ownerId, event),
+        requests,
         collector: () =>
           collectors.has(id) ? { consumer: ownerId, leaseSeconds: collectLeaseSeconds } : null,
         onGone: () => {

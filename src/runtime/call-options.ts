@@ -24,6 +24,12 @@ export interface CallOptions {
    * @defaultValue 'claim'
    */
   readonly delivery?: 'claim' | 'collect'
+  /**
+   * How a question of a child reaches the host. `turn`: as an event on the rail of completions, which is a turn of its own
+   * (and by the `question` event). `event`: by that alone. Units with `delivery: 'collect'` ask by `event`.
+   * @defaultValue 'turn'
+   */
+  readonly askAs?: 'turn' | 'event'
   /** Handed back in the event, as it is. */
   readonly metadata?: JsonObject
   /** The same key and the same arguments give the first call's handle, for 7 days; other arguments are refused. */

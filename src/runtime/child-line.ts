@@ -1,5 +1,5 @@
 import pLimit, { type LimitFunction } from 'p-limit'
-import { startOrFail, type Child } from './child.js'
+import type { Child } from './child.js'
 
 /** The children of a unit, so many at once; each keeps its place until it has its outcome. */
 export interface ChildLine {
@@ -33,6 +33,15 @@ export function startInLine(children: readonly Child[], width: number): ChildLin
       waiters.delete(child)
     },
     clear: () => limit.clearQueue(),
+  }
+}
+
+/** A later child that cannot be handed over fails alone: its siblings already run. */
+function startOrFail(child: Child): void {
+  try {
+    child.start()
+  } catch (error) {
+    child.failToStart(error)
   }
 }
 

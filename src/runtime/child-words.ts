@@ -3,8 +3,8 @@ import { outcomeOfError, outcomeOfResult, type ChildOutcome, type StopRequest } 
 import type { ChildEnd } from '../pool/executor.js'
 
 /** Of a child that runs. */
-export function wordOfStop(stop: StopRequest | null): string {
-  if (stop === null) return 'running'
+export function wordOfRunning(stop: StopRequest | null, waitsForAnswer: boolean): string {
+  if (stop === null) return waitsForAnswer ? 'input_required' : 'running'
   return stop.cause === 'stalled' ? 'stalling' : 'interrupting'
 }
 

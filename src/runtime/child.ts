@@ -21,7 +21,8 @@ import type {
   ChildRun,
   Executor,
 } from '../pool/executor.js'
-import { outcomeOfEnd, wordOfStop } from './child-words.js'
+import { outcomeOfEnd, wordOfRunning } from './child-words.js'
+import type { Conversation } from './conversation.js'
 
 type ChildState =
   | { readonly phase: 'waiting' }
@@ -48,7 +49,7 @@ export interface Child {
   readonly index: number
   readonly job: ChildJob
   readonly goal: string
-  /** `waiting`, `running`, `interrupting`, then its terminal word. */
+  /** `waiting`, `running`, `input_required`, `stalling`, `interrupting`, then its terminal word. */
   readonly word: string
   /** Something of it may still run. */
   readonly isLive: boolean
@@ -60,6 +61,8 @@ export interface Child {
   /** It runs, nobody has asked it to stop, and its runner shows progress: silence then means something. */
   readonly isMonitored: boolean
   readonly isInTool: boolean
+  /** What is asked by it and said to it; null until something is. */
+  conversation: Conversation | null
   /** Since the last sign of life, ms. */
   readonly quietMs: number
   /** Hands it to its executor. @throws what the executor throws: then nothing of it runs, and it is still waiting. */
@@ -88,15 +91,6 @@ export interface ChildPlan {
 const proofMs = 1_000
 const waiting: ChildState = { phase: 'waiting' }
 
-/** A later child that cannot be handed over fails alone: its siblings already run. */
-export function startOrFail(child: Child): void {
-  try {
-    child.start()
-  } catch (error) {
-    child.failToStart(error)
-  }
-}
-
 interface Stopping {
   readonly result: Promise<StopResult>
   readonly ended: () => void
@@ -111,6 +105,7 @@ export function createChild(plan: ChildPlan, clock: Clock, watcher: ChildWatcher
 /** A class, because there may be very many: what it can do is shared, what it knows is its own. */
 class RunningChild implements Child, ChildObserver {
   activity: ChildActivity | null = null
+  conversation: Conversation | null = null
   readonly #plan: ChildPlan
   readonly #clock: Clock
   readonly #watcher: ChildWatcher
@@ -142,7 +137,7 @@ class RunningChild implements Child, ChildObserver {
   get word(): string {
     const state = this.#state
     if (state.phase === 'waiting') return 'waiting'
-    if (state.phase === 'running') return wordOfStop(state.stop)
+    if (state.phase === 'running') return wordOfRunning(state.stop, this.#waitsForAnswer)
     return state.outcome.status
   }
 
@@ -160,10 +155,14 @@ class RunningChild implements Child, ChildObserver {
   }
 
   get isMonitored(): boolean {
-    if (this.#state.phase !== 'running' || this.#state.stop !== null) return false
+    if (this.#state.phase !== 'running' || this.#state.stop !== null || this.#waitsForAnswer) return false
     const { runner } = this.#plan.job
     const declared = typeof runner === 'function' ? undefined : runner.reportsProgress
     return declared ?? (this.activity?.progress ?? null) !== null
+  }
+
+  get #waitsForAnswer(): boolean {
+    return this.conversation !== null && this.conversation.questions.size > 0
   }
 
   get isInTool(): boolean {
@@ -171,7 +170,10 @@ class RunningChild implements Child, ChildObserver {
   }
 
   get quietMs(): number {
-    return this.#startedMs === null ? 0 : this.#clock.monotonicMs() - this.#activityMs
+    if (this.#startedMs === null) return 0
+    // Who had to wait for an answer was not quiet of its own accord.
+    const sinceMs = Math.max(this.#activityMs, this.conversation?.answeredMs ?? 0)
+    return this.#clock.monotonicMs() - sinceMs
   }
 
   get secondsSinceActivity(): number | null {

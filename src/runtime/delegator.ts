@@ -5,6 +5,8 @@ import type { Owner } from '../ledger/shapes.js'
 import type { CapacityScope, Rejected, SlotHolder } from '../core/refusal.js'
 import { TurnoverMap } from '../core/turnover-map.js'
 import { createAdmission, type AdmissionDependencies, type Dispatched } from './admission.js'
+import { createAsking } from './asking.js'
+import { createChildRequests } from './child-requests.js'
 import { createCleanup } from './cleanup.js'
 import { numberProblem } from './checked.js'
 import { asClosed } from './closed.js'
@@ -16,11 +18,19 @@ import { createMembership } from './membership.js'
 import { createProcessHold } from './process-hold.js'
 import { createRecords, type DelegationRecord, type ListOptions } from './records.js'
 import { createRecovery } from './recovery.js'
+import { createRemoteTalks } from './remote-talks.js'
 import type { CallOptions, DispatchBatchOptions, DispatchOptions } from './call-options.js'
 import { batchRequest, singleRequest, type UnitRequest } from './request.js'
 import { currentSession } from './session-context.js'
 import type { Unit } from './unit.js'
 import { createStallMonitor } from './stall-monitor.js'
+import {
+  createTalks,
+  type AnswerOptions,
+  type AnswerReport,
+  type SteerOptions,
+  type SteerReport,
+} from './talks.js'
 import { createUnitWait, type ClaimedEnd, type WaitOptions } from './unit-wait.js'
 
 /** How full the delegator is, in its scope. Snake-case holders: they are shown to callers elsewhere, too. */
@@ -69,6 +79,16 @@ export interface Delegator {
   /** Stops what belongs to any of the selectors; none given stops nothing (spec 2.11). */
   interruptForSession(select: SessionSelect, options?: InterruptOptions): Promise<InterruptReport>
   interruptAll(reason?: string, options?: InterruptOptions): Promise<InterruptReport>
+  /**
+   * Answers the question that a child waits with, whichever process runs it. The text is data, at most 64 kB; what the
+   * child makes of it is its own. @throws {DelegationError} UNKNOWN_DELEGATION, OPTION_INVALID
+   */
+  answer(id: string, text: string, options?: AnswerOptions): Promise<AnswerReport>
+  /**
+   * Sends a text, at most 64 kB, to children that run and take such texts (`ctx.onSteer`). What a child did not take before
+   * its end is in its entry, as `missed_steer`. @throws {DelegationError} UNKNOWN_DELEGATION, OPTION_INVALID
+   */
+  steer(id: string, text: string, options?: SteerOptions): Promise<SteerReport>
   readonly completions: Completions
   readonly events: DelegatorEvents
   /** Refuses new work, interrupts what runs, waits for its ends, lets go. Idempotent; a child that cannot be stopped does not hold it up. */
@@ -103,8 +123,13 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
     closed: closing.signal,
     isWorking: () => activeCount() > 0,
   })
+  const publish = (event: AsyncDelegationEvent) => ledger.publish(ownerId, event)
+  const asking = createAsking({ clock, hub, ledger, publish })
+  const remote = createRemoteTalks({ ledger, clock, hold })
+  const talks = createTalks({ clock, ledger, units, remote })
   const admission = createAdmission({
     ...dependencies,
+    requests: createChildRequests({ asking }),
     ownerId,
     hub,
     hold,
@@ -121,6 +146,7 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
     hub,
     recovery,
     onInterrupt: interrupts.obey,
+    onLetter: talks.obey,
     onThoughtDead: interrupts.giveUpLost,
     isWorking: () => activeCount() > 0,
   })
@@ -224,6 +250,8 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
     interrupt: whileThere(interrupt),
     interruptForSession: whileThere(interrupts.forSession),
     interruptAll: whileThere(interruptAll),
+    answer: whileThere(talks.answer),
+    steer: whileThere(talks.steer),
     completions,
     events: hub.events,
     close,

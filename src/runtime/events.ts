@@ -2,6 +2,7 @@ import { EventEmitter } from 'eventemitter3'
 import type { Logger } from 'pino'
 import type { AsyncDelegationEvent, ChildResult } from '../core/event.js'
 import type { JsonObject } from '../core/json.js'
+import type { OpenQuestion } from '../core/question.js'
 import type { Rejected } from '../core/refusal.js'
 
 /** Everything a delegator tells while it works. Payloads are plain data. */
@@ -29,6 +30,13 @@ export interface DelegatorEventMap {
       readonly task_index: number
       readonly progress: JsonObject | null
       readonly lines: readonly string[]
+    },
+  ]
+  /** A child waits for an answer, or does so no longer: `answered`, `timed_out`, or `dropped` with its child. */
+  question: [
+    OpenQuestion & {
+      readonly delegation_id: string
+      readonly state: 'open' | 'answered' | 'timed_out' | 'dropped'
     },
   ]
   /** The final event of a unit, once the ledger has it (P3). Telling is not delivering: claim it to take it. */

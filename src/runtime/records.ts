@@ -7,16 +7,19 @@ import type { SlotHolder } from '../core/refusal.js'
 import type { Ledger } from '../ledger/ledger.js'
 import type { Delivery, SlotHolderRecord, UnitRecord } from '../ledger/shapes.js'
 import { checkedCount } from './checked.js'
+import type { Conversation } from './conversation.js'
 import type { Unit } from './unit.js'
 import { transcriptsOf } from './unit-event.js'
 
 export interface ChildView {
   readonly task_index: number
   readonly goal: string
-  /** `waiting`, `running`, `interrupting`, then its terminal word. */
+  /** `waiting`, `running`, `input_required`, `stalling`, `interrupting`, then its terminal word. */
   readonly state: string
   readonly progress?: JsonObject
   readonly seconds_since_activity?: number
+  /** What it asks, and waits with. */
+  readonly question?: JsonObject
   /** Its outcome is decided, but something of it still runs (P6). */
   readonly still_running?: boolean
 }
@@ -97,16 +100,17 @@ export function createRecords({ ledger, units, clock }: RecordsOptions): Records
       const unit = await ledger.get(id)
       const [record] = unit === null ? [] : await recordsOf([unit])
       if (record === undefined) {
-        throw new DelegationError('UNKNOWN_DELEGATION', {
-          id,
-          note: 'it never was, or retention has dropped it',
-        })
+        throw unknownDelegation(id)
       }
       return record
     },
     holderOf: (unit) => holder(unit.id, unit.goal, clock.now() - unit.admittedAt),
     holderOfUnit: (unit) => holder(unit.id, unit.draft.goal, unit.runningSeconds),
   }
+}
+
+export function unknownDelegation(id: string): DelegationError {
+  return new DelegationError('UNKNOWN_DELEGATION', { id, note: 'it never was, or retention has dropped it' })
 }
 
 function recordOf(
@@ -145,6 +149,7 @@ function recordedChildren({ goal, goals, children, state, endedAt }: UnitRecord)
     task_index: index,
     goal: goals?.[index] ?? goal,
     state: endedAt !== null && (goals === null || child.state === 'waiting') ? state : child.state,
+    ...(endedAt === null && child.question !== undefined && { question: child.question }),
   }))
 }
 
@@ -152,12 +157,20 @@ function recordedChildren({ goal, goals, children, state, endedAt }: UnitRecord)
 function liveChildren({ draft: { goals }, children }: Unit): ChildView[] {
   const [whole] = children
   const shown = goals === null || whole === undefined || whole.goal !== '' ? children : goals.map(() => whole)
-  return shown.map(({ goal, word, isLive, outcome, activity, secondsSinceActivity }, index) => ({
-    task_index: index,
-    goal: goals?.[index] ?? goal,
-    state: word,
-    ...(activity?.progress && { progress: activity.progress }),
-    ...(isLive && secondsSinceActivity !== null && { seconds_since_activity: secondsSinceActivity }),
-    ...(isLive && outcome !== null && { still_running: true }),
-  }))
+  return shown.map(
+    ({ goal, word, isLive, outcome, activity, secondsSinceActivity, conversation }, index) => ({
+      task_index: index,
+      goal: goals?.[index] ?? goal,
+      state: word,
+      ...(activity?.progress && { progress: activity.progress }),
+      ...(isLive && secondsSinceActivity !== null && { seconds_since_activity: secondsSinceActivity }),
+      ...questionOf(conversation),
+      ...(isLive && outcome !== null && { still_running: true }),
+    }),
+  )
+}
+
+function questionOf(conversation: Conversation | null) {
+  const [asked] = conversation?.questions.values() ?? []
+  return asked === undefined ? {} : { question: asked.question }
 }

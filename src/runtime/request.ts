@@ -127,11 +127,12 @@ function childRequest(
 
 function common(call: CallOptions & BatchTells, options: ResolvedOptions, session: string) {
   const { toolsets, metadata, admitWithinMs = 0, maxUnitSummaryCharacters } = call
-  const { completionPolicy = 'all', earlyFailureNotice = false, delivery = 'claim' } = call
+  const { completionPolicy = 'all', earlyFailureNotice = false, delivery = 'claim', askAs = 'turn' } = call
   checkWord('completionPolicy', completionPolicy, policies)
   const { childTimeoutSeconds = options.childTimeoutSeconds } = call
   checkTexts(call, callTexts, '')
   checkWord('delivery', delivery, deliveries)
+  checkWord('askAs', askAs, asking)
   return {
     context: checkedContext(call.context ?? null, ''),
     toolsets: checkedNames('toolsets', toolsets),
@@ -146,6 +147,7 @@ function common(call: CallOptions & BatchTells, options: ResolvedOptions, sessio
       policy: completionPolicy,
       earlyFailure: earlyFailureNotice,
       graceMs: options.interruptGraceMs,
+      askAs,
     },
     summaryBudget:
       maxUnitSummaryCharacters === undefined
@@ -169,6 +171,7 @@ function checkRun({ run, runner }: DispatchBatchOptions): void {
 
 const policies = ['all', 'each', 'first'] as const
 const deliveries = ['claim', 'collect'] as const
+const asking = ['turn', 'event'] as const
 
 const callTexts = [
   'context',

@@ -77,12 +77,24 @@ function routeOf({ route }: UnitDraft): EventRoute {
 }
 
 /** What is recorded of a child that ended. */
-export function entryOf({ index, job, seconds }: Child, outcome: ChildOutcome): ChildResult {
-  return childEntry(index, outcome, {
+export function entryOf(child: Child, outcome: ChildOutcome): ChildResult {
+  const { index, job, seconds } = child
+  return childEntry(index, withMissed(child, outcome), {
     model: job.task.model,
     durationSeconds: seconds,
     transcript: job.transcriptPath,
   })
+}
+
+/** The outcome of a child, with what it was sent and did not take; null while it is open. */
+export function outcomeOf(child: Child): ChildOutcome | null {
+  return child.outcome === null ? null : withMissed(child, child.outcome)
+}
+
+function withMissed({ conversation }: Child, outcome: ChildOutcome): ChildOutcome {
+  if (conversation === null || conversation.untaken.size === 0) return outcome
+  const missed_steer = [...conversation.untaken].map(({ text }) => text)
+  return { ...outcome, fields: { ...outcome.fields, missed_steer } }
 }
 
 /** Transcript paths by child index; null where none are kept. */

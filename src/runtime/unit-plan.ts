@@ -4,6 +4,7 @@ import type { Clock } from '../core/clock.js'
 import type { Ledger } from '../ledger/ledger.js'
 import type { Hold, UnitDraft } from '../ledger/shapes.js'
 import type { ChildPlan } from './child.js'
+import type { ChildRequests } from './child-requests.js'
 import type { EventHub } from './events.js'
 import type { UnitForm } from './unit-event.js'
 
@@ -28,6 +29,8 @@ export interface UnitTells {
   readonly earlyFailure: boolean
   /** Of the others, when the first success ends the unit, ms. */
   readonly graceMs: number
+  /** How a host hears of a question: as a turn of its own, or by the hub's event alone. */
+  readonly askAs: 'turn' | 'event'
 }
 
 export interface UnitDependencies {
@@ -36,6 +39,8 @@ export interface UnitDependencies {
   readonly hub: EventHub
   /** Puts a notice on the rail of completions. */
   readonly publish: (event: AsyncDelegationEvent) => Promise<unknown>
+  /** What its children ask of their host. */
+  readonly requests: ChildRequests
   /** Called once, when no child is live and the end is recorded: the unit can be forgotten. */
   readonly onGone: () => void
   /** Who takes the event as its claim, if anybody waits to collect it. */

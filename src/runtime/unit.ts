@@ -6,7 +6,7 @@
  * U3. The slot is given back when no child is live any more, not before (P6).
  */
 import { roundedSeconds } from '../core/clock.js'
-import { type ChildOutcome, type StopRequest } from '../core/completion.js'
+import type { ChildOutcome, StopRequest, UnitFacts } from '../core/completion.js'
 import {
   initialUnitState,
   isActive,
@@ -19,13 +19,12 @@ import type { AsyncDelegationEvent, ChildResult } from '../core/event.js'
 import { failPoint } from '../core/fail-point.js'
 import { noticeEvent, noticeKind } from '../core/notice.js'
 import type { Claim, Hold, Settlement, UnitDraft, UnitPatch } from '../ledger/shapes.js'
-import { runnerError } from '../pool/error-detail.js'
 import type { ChildActivity, ChildRequest } from '../pool/executor.js'
 import { createChild, type Child, type ChildWatcher, type StopResult } from './child.js'
 import { startInLine, type ChildLine } from './child-line.js'
-import type { UnitDependencies, UnitPlan } from './unit-plan.js'
+import type { UnitDependencies, UnitPlan, UnitTells } from './unit-plan.js'
 import { stopReport, type StopReport } from './stop-report.js'
-import { entryOf, transcriptsOf, unitEvent, unitFacts } from './unit-event.js'
+import { entryOf, outcomeOf, transcriptsOf, unitEvent, unitFacts } from './unit-event.js'
 
 /** The end of a unit, as the ledger has it. `claim` is there for who asked to collect it. */
 export interface UnitEnd {
@@ -41,6 +40,7 @@ export interface Unit {
   readonly children: readonly Child[]
   readonly isLive: boolean
   readonly runningSeconds: number
+  readonly tells: UnitTells
   /** Paths by child index; null where no transcripts are kept. */
   readonly liveTranscripts: Readonly<Record<string, string>> | null
   /** Resolves once the ledger has the end; `taken_over` when another owner gives it one. Rejects only if the ledger fails for good. */
@@ -49,6 +49,10 @@ export interface Unit {
   start(): void
   /** Stops every live child; the unit ends no later than the grace does. */
   stop(request: StopRequest, graceMs: number): Promise<StopReport>
+  /** What is known of it now, for an event that is not its end. */
+  facts(): UnitFacts
+  /** Tells listeners the state of a child. */
+  tellChild(child: Child): void
   /** Stops one child that makes no progress; the unit is `stalling` once nothing else of it goes on. */
   stall(child: Child, request: StopRequest, graceMs: number): void
 }
@@ -95,6 +99,10 @@ class RunningUnit implements Unit, ChildWatcher {
     return this.#plan.draft
   }
 
+  get tells(): UnitTells {
+    return this.#plan.tells
+  }
+
   get hold(): Hold {
     return this.#plan.hold
   }
@@ -123,6 +131,10 @@ class RunningUnit implements Unit, ChildWatcher {
     return roundedSeconds(this.#dispatchedMs, this.#dependencies.clock.monotonicMs())
   }
 
+  facts(): UnitFacts {
+    return unitFacts(this.draft, this.#measures())
+  }
+
   start(): void {
     this.#line = startInLine(this.children, this.#plan.maxConcurrentChildren)
   }
@@ -137,7 +149,7 @@ class RunningUnit implements Unit, ChildWatcher {
     for (const child of this.children) {
       const stopping = child.stop(request, graceMs)
       if (stopping === null) continue
-      this.#tellChild(child, child.word)
+      this.tellChild(child)
       stops.push(stopping)
     }
     return stopReport(await Promise.all(stops))
@@ -145,7 +157,7 @@ class RunningUnit implements Unit, ChildWatcher {
 
   stall(child: Child, request: StopRequest, graceMs: number): void {
     void child.stop(request, graceMs)
-    this.#tellChild(child, child.word)
+    this.tellChild(child)
     if (this.children.some(({ isLive, word }) => isLive && word !== 'stalling')) return
     const before = this.#state
     this.#state = transition(before, { type: 'stalled', at: this.#dependencies.clock.monotonicMs() })
@@ -153,11 +165,11 @@ class RunningUnit implements Unit, ChildWatcher {
   }
 
   onStarted(child: Child): void {
-    this.#tellChild(child, 'running')
+    this.tellChild(child, 'running')
   }
 
-  onRequest(_child: Child, { kind, fail }: ChildRequest): void {
-    fail(runnerError('REQUEST_UNKNOWN', `nothing here answers a request of kind ${kind}`))
+  onRequest(child: Child, request: ChildRequest): void {
+    this.#dependencies.requests.handle(this, child, request)
   }
 
   onActivity(child: Child, { progress, lines, checkpoint }: ChildActivity): void {
@@ -174,13 +186,14 @@ class RunningUnit implements Unit, ChildWatcher {
     const { form } = this.#plan
     const { hub } = this.#dependencies
     this.#outcomes += 1
+    if (child.conversation !== null) this.#dependencies.requests.drop(child)
     if (form === 'children' || hub.isHeard('child')) {
       const entry = entryOf(child, outcome)
       this.#entries.push(entry)
       if (form === 'children' && isActive(this.#state)) {
         this.#record({ child: { index: child.index, state: outcome.status, result: entry } })
       }
-      this.#tellChild(child, outcome.status, entry)
+      this.tellChild(child, outcome.status, entry)
       if (this.#outcomes < this.children.length) this.#onEarlyEnd(entry)
     }
     this.#line?.leave(child)
@@ -193,7 +206,7 @@ class RunningUnit implements Unit, ChildWatcher {
     if (this.#state.phase !== 'running' && this.#state.phase !== 'stalling') return
     const kind = noticeKind(tells, entry)
     if (kind !== null && draft.delivery === 'claim') {
-      const event = noticeEvent(kind, unitFacts(draft, this.#measures()), draft.goals ?? [], entry)
+      const event = noticeEvent(kind, this.facts(), draft.goals ?? [], entry)
       this.#attempt(this.#dependencies.publish(event))
     }
     if (tells.policy !== 'first' || !isSuccess(entry.status)) return
@@ -217,7 +230,7 @@ class RunningUnit implements Unit, ChildWatcher {
     this.#attempt(this.#dependencies.ledger.record(this.#plan.hold, patch))
   }
 
-  #tellChild({ index, goal }: Child, state: string, result?: ChildResult): void {
+  tellChild({ index, goal, word }: Child, state = word, result?: ChildResult): void {
     if (!this.#dependencies.hub.isHeard('child')) return
     const told = { delegation_id: this.id, task_index: index, goal, state }
     this.#dependencies.hub.emit('child', result === undefined ? told : { ...told, result })
@@ -279,7 +292,7 @@ class RunningUnit implements Unit, ChildWatcher {
     return unitEvent({
       form,
       draft,
-      first: this.children[0]?.outcome ?? null,
+      first: this.children[0] === undefined ? null : outcomeOf(this.children[0]),
       results: this.#entries.sort((a, b) => a.task_index - b.task_index),
       ...this.#measures(),
     })

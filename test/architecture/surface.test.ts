@@ -35,7 +35,7 @@ describe('docs/errors.md and the code agree', () => {
   const documented = [...page.matchAll(/^\| `([A-Z_]+)`/gm)].map(([, code]) => code)
   const childCodes = new Set(
     [...filesBelow('src/pool', '.ts'), ...filesBelow('src/runtime', '.ts')].flatMap((path) =>
-      [...read(path).matchAll(/'((?:RUNNER|RESULT|CHILD|THREAD|SPILL|REQUESTS?|QUESTION)_[A-Z_]+)'/g)].map(
+      [...read(path).matchAll(/'((?:RUNNER|RESULT|CHILD|THREAD|SPILL|REQUESTS?|QUESTIONS?)_[A-Z_]+)'/g)].map(
         ([, code]) => code,
       ),
     ),
