@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll } from 'vitest'
 import { sqliteLedger } from '../../src/ledger/sqlite-ledger.js'
 import { ledgerContract, type OpenLedger } from '../contract/ledger.js'
+import { ledgerMailContract } from '../contract/ledger-mail.js'
 import { ledgerModelContract } from '../contract/ledger-model.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'hermes-ledger-'))
@@ -15,3 +16,4 @@ const open: OpenLedger = ({ rules, ...given }) =>
 
 ledgerContract('the SQLite ledger', open)
 ledgerModelContract('the SQLite ledger', open)
+ledgerMailContract('the SQLite ledger', open)
