@@ -21,6 +21,7 @@ export type {
   BatchTask,
   BatchTells,
   CallOptions,
+  ContinueFrom,
   DispatchBatchOptions,
   DispatchOptions,
   WholeBatchResult,
@@ -57,4 +58,12 @@ export type { AuditFinding } from './runtime/audit.js'
 export type { Leftover, LedgerInspection, OwnerView } from './runtime/inspect.js'
 export type { Ledger } from './ledger/ledger.js'
 export type { Executor } from './pool/executor.js'
-export type { Placement, Runner, RunnerContext, RunnerReference, RunnerResult, RunnerTask } from './runner.js'
+export type {
+  ContinuedTask,
+  Placement,
+  Runner,
+  RunnerContext,
+  RunnerReference,
+  RunnerResult,
+  RunnerTask,
+} from './runner.js'

@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander'
-import { names, seconds } from './arguments.js'
+import { countFromOne, names, seconds } from './arguments.js'
 import type { RunOptions } from './run.js'
 
 export function addRun(program: Command, onEnd: (code: number) => void): void {
@@ -13,6 +13,11 @@ export function addRun(program: Command, onEnd: (code: number) => void): void {
     .option('--role <role>', 'role of the children')
     .option('--model <model>', 'model of the children')
     .option('--session <key>', 'session the completion belongs to')
+    .option(
+      '--continue <id>',
+      'go on from a child that has ended: its runner, session, checkpoint and results',
+    )
+    .option('--task <number>', 'with --continue: which child of that unit; the first one is 1', countFromOne)
     .option('--key <key>', 'idempotency key: the same key is the same unit, for 7 days')
     .option('--timeout <seconds>', 'wall clock limit of each child; 0 for none', seconds)
     .addOption(

@@ -116,7 +116,18 @@ function unitLines(unit: TreeUnit, options: LineOptions): string[] {
   const goalColumns = Math.max(1, Math.min(longest, Math.max(leastGoalColumns, Math.floor(room * 0.6)), room))
   return [
     paint('cyan', cutTo(heading.join(' · '), columns)),
-    ...children.map((child) => childLine(child, goalColumns, options)),
+    ...children.flatMap((child) => [
+      childLine(child, goalColumns, options),
+      ...questionLines(child, options),
+    ]),
+  ]
+}
+
+function questionLines({ asks }: TreeChild, { columns, paint }: LineOptions): string[] {
+  if (asks === null) return []
+  return [
+    paint('cyan', cutTo(`    ? ${asks.text}`, columns)),
+    paint('dim', cutTo(`    ${asks.how}`, columns)),
   ]
 }
 

@@ -4,6 +4,7 @@
  */
 import type { Clock, Delegator, DelegatorEventMap } from '../index.js'
 import { createLiveScreen, secondsText, type TreeStream } from './live-screen.js'
+import { howToAnswer } from './questions.js'
 import { createTreeState, type TreeUnit } from './tree-state.js'
 
 export type { TreeStream } from './live-screen.js'
@@ -27,6 +28,7 @@ interface View {
   dispatched(unit: TreeUnit): void
   child(unit: TreeUnit, index: number): void
   progress(): void
+  question(unit: TreeUnit, index: number): void
   completion(unit: TreeUnit): void
   stop(): void
 }
@@ -59,6 +61,10 @@ export function attachTree(
     state.progress(payload)
     view.progress()
   }
+  const onQuestion = (payload: Payload<'question'>): void => {
+    const unit = state.question(payload, howToAnswer(payload))
+    if (unit !== null) view.question(unit, payload.task_index)
+  }
   const onCompletion = (event: Payload<'completion'>): void => {
     const unit = state.completion(event)
     if (unit !== null) view.completion(unit)
@@ -66,6 +72,7 @@ export function attachTree(
   events.on('dispatched', onDispatched)
   events.on('child', onChild)
   events.on('progress', onProgress)
+  events.on('question', onQuestion)
   events.on('completion', onCompletion)
 
   let isStopped = false
@@ -76,6 +83,7 @@ export function attachTree(
       events.off('dispatched', onDispatched)
       events.off('child', onChild)
       events.off('progress', onProgress)
+      events.off('question', onQuestion)
       events.off('completion', onCompletion)
       view.stop()
     },
@@ -92,6 +100,7 @@ function screenView(
     dispatched: screen.changed,
     child: screen.changed,
     progress: screen.changed,
+    question: screen.changed,
     completion: screen.leave,
     stop: screen.stop,
   }
@@ -114,6 +123,11 @@ function lineView(stream: TreeStream): View {
       stream.write(`${id} ${index + 1}/${children.length} ${child.state}${took}: ${child.goal}\n`)
     },
     progress: () => undefined,
+    question({ id, children }, index) {
+      const asks = children[index]?.asks
+      if (asks)
+        stream.write(`${id} ${index + 1}/${children.length} asks: ${asks.text} (answer: ${asks.how})\n`)
+    },
     completion({ id, status, startedMs, endedMs }) {
       stream.write(`${id} ${status} after ${secondsText(startedMs, endedMs)}\n`)
     },

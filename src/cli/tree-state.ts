@@ -6,13 +6,15 @@ import { onOneLine } from './terminal-text.js'
 export interface TreeChild {
   readonly index: number
   goal: string
-  /** `waiting`, `running`, `interrupting`, then its terminal word. */
+  /** `waiting`, `running`, `input_required`, `interrupting`, then its terminal word. */
   state: string
   isEnded: boolean
   startedMs: number | null
   endedMs: number | null
   /** Its last transcript line, or the tool it is in. */
   detail: string
+  /** What it waits with, and how that is answered; null while it does not wait. */
+  asks: { readonly text: string; readonly how: string } | null
 }
 
 /** One unit, as it is shown. */
@@ -31,6 +33,8 @@ export interface TreeState {
   dispatched(payload: DelegatorEventMap['dispatched'][0]): TreeUnit
   child(payload: DelegatorEventMap['child'][0]): TreeUnit | null
   progress(payload: DelegatorEventMap['progress'][0]): void
+  /** Until it is answered, what a child asks stands below it. */
+  question(payload: DelegatorEventMap['question'][0], how: string): TreeUnit | null
   /** The unit leaves the state: it is the caller's to show for the last time. */
   completion(event: AsyncDelegationEvent): TreeUnit | null
 }
@@ -50,6 +54,7 @@ export function createTreeState(nowMs: () => number): TreeState {
       startedMs: null,
       endedMs: null,
       detail: '',
+      asks: null,
     }
   }
 
@@ -57,6 +62,7 @@ export function createTreeState(nowMs: () => number): TreeState {
     if (child.isEnded) return
     child.state = onOneLine(status ?? 'unknown')
     child.isEnded = true
+    child.asks = null
     child.endedMs = nowMs()
     if (!isGood(child.state))
       child.detail = onOneLine((error ?? '').slice(0, detailCharacters)) || child.detail
@@ -91,6 +97,13 @@ export function createTreeState(nowMs: () => number): TreeState {
         child.detail = onOneLine(line.slice(0, detailCharacters)).replace(/^\S+ [^|]*\| /, '')
       else if (typeof tool === 'string' && tool !== '')
         child.detail = onOneLine(tool.slice(0, detailCharacters))
+    },
+    question({ delegation_id: id, task_index: index, text, state }, how) {
+      const unit = units.get(id)
+      const child = unit?.children[index]
+      if (unit === undefined || child === undefined) return null
+      child.asks = state === 'open' ? { text: onOneLine(text.slice(0, detailCharacters)), how } : null
+      return unit
     },
     completion(event) {
       const unit = units.get(event.delegation_id)

@@ -17,6 +17,7 @@ const messages = {
   RUNNER_UNKNOWN: 'no runner of that name is configured',
   RUNNER_INVALID: 'the runner cannot be used as it is',
   UNKNOWN_DELEGATION: 'no delegation of that id is known',
+  DELEGATION_LIVE: 'the delegation still runs, so nothing can go on from it',
   WAIT_TIMEOUT: 'the delegation had not ended in the time given',
   EVENT_INVALID: 'an event cannot be published as it is',
   LEDGER_CLOSED: 'the ledger is closed',

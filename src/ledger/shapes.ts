@@ -58,6 +58,8 @@ export interface UnitDraft {
   /** `collect`: only who asks for it by id gets its event, and then it leaves the outbox. */
   readonly delivery: 'claim' | 'collect'
   readonly metadata: JsonObject | null
+  /** The ended child that it goes on from. */
+  readonly continues?: { readonly delegation_id: string; readonly task_index: number }
 }
 
 /** `unknown`: it is never run again by itself. `retry`: unfinished children run anew. `adopt`: from their checkpoints. */

@@ -28,7 +28,7 @@ export function createInlineExecutor({ clock }: { readonly clock: Clock }): Exec
     let talk: HostTalk | null = null
     const channel = createChildChannel({
       options: null,
-      resumeFrom: null,
+      resumeFrom: job.resumeFrom ?? null,
       writeLine: (line) => transcript.write(line),
       spawn: (argv, options) => lifeline.spawn(argv, options),
       after: (ms, fn) => clock.after(ms, fn),

@@ -52,7 +52,16 @@ export interface CallOptions {
 export interface DispatchOptions extends CallOptions {
   /** What to do; at most 64 kB. */
   readonly goal: string
+  /**
+   * Goes on from a child that has ended: it gets that one's last checkpoint (`ctx.resumeFrom`), its summary and the end of
+   * its transcript (`task.continued`). The runner, model, toolsets and role are its own unless the call names others.
+   * @defaultValue none: the child begins anew
+   */
+  readonly continueFrom?: ContinueFrom
 }
+
+/** A unit of one child by its id, or a child of it by its index, from 0. */
+export type ContinueFrom = string | { readonly id: string; readonly taskIndex?: number }
 
 /** One child of a batch. What it does not say is the batch's. */
 export interface BatchTask {

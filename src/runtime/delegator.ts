@@ -11,6 +11,7 @@ import { createCleanup } from './cleanup.js'
 import { numberProblem } from './checked.js'
 import { asClosed } from './closed.js'
 import { createCompletions, type Completions } from './completions.js'
+import { continuation } from './continuing.js'
 import { createEventHub, type DelegatorEvents } from './events.js'
 import { createInterrupts, type InterruptOptions, type SessionSelect } from './interrupts.js'
 import type { InterruptReport } from './stop-report.js'
@@ -235,7 +236,13 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
     // Async: what is wrong with a call rejects its promise.
     dispatch: async (call) => {
       assertOpen()
-      return admit(singleRequest(call, options, currentSession()), call)
+      const session = currentSession()
+      // A call that is no object has no such option: what is wrong with it is said below.
+      if ((call as DispatchOptions | null | undefined)?.continueFrom === undefined)
+        return admit(singleRequest(call, options, session), call)
+      const from = await continuation(ledger, call).catch(asClosed)
+      assertOpen()
+      return admit(singleRequest(from.call, options, session, from), from.call)
     },
     dispatchBatch: async (call) => {
       assertOpen()

@@ -7,7 +7,10 @@ export function fingerprintOf(request: UnitRequest): string {
   const { form, goals, children, toolsets, sessionKey, metadata, childTimeoutSeconds } = request
   const work = children.map((child) => {
     const runner = typeof child.runner === 'function' ? `function ${String(child.runner)}` : child.runner
-    return { ...child, runner }
+    // What the earlier child left may be pruned meanwhile: which one it was is what was asked.
+    if (child.continued === undefined) return { ...child, runner }
+    const { delegation_id, task_index } = child.continued
+    return { ...child, runner, continued: [delegation_id, task_index], resumeFrom: null }
   })
   const call = [form, goals, work, toolsets, sessionKey, metadata, childTimeoutSeconds]
   return createHash('sha256').update(JSON.stringify(call, inKeyOrder)).digest('hex')

@@ -6,7 +6,7 @@ import { shareOfBudget } from '../core/summary-budget.js'
 import type { Json } from '../core/json.js'
 import type { OnOwnerDeath, UnitDraft } from '../ledger/shapes.js'
 import type { Executor } from '../pool/executor.js'
-import type { Runner, RunnerReference } from '../runner.js'
+import type { ContinuedTask, Runner, RunnerReference } from '../runner.js'
 import type { ChildPlan } from './child.js'
 import type { ResolvedOptions } from './options.js'
 import type { CallOptions } from './call-options.js'
@@ -49,7 +49,15 @@ export function draftOf(
         : children.map((_child, index) => transcriptPath(options, id, index)),
     delivery: call.delivery ?? 'claim',
     metadata: request.metadata,
+    ...continuesOf(first?.continued),
   }
+}
+
+/** Which child it goes on from, for those who read of it. */
+function continuesOf(continued: ContinuedTask | undefined): Pick<UnitDraft, 'continues'> {
+  if (continued === undefined) return {}
+  const { delegation_id, task_index } = continued
+  return { continues: { delegation_id, task_index } }
 }
 
 /** The boldest that any child's runner allows: the others of its unit are then told apart one by one. */
@@ -69,6 +77,7 @@ function workOf({ form, children, childTimeoutSeconds, summaryBudget, tells }: U
   const work = children.map((child) => ({
     ...child,
     runner: typeof child.runner === 'function' ? null : { ...child.runner },
+    continued: child.continued === undefined ? undefined : { ...child.continued },
   }))
   return {
     form,
@@ -91,7 +100,7 @@ export function planChildren(
 ): readonly ChildPlan[] {
   const seconds = request.childTimeoutSeconds
   const summaryCharacters = shareOfBudget(request.summaryBudget, request.children.length)
-  return request.children.map(({ runner, goal, context, role, model }, index) => ({
+  return request.children.map(({ runner, goal, context, role, model, continued, resumeFrom }, index) => ({
     index,
     executor: typeof runner === 'function' ? executors.inline : executors.threads,
     timeoutMs: seconds === 0 ? null : seconds * 1000,
@@ -106,11 +115,13 @@ export function planChildren(
         delegationId: id,
         taskIndex: index,
         sessionKey: request.sessionKey,
+        ...(continued !== undefined && { continued }),
       },
       runner,
       transcriptPath: transcriptPath(options, id, index),
       spillDirectory: options.spillFolder,
       summaryCharacters,
+      ...(resumeFrom !== undefined && { resumeFrom }),
     },
   }))
 }

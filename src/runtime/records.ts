@@ -3,6 +3,7 @@ import type { Clock } from '../core/clock.js'
 import { DelegationError } from '../core/errors.js'
 import type { ErrorDetail } from '../core/event.js'
 import type { JsonObject } from '../core/json.js'
+import type { OpenQuestion } from '../core/question.js'
 import type { SlotHolder } from '../core/refusal.js'
 import type { Ledger } from '../ledger/ledger.js'
 import type { Delivery, SlotHolderRecord, UnitRecord } from '../ledger/shapes.js'
@@ -19,7 +20,7 @@ export interface ChildView {
   readonly progress?: JsonObject
   readonly seconds_since_activity?: number
   /** What it asks, and waits with. */
-  readonly question?: JsonObject
+  readonly question?: OpenQuestion
   /** Its outcome is decided, but something of it still runs (P6). */
   readonly still_running?: boolean
 }
@@ -41,6 +42,8 @@ export interface DelegationRecord {
   readonly dispatched_at: number
   readonly completed_at: number | null
   readonly owner_pid: number
+  /** The ended child that it goes on from. */
+  readonly continues?: UnitRecord['continues']
   /** Paths of the children's transcripts, by index; absent where none are kept. */
   readonly live_transcripts?: Readonly<Record<string, string>>
   readonly children: readonly ChildView[]
@@ -133,6 +136,7 @@ function recordOf(
     dispatched_at: unit.admittedAt,
     completed_at: unit.endedAt,
     owner_pid: ownerPid(unit),
+    ...(unit.continues !== undefined && { continues: unit.continues }),
     ...(liveTranscripts !== null && { live_transcripts: liveTranscripts }),
     children: live === undefined ? recordedChildren(unit) : liveChildren(live),
   }
@@ -149,7 +153,8 @@ function recordedChildren({ goal, goals, children, state, endedAt }: UnitRecord)
     task_index: index,
     goal: goals?.[index] ?? goal,
     state: endedAt !== null && (goals === null || child.state === 'waiting') ? state : child.state,
-    ...(endedAt === null && child.question !== undefined && { question: child.question }),
+    ...(endedAt === null &&
+      child.question !== undefined && { question: child.question as unknown as OpenQuestion }),
   }))
 }
 

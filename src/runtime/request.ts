@@ -1,8 +1,8 @@
 /** What a caller may ask for, and what is wrong with it before anything is admitted. */
 import { DelegationError } from '../core/errors.js'
 import { kindOf } from '../core/shown-value.js'
-import type { JsonObject } from '../core/json.js'
-import type { Runner, RunnerReference } from '../runner.js'
+import type { Json, JsonObject } from '../core/json.js'
+import type { ContinuedTask, Runner, RunnerReference } from '../runner.js'
 import type {
   CallOptions,
   DispatchOptions,
@@ -23,6 +23,7 @@ import {
   checkWord,
   plainCopy,
 } from './checked.js'
+import type { Continuation } from './continuing.js'
 import { isReference } from './option-shapes.js'
 import type { SummaryBudget } from '../core/summary-budget.js'
 import type { UnitTells } from './unit-plan.js'
@@ -35,6 +36,9 @@ interface ChildRequest {
   readonly role: string
   readonly model: string | null
   readonly runner: RunnerReference | Runner
+  /** Of a child that goes on from another one. */
+  readonly continued?: ContinuedTask
+  readonly resumeFrom?: Json
 }
 
 /** A call that can be admitted. */
@@ -57,13 +61,18 @@ export interface UnitRequest {
 }
 
 /** @throws {DelegationError} with the code of the first thing that is wrong. */
-export function singleRequest(call: DispatchOptions, options: ResolvedOptions, session: string): UnitRequest {
+export function singleRequest(
+  call: DispatchOptions,
+  options: ResolvedOptions,
+  session: string,
+  from: Pick<Continuation, 'continued' | 'resumeFrom'> | null = null,
+): UnitRequest {
   checkCall(call)
   const child = childRequest(call, call, options, '')
   return Object.assign(common(call, options, session), {
     form: 'single' as const,
     goals: null,
-    children: [child],
+    children: [from === null ? child : { ...child, continued: from.continued, resumeFrom: from.resumeFrom }],
   })
 }
 
@@ -75,6 +84,8 @@ export function batchRequest(
 ): UnitRequest {
   checkCall(call)
   checkRun(call)
+  if ('continueFrom' in call)
+    throw new DelegationError('OPTION_INVALID', { continueFrom: 'of a batch', expected: 'a single dispatch' })
   const shared = common(call, options, session)
   const tasks = tasksOf(call)
   if (call.run !== undefined) {

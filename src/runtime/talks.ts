@@ -152,7 +152,7 @@ function checkedText(text: unknown): string {
 }
 
 /** @throws {DelegationError} OPTION_INVALID for one that the unit does not have. */
-function checkTaskIndex(index: unknown, childCount: number): void {
+export function checkTaskIndex(index: unknown, childCount: number): void {
   if (index === undefined) return
   if (typeof index === 'number' && Number.isInteger(index) && index >= 0 && index < childCount) return
   const taskIndex = typeof index === 'number' ? index : kindOf(index)

@@ -290,7 +290,7 @@ describe('a ledger that several share', () => {
       status: 'answered',
       delegation_id: id,
       task_index: 0,
-      question_id: children[0]?.question?.['question_id'],
+      question_id: children[0]?.question?.question_id,
     })
     expect(await there.answer(id, 'no')).toMatchObject({ status: 'answered', task_index: 1 })
     const event = await there.wait(id)
