@@ -24,6 +24,10 @@ export interface RunnerTask {
   readonly sessionKey: string
   /** The ended child that this one goes on from; absent for one that begins anew. `ctx.resumeFrom` has its checkpoint. */
   readonly continued?: ContinuedTask
+  /** JSON Schema that the result's `output`, or the JSON in its `summary`, has to fit; absent where none was asked for. */
+  readonly outputSchema?: JsonObject
+  /** Set when the runner is called once more because its output did not fit (see `correctsOutput` of a reference). */
+  readonly correction?: OutputCorrection
 }
 
 /** What an ended child was, and left. Its words are data: a subagent wrote them. */
@@ -36,6 +40,14 @@ export interface ContinuedTask {
   readonly summary: string | null
   /** The last 100 lines, at most 8,000 bytes; empty where no transcript is kept. */
   readonly transcript_tail: string
+}
+
+/** What was wrong with the output of the run before. */
+export interface OutputCorrection {
+  /** At most ten, of at most 300 characters each. */
+  readonly errors: readonly string[]
+  /** What the run before returned. */
+  readonly previous: RunnerResult
 }
 
 /**
@@ -173,6 +185,11 @@ export interface RunnerReference {
   readonly reportsProgress?: boolean
   /** Running it twice does no more than running it once: only then may it be retried. @defaultValue false */
   readonly idempotent?: boolean
+  /**
+   * True: where a task has an `outputSchema` and the output does not fit, it is called once more, with
+   * `task.correction`. @defaultValue false
+   */
+  readonly correctsOutput?: boolean
   /**
    * What becomes of its unfinished children when their host dies. `unknown`: they are reported, and never run again by
    * themselves. `retry`: they run anew. `adopt`: they go on from their last checkpoint. The last two are done by

@@ -3,6 +3,7 @@ import type { Delegator, Dispatched, Isolation, Rejected } from '../index.js'
 import type { CommandOptions } from './open.js'
 import { runnerNamed } from './runner-named.js'
 import { UsageError } from './usage-error.js'
+import { schemaIn } from './schema-file.js'
 
 /** What a dispatch takes from the command line. */
 export interface DispatchingOptions extends CommandOptions {
@@ -11,6 +12,8 @@ export interface DispatchingOptions extends CommandOptions {
   readonly toolsets?: readonly string[]
   readonly role?: string
   readonly model?: string
+  /** Path of a file. */
+  readonly outputSchema?: string
   readonly session?: string
   readonly key?: string
   /** Id of the unit to go on from, and which child of it, from 1. */
@@ -24,7 +27,10 @@ export interface DispatchingOptions extends CommandOptions {
   readonly admitWithin?: number
 }
 
-/** One goal is a single unit, several are one batch. @throws {UsageError} for a runner that there is not. */
+/**
+ * One goal is a single unit, several are one batch. @throws {UsageError} for a runner that there is not, and for a schema
+ * that cannot be read.
+ */
 export async function dispatch(
   delegator: Delegator,
   goals: readonly string[],
@@ -33,11 +39,13 @@ export async function dispatch(
 ): Promise<Dispatched | Rejected> {
   const { context, toolsets, role, model, session, key, timeout, isolation, admitWithin } = options
   const from = continuing(goals, options)
+  const { outputSchema } = options
   const call = {
     // Who goes on has the earlier child's runner, unless another one is named.
     ...((from === null || options.runner !== undefined) && { runner: runnerNamed(options.runner, config) }),
     // Who waits here is told here; of a detached unit a drain has to hear.
     askAs: options.detach === true ? ('turn' as const) : ('event' as const),
+    ...(outputSchema !== undefined && { outputSchema: await schemaIn(outputSchema) }),
     ...(context !== undefined && { context }),
     ...(toolsets !== undefined && { toolsets }),
     ...(role !== undefined && { role }),

@@ -1,8 +1,9 @@
 /** How a text is made harmless before it enters a conversation (P10): by who wrote it. Pure. */
-import { fieldText, isTruthy } from './format.js'
+import { fieldText, isTruthy } from './format-values.js'
 import type { Json, JsonObject } from './json.js'
 import { headOf, oneLine, plainText, tailOf } from './plain-text.js'
 import { redact } from './redact.js'
+import { fairShares } from './summary-budget.js'
 
 const LABEL_CHARACTERS = 64
 const GOAL_CHARACTERS = 2_000
@@ -119,7 +120,7 @@ export function createFence(delegationId: string, nonce: string): Fence {
         summary: prepared(entry['summary'], plainText, perChild),
       }))
       const needs = texts.map(({ error, summary }) => Math.min(perChild, error.length + summary.length))
-      const shares = shared(needs, perEvent)
+      const shares = fairShares(needs, perEvent)
       return texts.map(({ error, summary }, position) => {
         const share = shares[position] ?? 0
         // The error goes first, up to a quarter, or to what the summary leaves.
@@ -129,19 +130,6 @@ export function createFence(delegationId: string, nonce: string): Fence {
       })
     },
   }
-}
-
-/** Splits `total` fairly: nobody gets more than it needs, and what the modest leave goes to the others. */
-export function shared(needs: readonly number[], total: number): readonly number[] {
-  const shares = new Array<number>(needs.length).fill(0)
-  const order = needs.map((need, position) => ({ need, position })).sort((a, b) => a.need - b.need)
-  let left = total
-  for (const [done, { need, position }] of order.entries()) {
-    const share = Math.min(need, Math.floor(left / (order.length - done)))
-    shares[position] = share
-    left -= share
-  }
-  return shares
 }
 
 /** `text` without the nonce, in any case: replaced, so that what stood around it cannot join to a new one. */

@@ -1,10 +1,10 @@
+import { missedLines, questionLines } from './format-question.js'
+import { fieldText, isTruthy, listOf, taskIndex, textOr } from './format-values.js'
 import { isJsonObject } from './json.js'
-import type { Json, JsonObject } from './json.js'
+import type { JsonObject } from './json.js'
 
 // The original's layout of a completion (spec 3.1 to 3.3), byte for byte but for the introduction, which is ours.
 // An event may come from a foreign host: whatever a field holds, these functions print something and never throw.
-
-type Field = Json | undefined
 
 /** How a completion is printed. */
 export interface FormatOptions {
@@ -16,6 +16,8 @@ export interface FormatOptions {
   readonly timeZone?: string
   /** Sentences for the end of the introduction; must not contain a newline. */
   readonly note?: string
+  /** How many tasks a batch has, where the event does not hold all of them. @defaultValue as many as it holds */
+  readonly taskCount?: number
 }
 
 /**
@@ -48,35 +50,6 @@ export function isNotice(event: JsonObject): boolean {
 /** True for a child of a unit that waits for an answer. */
 export function isQuestion(event: JsonObject): boolean {
   return isJsonObject(event['question'])
-}
-
-/** The position of a task in its call, from 0. */
-export function taskIndex(entry: JsonObject): number {
-  const index = entry['task_index']
-  return typeof index === 'number' && !Number.isNaN(index) ? index : 0
-}
-
-/** Python's truth: null, false, 0, and everything empty are false. */
-export function isTruthy(value: Field): boolean {
-  if (Array.isArray(value)) return value.length > 0
-  if (isJsonObject(value)) return Object.keys(value).length > 0
-  return Boolean(value)
-}
-
-/** Any value in a line of text, `None`, `True` and `False` as the original prints them. */
-export function fieldText(value: Field): string {
-  if (value === null || value === undefined) return 'None'
-  if (value === true) return 'True'
-  if (value === false) return 'False'
-  if (typeof value === 'string') return value
-  if (typeof value === 'number') return String(value)
-  try {
-    const shown: unknown = JSON.stringify(value)
-    return typeof shown === 'string' ? shown : '?'
-  } catch {
-    // A cycle or a bigint: no JSON, so there is nothing to show of it.
-    return '?'
-  }
 }
 
 /** `YYYY-MM-DD HH:MM:SS` of an instant, Unix seconds, or `null` when the calendar does not reach that far. */
@@ -197,21 +170,36 @@ function batchLines(event: JsonObject, options: FormatOptions): string[] {
   const results = sortedResults(event)
   const [first] = results
   if (first !== undefined && isNotice(event)) return noticeLines(event, first, options)
-  const count = results.length === 0 ? listOf(event['goals']).length : results.length
+  const { taskCount = results.length } = options
+  const goals = listOf(event['goals']).length
+  // Of one of several units of a call, tasks are counted within the call (spec 3.3).
+  const isPart = Array.isArray(event['task_indexes']) || isTruthy(event['group'])
+  const count = taskCount === 0 ? goals : taskCount
   // An absent key and a null differ, as in the original: `?` and `None`.
   const { duration_seconds: duration = '?', total_duration_seconds: total = duration } = event
   const subagents = count === 1 ? '1 subagent' : `${count} subagents`
   return [
     title('ASYNC DELEGATION BATCH COMPLETE', event),
-    introduction(`A batch of ${subagents} you dispatched to the background earlier has ended.`, options),
+    introduction(
+      isPart
+        ? `${partOf(event, count)}, which you dispatched to the background earlier, has ended; the others report separately.`
+        : `A batch of ${subagents} you dispatched to the background earlier has ended.`,
+      options,
+    ),
     '',
     ...dispatchedLines(event, options),
     ...callerLines(event),
     `${roleAndModel(event)}   Total duration: ${fieldText(total)}s`,
     ...(results.length === 0 && isTruthy(event['error'])
       ? ['--- ERROR ---', `The batch did not complete successfully: ${fieldText(event['error'])}`]
-      : results.flatMap((entry) => taskLines(entry, event, results.length))),
+      : results.flatMap((entry) => taskLines(entry, event, isPart ? goals : taskCount))),
   ]
+}
+
+function partOf(event: JsonObject, count: number): string {
+  const whole = `the ${listOf(event['goals']).length} subagents of a call`
+  const tasks = count === 1 ? `One of ${whole}` : `${count} of ${whole}`
+  return isTruthy(event['group']) ? `${tasks} (group ${fieldText(event['group'])})` : tasks
 }
 
 function taskLines(entry: JsonObject, event: JsonObject, count: number | string): string[] {
@@ -242,42 +230,6 @@ function taskBody(entry: JsonObject): string[] {
   return [...(reason === '' ? [] : [`(${status}${reason})`]), 'Partial output:', fieldText(summary)]
 }
 
-/** A child that waits: who it is, what it wants to know, and how it is told. */
-function questionLines(event: JsonObject, options: FormatOptions): string[] {
-  const question = isJsonObject(event['question']) ? event['question'] : {}
-  const { question_id: questionId, text, choices, default: otherwise, timeout_seconds: seconds } = question
-  const id = textOr(event['delegation_id'], '?')
-  const task = taskIndex(question) + 1
-  const count = isTruthy(event['n_tasks']) ? fieldText(event['n_tasks']) : '1'
-  const within = isTruthy(seconds) ? ` within ${fieldText(seconds)} s` : ''
-  return [
-    title('SUBAGENT QUESTION', { delegation_id: `${id}, task ${task}/${count}` }),
-    [
-      'A subagent that you dispatched waits for your answer; whatever else runs goes on meanwhile.',
-      ...(options.note === undefined ? [] : [options.note]),
-    ].join(' '),
-    '',
-    `Its goal: ${textOr(event['goal'], '')}`,
-    '--- QUESTION ---',
-    textOr(text, ''),
-    ...(isTruthy(choices) ? ['Choices:', ...listOf(choices).map((choice) => `- ${fieldText(choice)}`)] : []),
-    ...(isTruthy(otherwise) ? [`Without an answer${within} it goes on with: ${fieldText(otherwise)}`] : []),
-    ...(isTruthy(seconds) && !isTruthy(otherwise)
-      ? [`Without an answer${within} it is told that none came.`]
-      : []),
-    '--- HOW TO ANSWER ---',
-    `hermes-delegate answer ${id} --question ${textOr(questionId, '?')} "YOUR ANSWER", or the tool of this host for it.`,
-  ]
-}
-
-/** What it was sent while it ran, and did not take. */
-function missedLines(entry: JsonObject): string[] {
-  const missed = listOf(entry['missed_steer'])
-  return missed.length === 0
-    ? []
-    : ['Sent to it, but not taken:', ...missed.map((text) => `- ${fieldText(text)}`)]
-}
-
 /** Where the complete trace is: what the entry itself names, else what the event holds for its index. */
 function transcriptLines(event: JsonObject, entry: JsonObject): string[] {
   const held = event['live_transcripts']
@@ -290,14 +242,7 @@ function statusOf(entry: JsonObject): string {
   return textOr(entry['status'], 'unknown')
 }
 
-function isDone(entry: JsonObject): boolean {
+/** True for a task that did what it was asked. */
+export function isDone(entry: JsonObject): boolean {
   return entry['status'] === 'completed' || entry['status'] === 'success'
-}
-
-function textOr(value: Field, otherwise: string): string {
-  return isTruthy(value) ? fieldText(value) : otherwise
-}
-
-function listOf(value: Field): readonly Json[] {
-  return Array.isArray(value) ? (value as readonly Json[]) : []
 }

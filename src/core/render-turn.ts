@@ -4,25 +4,19 @@ import {
   label,
   PATH_CHARACTERS,
   prepared,
-  shared,
   shortened,
   type Fence,
   type HostWords,
   type WordLimits,
 } from './armour.js'
-import {
-  fieldText,
-  formatCompletion,
-  isBatch,
-  isQuestion,
-  isTruthy,
-  sortedResults,
-  taskIndex,
-} from './format.js'
+import { formatCompletion, isBatch, isQuestion } from './format.js'
+import { fieldText, isTruthy, listOf, taskIndex } from './format-values.js'
 import { isJsonObject } from './json.js'
 import { oneLine, plainText } from './plain-text.js'
+import { fairShares } from './summary-budget.js'
+import { shownTasks, type ShownTasks } from './shown-tasks.js'
 import type { FormatOptions } from './format.js'
-import type { Json, JsonObject } from './json.js'
+import type { JsonObject } from './json.js'
 
 // What enters the host's conversation (P10): the layout of `formatCompletion`, over an event whose texts were
 // armoured first. Three kinds of text, by who wrote them:
@@ -41,7 +35,8 @@ export interface TurnOptions extends Pick<FormatOptions, 'timeZone'> {
    */
   readonly perChildCharacters?: number
   /**
-   * Most characters of all children of one event; those who wrote little leave their share to the others.
+   * Most characters of all children of one event; those who wrote little leave their share to the others. Of a batch of
+   * more than a 400th as many tasks, so many are shown, failed ones first, and the others are counted.
    * @defaultValue 48_000
    */
   readonly perEventCharacters?: number
@@ -50,9 +45,13 @@ export interface TurnOptions extends Pick<FormatOptions, 'timeZone'> {
 /** Of all goals of one event; a share that shows nothing of its goal is not shown. */
 const GOALS_CHARACTERS = 24_000
 const LEAST_GOAL_CHARACTERS = 16
-/** How many choices, or texts that were not taken, are shown, and how much of each. */
+/** Of texts that a child did not take, beside the bound on its own words. */
+const MISSED = 8
+const MISSED_CHARACTERS = 200
+/** How many choices are shown, and how much of each. */
 const LISTED = 50
 const LISTED_CHARACTERS = 1_000
+const GROUP_CHARACTERS = 200
 
 /**
  * The turn that tells a host of these completions, or `''` for none: each in the layout of `formatCompletion`,
@@ -70,7 +69,7 @@ export function renderTurn(events: readonly JsonObject[], options: TurnOptions):
     note,
     ...(options.timeZone !== undefined && { timeZone: options.timeZone }),
   }
-  const block = (event: JsonObject): string => formatCompletion(armoured(event, limits), format)
+  const block = (event: JsonObject): string => blockOf(event, limits, format)
   const questions = events.filter(isQuestion).map(block)
   const blocks = events.filter((event) => !isQuestion(event)).map(block)
   if (blocks.length < 2) return [...questions, ...blocks].join('\n\n')
@@ -100,9 +99,19 @@ function resolveLimits(options: TurnOptions): Limits {
   return { nonce, perChild, perEvent }
 }
 
+function blockOf(event: JsonObject, limits: Limits, format: FormatOptions): string {
+  const shown = shownTasks(event, limits.perEvent, idOf(event, limits))
+  const text = formatCompletion(armoured(event, limits, shown), { ...format, taskCount: shown.count })
+  return shown.footer === null ? text : `${text}\n\n${shown.footer}`
+}
+
+function idOf(event: JsonObject, { nonce }: Limits): string {
+  return label(event['delegation_id'], nonce) ?? '?'
+}
+
 /** The event with nothing in it that could pass for ours: only the fields the layout prints. */
-function armoured(event: JsonObject, limits: Limits): JsonObject {
-  const fence = createFence(label(event['delegation_id'], limits.nonce) ?? '?', limits.nonce)
+function armoured(event: JsonObject, limits: Limits, { results }: ShownTasks): JsonObject {
+  const fence = createFence(idOf(event, limits), limits.nonce)
   const host = createHostWords(limits.nonce)
   const { toolsets } = event
   const common = {
@@ -124,7 +133,6 @@ function armoured(event: JsonObject, limits: Limits): JsonObject {
     const missed_steer = notTaken(event, fence)
     return { ...common, ...words, goal: host.line(event['goal']), live_transcripts: live, missed_steer }
   }
-  const results = sortedResults(event)
   const words = fence.around(results, limits)
   const [error] = results.length === 0 ? fence.around([{ error: event['error'] }], limits) : []
   return {
@@ -132,9 +140,11 @@ function armoured(event: JsonObject, limits: Limits): JsonObject {
     ...error,
     is_batch: true,
     ...numbers(event, ['n_tasks']),
+    group: host.line(event['group'], GROUP_CHARACTERS),
+    task_indexes: Array.isArray(event['task_indexes']) ? [] : null,
     task_failure_notice: isTruthy(event['task_failure_notice']),
     task_result_notice: isTruthy(event['task_result_notice']),
-    goals: boundedGoals(listOf(event['goals']).map((goal) => host.line(goal) ?? '')),
+    goals: boundedGoals(shownGoals(event, results, host)),
     results: results.map((entry, position) => ({
       ...childLabels(entry, limits.nonce),
       ...words[position],
@@ -145,11 +155,18 @@ function armoured(event: JsonObject, limits: Limits): JsonObject {
   }
 }
 
+/** Goals of tasks that are not shown would take room from those that are. */
+function shownGoals(event: JsonObject, results: readonly JsonObject[], host: HostWords): readonly string[] {
+  const shown = new Set(results.map(taskIndex))
+  return listOf(event['goals']).map((goal, index) => (shown.has(index) ? (host.line(goal) ?? '') : ''))
+}
+
 /** What a child did not take of what it was sent: somebody's words to it, not to whoever reads this. */
 function notTaken(entry: JsonObject, fence: Fence): readonly string[] {
   return listOf(entry['missed_steer'])
-    .slice(0, LISTED)
-    .map((text) => fence.inline(prepared(text, oneLine), LISTED_CHARACTERS) ?? '')
+    .slice(0, MISSED)
+    .map((text) => fence.inline(prepared(text, oneLine), MISSED_CHARACTERS) ?? '')
+    .filter((text) => text !== '')
 }
 
 /** A child's words, and the host's own for what they are about. */
@@ -180,7 +197,7 @@ function armouredQuestion(
 /** They share one bound, as the words of the children do. */
 function boundedGoals(goals: readonly string[]): readonly string[] {
   const needs = goals.map((goal) => goal.length)
-  const shares = shared(needs, GOALS_CHARACTERS)
+  const shares = fairShares(needs, GOALS_CHARACTERS)
   return goals.map((goal, position) => {
     const share = shares[position] ?? 0
     if (goal.length <= share) return goal
@@ -222,8 +239,4 @@ function numbers(entry: JsonObject, names: readonly string[]): JsonObject {
   return Object.fromEntries(
     kept.filter(([, value]) => value === null || (typeof value === 'number' && Number.isFinite(value))),
   )
-}
-
-function listOf(value: Json | undefined): readonly Json[] {
-  return Array.isArray(value) ? (value as readonly Json[]) : []
 }

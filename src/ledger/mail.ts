@@ -2,8 +2,17 @@
  * What one process says to the owner of a live unit, and what the owner says to it in return. A letter is small, and
  * lives as long as somebody waits for its reply: nothing depends on one that is lost with its owner.
  */
+import type { Instant } from '../core/clock.js'
 import type { Json } from '../core/json.js'
-import type { Letter } from './shapes.js'
+
+/** What one process says to the owner of a live unit. */
+export interface Letter {
+  readonly id: string
+  readonly unitId: string
+  readonly kind: string
+  readonly payload: Json
+  readonly sentAt: Instant
+}
 
 export interface Mail {
   /** `not_live`: the unit is unknown, or has ended. `too_many`: 100 letters wait for its owner already. Else its owner is told. */

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.js'
 import type { Json } from '../core/json.js'
-import { letterSeconds, maxLetters, type Mail } from './mail.js'
-import type { Letter, UnitRecord } from './shapes.js'
+import { letterSeconds, maxLetters, type Letter, type Mail } from './mail.js'
+import type { UnitRecord } from './shapes.js'
 
 /** The steps of `Mail`, and what retention takes. */
 export type MemoryMail = {

@@ -1,7 +1,6 @@
 import type { Clock } from '../core/clock.js'
 import type { Json } from '../core/json.js'
-import { maxLetters, type Mail } from './mail.js'
-import type { Letter } from './shapes.js'
+import { maxLetters, type Letter, type Mail } from './mail.js'
 import type { Sqlite } from './sqlite-driver.js'
 
 interface LetterRow {

@@ -1,3 +1,4 @@
+import { usageKeepSeconds } from './budget-rules.js'
 import { letterSeconds } from './mail.js'
 import type { Sqlite } from './sqlite-driver.js'
 
@@ -44,10 +45,13 @@ export function pruneOnce(db: Sqlite, now: number, retentionSeconds: number): nu
   const keys = db
     .sql(`DELETE FROM keys WHERE key IN (SELECT key FROM keys WHERE until <= :now LIMIT ${rowsPerStep})`)
     .run({ now })
+  const usages = db
+    .sql(`DELETE FROM usages WHERE n IN (SELECT n FROM usages WHERE ended_at < :before LIMIT ${rowsPerStep})`)
+    .run({ before: now - usageKeepSeconds })
   const letters = db
     .sql(
       `DELETE FROM letters WHERE n IN (SELECT n FROM letters WHERE sent_at < :before LIMIT ${rowsPerStep})`,
     )
     .run({ before: now - letterSeconds })
-  return deliveries + units.length + keys + letters
+  return deliveries + units.length + keys + usages + letters
 }

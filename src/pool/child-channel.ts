@@ -1,5 +1,6 @@
 /** What a runner is handed, in a thread and on the host's own loop alike. */
 import type { Clock } from '../core/clock.js'
+import { graceBelow } from '../core/grace.js'
 import type { Json, JsonObject } from '../core/json.js'
 import { transcriptLine } from '../core/transcript-line.js'
 import type { RunnerContext, SpawnOptions, SpawnedProcess } from '../runner.js'
@@ -14,9 +15,6 @@ import { toPlain } from './plain-data.js'
 export const keptLines = 20
 const progressCharacters = 16_384
 export const checkpointCharacters = 1_048_576
-
-/** How long before the end of a grace the child's processes are killed; of a short one, half of it, ms. */
-const lastMomentsMs = 1_000
 
 interface Line {
   readonly at: number
@@ -176,7 +174,7 @@ export function createChildChannel({
     context: withSignal(context),
     interrupt(reason, graceMs) {
       stopKillTimer()
-      if (graceMs !== undefined) stopKillTimer = after(killAfterMs(graceMs), killProcesses)
+      if (graceMs !== undefined) stopKillTimer = after(graceBelow(graceMs), killProcesses)
       if (interrupted !== null) return
       interrupted = { reason }
       abort?.abort(reason)
@@ -209,11 +207,6 @@ export function createChildChannel({
       talk?.end()
     },
   }
-}
-
-/** A child needs what is left of its grace to return what its processes printed (P5). */
-function killAfterMs(graceMs: number): number {
-  return Math.max(graceMs / 2, graceMs - lastMomentsMs)
 }
 
 /** Progress is a courtesy: what of it is no plain data is named instead of breaking the child. */

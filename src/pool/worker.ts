@@ -16,7 +16,7 @@ import { createLifeline, type Lifeline } from './lifeline.js'
 import { loadRunner } from './load-runner.js'
 import { createMemorySampler } from './memory-sampler.js'
 import type { ControlMessage, InterruptMessage, JobMessage, Reply, WordMessage } from './messages.js'
-import type { Json, Runner } from '../runner.js'
+import type { Json, Runner, RunnerContext } from '../runner.js'
 import { createResidueWatch } from './residue.js'
 import { appendAtOnce, createTranscript, type Transcript } from './transcript.js'
 
@@ -255,7 +255,7 @@ function execute(
       return path
     }
     const limit = { characters: job.summaryCharacters, spill }
-    const call = async (): Promise<ChildEnd> => endOf(await runner(job.task, channel.context), limit)
+    const call = async (): Promise<ChildEnd> => endOf(await called(job, runner, channel.context), limit)
     const start = (): void =>
       void call()
         .catch(threw)
@@ -266,6 +266,15 @@ function execute(
       start()
     }
   })
+}
+
+/** What judges an output is loaded only where there is something to judge. */
+function called(job: JobMessage, runner: Runner, context: RunnerContext): unknown {
+  const { outputSchema } = job.task
+  if (outputSchema === undefined) return runner(job.task, context)
+  return import('./checked-output.js').then(({ runChecked }) =>
+    runChecked(outputSchema, runner, job, context),
+  )
 }
 
 function endLine(end: ChildEnd): string {

@@ -54,7 +54,7 @@ export function createAsking({ clock, hub, ledger, publish }: AskingOptions): As
   /** Resolves once it is on the rail; null where it does not go there. */
   function putOnRail(unit: Unit, question: OpenQuestion): Promise<unknown> | null {
     const { draft } = unit
-    if (unit.tells.askAs === 'event' || draft.delivery === 'collect') return null
+    if (unit.plan.tells.askAs === 'event' || draft.delivery === 'collect') return null
     const published = publish(questionEvent(unit.facts(), draft.goals, question))
     attempt(published)
     return published

@@ -3,8 +3,9 @@ import { outcomeOfError, outcomeOfResult, type ChildOutcome, type StopRequest } 
 import type { ChildEnd } from '../pool/executor.js'
 
 /** Of a child that runs. */
-export function wordOfRunning(stop: StopRequest | null, waitsForAnswer: boolean): string {
-  if (stop === null) return waitsForAnswer ? 'input_required' : 'running'
+export function wordOfRunning(stop: StopRequest | null, isCalled: boolean, waitsForAnswer: boolean): string {
+  if (stop === null && waitsForAnswer) return 'input_required'
+  if (stop === null) return isCalled ? 'running' : 'waiting'
   return stop.cause === 'stalled' ? 'stalling' : 'interrupting'
 }
 

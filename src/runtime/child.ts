@@ -39,6 +39,8 @@ export interface ChildWatcher {
   onStarted(child: Child): void
   /** Only while its outcome is open. */
   onRequest(child: Child, request: ChildRequest): void
+  /** Its first stop was asked for, by whomever. */
+  onStopping(child: Child): void
   /** Exactly once (C1). */
   onOutcome(child: Child, outcome: ChildOutcome): void
   /** Exactly once, at or after `onOutcome`; `late` is what it returned although its outcome was decided (P4). */
@@ -49,7 +51,7 @@ export interface Child {
   readonly index: number
   readonly job: ChildJob
   readonly goal: string
-  /** `waiting`, `running`, `input_required`, `stalling`, `interrupting`, then its terminal word. */
+  /** `waiting` until its runner is called, `running` or `input_required`, `stalling` or `interrupting`, then its terminal word. */
   readonly word: string
   /** Something of it may still run. */
   readonly isLive: boolean
@@ -110,6 +112,7 @@ class RunningChild implements Child, ChildObserver {
   readonly #clock: Clock
   readonly #watcher: ChildWatcher
   #state: ChildState = waiting
+  #isCalled = false
   #startedMs: number | null = null
   #endedMs: number | null = null
   #activityMs = 0
@@ -136,8 +139,8 @@ class RunningChild implements Child, ChildObserver {
 
   get word(): string {
     const state = this.#state
-    if (state.phase === 'waiting') return 'waiting'
-    if (state.phase === 'running') return wordOfRunning(state.stop, this.#waitsForAnswer)
+    if (state.phase === 'waiting') return wordOfRunning(null, this.#isCalled, false)
+    if (state.phase === 'running') return wordOfRunning(state.stop, this.#isCalled, this.#waitsForAnswer)
     return state.outcome.status
   }
 
@@ -223,6 +226,7 @@ class RunningChild implements Child, ChildObserver {
   }
 
   onStarted(): void {
+    this.#isCalled = true
     // A child that stood in line has not been quiet.
     this.#activityMs = this.#clock.monotonicMs()
     this.#watcher.onStarted(this)
@@ -307,6 +311,7 @@ class RunningChild implements Child, ChildObserver {
       resolve(ifEnded)
     }
     this.#stopping = { result, ended, hasten }
+    this.#watcher.onStopping(this)
     run.interrupt(request.reason, grace)
     return result
   }

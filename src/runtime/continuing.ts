@@ -7,8 +7,8 @@ import type { Ledger } from '../ledger/ledger.js'
 import type { DeliveryState, UnitRecord } from '../ledger/shapes.js'
 import type { ContinuedTask, RunnerReference } from '../runner.js'
 import type { ContinueFrom, DispatchOptions } from './call-options.js'
-import { unknownDelegation } from './records.js'
-import { checkTaskIndex } from './talks.js'
+import { ownIndexes, unknownDelegation } from './groups.js'
+import { checkTaskIndex, unknownNote } from './talks.js'
 import { transcriptTail } from './transcript-tail.js'
 
 /** What the new child is handed, and the call with what it did not say filled in from the earlier one. */
@@ -34,18 +34,19 @@ const everyState: readonly DeliveryState[] = [
 export async function continuation(ledger: Ledger, call: DispatchOptions): Promise<Continuation> {
   const { id, taskIndex: given } = target(call.continueFrom)
   const unit = await ledger.get(id)
-  if (unit === null) throw unknownDelegation(id)
-  checkTaskIndex(given, unit.childCount)
-  if (given === undefined && unit.childCount !== 1)
+  if (unit === null) throw await unknownDelegation(ledger, id, unknownNote)
+  checkTaskIndex(given, unit)
+  const own = ownIndexes(unit)
+  if (given === undefined && own.length !== 1)
     throw new DelegationError('OPTION_INVALID', {
       continueFrom: id,
-      children: unit.childCount,
+      children: own.length,
       expected: 'a taskIndex with it',
     })
   if (unit.endedAt === null) throw new DelegationError('DELEGATION_LIVE', { id, status: unit.state })
   // Its event is there, but a child that could not be stopped would work beside its successor.
   if (unit.slotHeld) throw new DelegationError('DELEGATION_LIVE', { id, note: 'a child of it still runs' })
-  const index = given ?? 0
+  const index = given ?? own[0] ?? 0
   const result = await resultOf(ledger, unit, index)
   const path = unit.transcripts?.[index] ?? null
   return {

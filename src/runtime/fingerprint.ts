@@ -4,7 +4,7 @@ import type { UnitRequest } from './request.js'
 
 /** Tells two calls under one idempotency key apart. */
 export function fingerprintOf(request: UnitRequest): string {
-  const { form, goals, children, toolsets, sessionKey, metadata, childTimeoutSeconds } = request
+  const { form, goals, groups, children, toolsets, sessionKey, metadata, childTimeoutSeconds } = request
   const work = children.map((child) => {
     const runner = typeof child.runner === 'function' ? `function ${String(child.runner)}` : child.runner
     // What the earlier child left may be pruned meanwhile: which one it was is what was asked.
@@ -12,7 +12,8 @@ export function fingerprintOf(request: UnitRequest): string {
     const { delegation_id, task_index } = child.continued
     return { ...child, runner, continued: [delegation_id, task_index], resumeFrom: null }
   })
-  const call = [form, goals, work, toolsets, sessionKey, metadata, childTimeoutSeconds]
+  const parts = groups?.map(({ group, taskIndexes }) => ({ group, taskIndexes })) ?? null
+  const call = [form, goals, work, toolsets, sessionKey, metadata, childTimeoutSeconds, parts]
   return createHash('sha256').update(JSON.stringify(call, inKeyOrder)).digest('hex')
 }
 

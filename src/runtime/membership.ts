@@ -5,7 +5,8 @@
 import type { Clock } from '../core/clock.js'
 import { DelegationError } from '../core/errors.js'
 import type { Ledger } from '../ledger/ledger.js'
-import type { InterruptRequest, Letter, Owner } from '../ledger/shapes.js'
+import type { Letter } from '../ledger/mail.js'
+import type { InterruptRequest, Owner } from '../ledger/shapes.js'
 import type { EventHub } from './events.js'
 import type { Recovery } from './recovery.js'
 

@@ -6,11 +6,12 @@ import { kindOf } from '../core/shown-value.js'
 import type { OpenQuestion } from '../core/question.js'
 import { talkCharacters } from '../core/question-shape.js'
 import type { Ledger } from '../ledger/ledger.js'
-import type { Letter } from '../ledger/shapes.js'
+import type { Letter } from '../ledger/mail.js'
+import type { UnitDraft } from '../ledger/shapes.js'
 import { checkTexts } from './checked.js'
 import type { Child } from './child.js'
 import { createConversation, type AskedQuestion } from './conversation.js'
-import { unknownDelegation } from './records.js'
+import { ownIndexes, unknownDelegation } from './groups.js'
 import type { RemoteTalks } from './remote-talks.js'
 import type { Unit } from './unit.js'
 
@@ -82,12 +83,12 @@ export function createTalks({ clock, ledger, units, remote }: TalksOptions): Tal
   ): Promise<Report> {
     const unit = units.get(id)
     if (unit !== undefined) {
-      checkTaskIndex(taskIndex, unit.draft.childCount)
+      checkTaskIndex(taskIndex, unit.draft)
       return here(unit)
     }
     const record = await ledger.get(id)
-    if (record === null) throw unknownDelegation(id)
-    checkTaskIndex(taskIndex, record.childCount)
+    if (record === null) throw await unknownDelegation(ledger, id, unknownNote)
+    checkTaskIndex(taskIndex, record)
     if (record.endedAt !== null || !ledger.info.shared) return gone
     const found = await remote.send(id, letter.kind, letter.payload)
     if (found === null) return gone
@@ -152,12 +153,15 @@ function checkedText(text: unknown): string {
 }
 
 /** @throws {DelegationError} OPTION_INVALID for one that the unit does not have. */
-export function checkTaskIndex(index: unknown, childCount: number): void {
-  if (index === undefined) return
-  if (typeof index === 'number' && Number.isInteger(index) && index >= 0 && index < childCount) return
+export function checkTaskIndex(index: unknown, unit: UnitDraft): void {
+  const own = ownIndexes(unit)
+  if (index === undefined || own.includes(index as number)) return
   const taskIndex = typeof index === 'number' ? index : kindOf(index)
-  throw new DelegationError('OPTION_INVALID', { taskIndex, expected: `0 to ${childCount - 1}` })
+  const expected = unit.part === undefined ? `0 to ${own.length - 1}` : own.join(', ')
+  throw new DelegationError('OPTION_INVALID', { taskIndex, expected })
 }
+
+export const unknownNote = 'it never was, or retention has dropped it'
 
 function answerIn(unit: Unit, text: string, { taskIndex, questionId }: AnswerOptions): AnswerReport {
   const waiting = openQuestions(unit).filter(

@@ -35,6 +35,7 @@ export function unitFacts(draft: UnitDraft, measured: UnitMeasures): UnitFacts {
     role: draft.role,
     model: draft.model,
     metadata: draft.metadata,
+    ...(draft.part && { part: draft.part }),
     dispatchedAt,
     completedAt,
     durationSeconds,
@@ -87,18 +88,23 @@ export function entryOf(child: Child, outcome: ChildOutcome): ChildResult {
 }
 
 /** The outcome of a child, with what it was sent and did not take; null while it is open. */
-export function outcomeOf(child: Child): ChildOutcome | null {
-  return child.outcome === null ? null : withMissed(child, child.outcome)
+export function outcomeOf(child: Child | undefined): ChildOutcome | null {
+  return child === undefined || child.outcome === null ? null : withMissed(child, child.outcome)
 }
 
 function withMissed({ conversation }: Child, outcome: ChildOutcome): ChildOutcome {
-  if (conversation === null || conversation.untaken.size === 0) return outcome
-  const missed_steer = [...conversation.untaken].map(({ text }) => text)
+  const missed = [...(conversation?.untaken ?? [])].map(({ text }) => text)
+  // What a runner says under that name is no report of ours.
+  if (missed.length === 0 && outcome.fields['missed_steer'] === undefined) return outcome
+  const missed_steer = missed.length === 0 ? undefined : missed
   return { ...outcome, fields: { ...outcome.fields, missed_steer } }
 }
 
 /** Transcript paths by child index; null where none are kept. */
-export function transcriptsOf(paths: readonly (string | null)[]): Readonly<Record<string, string>> | null {
-  if (paths.every((path) => path === null)) return null
-  return Object.fromEntries(paths.map((path, index) => [String(index), path ?? '']))
+export function transcriptsOf(
+  paths: readonly (string | null)[] | null,
+): Readonly<Record<string, string>> | null {
+  if (paths === null) return null
+  const kept = paths.flatMap((path, index) => (path === null ? [] : [[String(index), path]]))
+  return kept.length === 0 ? null : (Object.fromEntries(kept) as Readonly<Record<string, string>>)
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import * as front from '../../src/index.js'
 import * as runnerFront from '../../src/runner.js'
+import * as testing from '../../src/testing/host-conformance.js'
 import { errorCodes } from '../../src/core/errors.js'
 import { filesBelow, read } from '../support/sources.js'
 
@@ -23,6 +24,10 @@ describe('the public surface is what was meant', () => {
       'sqliteLedger',
       'withSession',
     ])
+  })
+
+  it('the testing kit exports these names and no others', () => {
+    expect(Object.keys(testing).sort()).toEqual(['ConformanceError', 'hostConformance', 'runHostConformance'])
   })
 
   it('front 2 exports one function', () => {

@@ -232,6 +232,17 @@ export function executorContract(name: string, { create, runner }: ExecutorUnder
         await watched.ended
       })
 
+      it.runIf(process.platform === 'linux')(
+        'P7: a transcript that no disk takes costs its lines alone',
+        async () => {
+          // Every write to it fails as one to a full disk does.
+          const task = taskOf()
+          const watched = watch(executor, runner('reportsAndReturns'), task, { transcriptPath: '/dev/full' })
+          expect(await watched.ended).toMatchObject({ kind: 'returned' })
+          expect(watched.lines().join('\n')).toContain('the last line')
+        },
+      )
+
       it('P5: what was said just before the end is told, and told before the end', async () => {
         const watched = child('reportsAndReturns')
         await watched.ended

@@ -45,9 +45,7 @@ async function asking(count: number, ...args: readonly string[]) {
 describe('answer', () => {
   it('from another process answers what run tells of, and run prints what came of it', async () => {
     const { id, errors, ended } = await asking(1, '-r', './asks.mjs', 'tea?')
-    expect(errors).toContain(
-      `task 1 asks: tea? (answer: hermes-delegate answer ${id} --question ask-1 "...")`,
-    )
+    expect(errors).toContain(`1/1 asks: tea? (answer: hermes-delegate answer ${id} --question ask-1 "...")`)
     const shown = await run('show', id)
     expect(shown.stdout).toContain('input_required')
     expect(shown.stdout).toContain('task 1 asks: tea?')
@@ -59,6 +57,13 @@ describe('answer', () => {
     expect(await run('answer', id, 'more')).toMatchObject({ code: 1, stdout: 'nobody waits for an answer\n' })
     // Nothing of it is left for a drain.
     expect((await run('drain', '--all')).stdout).not.toContain('QUESTION')
+  })
+
+  it('with --json, where nothing else is shown, run tells of a question all the same', async () => {
+    const { id, errors, ended } = await asking(1, '--json', '-r', './asks.mjs', 'tea?')
+    expect(errors).toContain(`task 1 asks: tea? (answer: hermes-delegate answer ${id}`)
+    await run('answer', id, 'yes')
+    expect(JSON.parse((await ended).stdout)).toMatchObject({ summary: 'was told: yes' })
   })
 
   it('of several questions says which there are; --task and --question choose', async () => {
