@@ -22,6 +22,7 @@ export type {
   BatchTask,
   BatchTells,
   CallOptions,
+  ContinueFrom,
   DispatchBatchOptions,
   DispatchOptions,
   WholeBatchResult,
@@ -38,6 +39,8 @@ export type { BudgetOptions, UnitBudget } from './runtime/budget-options.js'
 export type { BudgetWarning } from './runtime/budget-charges.js'
 export type { UsageOptions, UsageRow } from './runtime/usage-report.js'
 export type { InterruptOptions, SessionSelect, UnitInterruptOptions } from './runtime/interrupts.js'
+export type { AnswerOptions, AnswerReport, SteerOptions, SteerReport } from './runtime/talks.js'
+export type { OpenQuestion } from './core/question.js'
 export type { InterruptReport } from './runtime/stop-report.js'
 export type { StallOptions } from './runtime/stall-monitor.js'
 export type { ClaimedEnd, WaitOptions } from './runtime/unit-wait.js'
@@ -63,4 +66,12 @@ export type { AuditFinding } from './runtime/audit.js'
 export type { Leftover, LedgerInspection, OwnerView } from './runtime/inspect.js'
 export type { Ledger } from './ledger/ledger.js'
 export type { Executor } from './pool/executor.js'
-export type { Placement, Runner, RunnerContext, RunnerReference, RunnerResult, RunnerTask } from './runner.js'
+export type {
+  ContinuedTask,
+  Placement,
+  Runner,
+  RunnerContext,
+  RunnerReference,
+  RunnerResult,
+  RunnerTask,
+} from './runner.js'

@@ -29,10 +29,24 @@ export interface RunnerTask {
    * with what it has so far as its summary.
    */
   readonly maxIterations: number
+  /** The ended child that this one goes on from; absent for one that begins anew. `ctx.resumeFrom` has its checkpoint. */
+  readonly continued?: ContinuedTask
   /** JSON Schema that the result's `output`, or the JSON in its `summary`, has to fit; absent where none was asked for. */
   readonly outputSchema?: JsonObject
   /** Set when the runner is called once more because its output did not fit (see `correctsOutput` of a reference). */
   readonly correction?: OutputCorrection
+}
+
+/** What an ended child was, and left. Its words are data: a subagent wrote them. */
+export interface ContinuedTask {
+  readonly delegation_id: string
+  readonly task_index: number
+  readonly goal: string
+  readonly status: string
+  /** The first 16,000 characters. */
+  readonly summary: string | null
+  /** The last 100 lines, at most 8,000 bytes; empty where no transcript is kept. */
+  readonly transcript_tail: string
 }
 
 /** What was wrong with the output of the run before. */
@@ -196,7 +210,7 @@ export interface RunnerContext<Options = unknown> {
   delegate(call: DelegateCall): Promise<Delegated>
   /** Keeps a state from which another run could go on; the last one counts. Plain data. */
   checkpoint(state: Json): void
-  /** The last checkpoint of a run whose host died; null for a first run. */
+  /** The last checkpoint of a run whose host died, or that this one goes on from; null for a first run. */
   readonly resumeFrom: Json
   /** Starts a process on the child's lifeline. `argv[0]` is looked up on the path; nothing passes through a shell. */
   spawn(argv: readonly string[], options?: SpawnOptions): SpawnedProcess

@@ -17,6 +17,11 @@ export function addRun(program: Command, onEnd: (code: number) => void): void {
       'JSON Schema that the output of each child has to fit: one that does not has failed',
     )
     .option('--session <key>', 'session the completion belongs to')
+    .option(
+      '--continue <id>',
+      'go on from a child that has ended: its runner, session, checkpoint and results',
+    )
+    .option('--task <number>', 'with --continue: which child of that unit; the first one is 1', countFromOne)
     .option('--key <key>', 'idempotency key: the same key is the same unit, for 7 days')
     .option('--timeout <seconds>', 'wall clock limit of each child; 0 for none', seconds)
     .option('--deadline <seconds>', 'wall clock limit of the whole unit; 0 for none', seconds)

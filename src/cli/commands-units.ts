@@ -1,6 +1,7 @@
 import { Option, type Command } from 'commander'
 import { countFromOne, pointInTime, seconds } from './arguments.js'
 import type { InterruptOptions } from './interrupt.js'
+import type { TalkOptions } from './talk.js'
 import type { ListOptions } from './list.js'
 import type { LogsOptions } from './logs.js'
 import type { CommandOptions } from './open.js'
@@ -70,6 +71,35 @@ export function addUnitCommands(program: Command, onEnd: (code: number) => void)
     .action(async (ids: readonly string[], _options: unknown, command: Command) => {
       const { interrupt } = await import('./interrupt.js')
       onEnd(await interrupt(ids, command.optsWithGlobals<InterruptOptions>()))
+    })
+  addTalk(program, onEnd)
+}
+
+function addTalk(program: Command, onEnd: (code: number) => void): void {
+  program
+    .command('answer')
+    .description('answer the question that a child waits with')
+    .argument('<id>', 'its unit')
+    .argument('<text>', 'the answer, at most 64 kB')
+    .option('--task <number>', 'which child; the first one is 1', countFromOne)
+    .option('--question <id>', 'which of its questions, such as ask-1')
+    .option('--json', 'print what came of it as one line of JSON')
+    .addHelpText('after', '\nExit codes: 0 answered, 1 not, 2 usage.')
+    .action(async (id: string, text: string, _options: unknown, command: Command) => {
+      const { answer } = await import('./talk.js')
+      onEnd(await answer(id, text, command.optsWithGlobals<TalkOptions>()))
+    })
+  program
+    .command('steer')
+    .description('send a text to children that run and take such texts')
+    .argument('<id>', 'their unit')
+    .argument('<text>', 'what they should know, at most 64 kB')
+    .option('--task <number>', 'to one child; the first one is 1', countFromOne)
+    .option('--json', 'print what came of it as one line of JSON')
+    .addHelpText('after', '\nExit codes: 0 taken or queued, 1 missed, 2 usage.')
+    .action(async (id: string, text: string, _options: unknown, command: Command) => {
+      const { steer } = await import('./talk.js')
+      onEnd(await steer(id, text, command.optsWithGlobals<TalkOptions>()))
     })
 }
 

@@ -2,6 +2,7 @@ import type { Config } from '../config/load.js'
 import type { Delegator, Dispatched, Isolation, Rejected } from '../index.js'
 import type { CommandOptions } from './open.js'
 import { runnerNamed } from './runner-named.js'
+import { UsageError } from './usage-error.js'
 import { schemaIn } from './schema-file.js'
 
 /** What a dispatch takes from the command line. */
@@ -15,6 +16,10 @@ export interface DispatchingOptions extends CommandOptions {
   readonly outputSchema?: string
   readonly session?: string
   readonly key?: string
+  /** Id of the unit to go on from, and which child of it, from 1. */
+  readonly continue?: string
+  readonly task?: number
+  readonly detach?: boolean
   /** Of each child, seconds. */
   readonly timeout?: number
   /** Of the whole unit, seconds. */
@@ -38,6 +43,7 @@ export async function dispatch(
   options: DispatchingOptions,
 ): Promise<Dispatched | Rejected> {
   const { context, toolsets, role, model, session, key, timeout, isolation, admitWithin } = options
+  const from = continuing(goals, options)
   const { deadline, maxIterations, budgetTokens, budgetUsd } = options
   const budget = {
     ...(budgetTokens !== undefined && { tokens: budgetTokens }),
@@ -46,7 +52,10 @@ export async function dispatch(
   const { outputSchema } = options
   const call = {
     budget,
-    runner: runnerNamed(options.runner, config),
+    // Who goes on has the earlier child's runner, unless another one is named.
+    ...((from === null || options.runner !== undefined) && { runner: runnerNamed(options.runner, config) }),
+    // Who waits here is told here; of a detached unit a drain has to hear.
+    askAs: options.detach === true ? ('turn' as const) : ('event' as const),
     ...(outputSchema !== undefined && { outputSchema: await schemaIn(outputSchema) }),
     ...(context !== undefined && { context }),
     ...(toolsets !== undefined && { toolsets }),
@@ -64,5 +73,16 @@ export async function dispatch(
   return goals.length > 1
     ? // One completion is what is waited for and printed.
       delegator.dispatchBatch({ goals, independentCompletions: false, ...call })
-    : delegator.dispatch({ goal, ...call })
+    : delegator.dispatch({ goal, ...call, ...(from !== null && { continueFrom: from }) })
+}
+
+/** @throws {UsageError} for what goes on from nothing, or from one child with several goals. */
+function continuing(
+  goals: readonly string[],
+  { continue: id, task }: DispatchingOptions,
+): { readonly id: string; readonly taskIndex?: number } | null {
+  if (id === undefined && task !== undefined) throw new UsageError('--task needs --continue ID')
+  if (id === undefined) return null
+  if (goals.length > 1) throw new UsageError('--continue goes on from one child, with one goal')
+  return { id, ...(task !== undefined && { taskIndex: task - 1 }) }
 }

@@ -32,6 +32,7 @@ function print(
     ['session', record.session_key || '-'],
     ...(record.call_id === undefined ? [] : [['call', callOf(record)]]),
     ...(record.parent_id === undefined ? [] : [['parent', parentOf(record)]]),
+    ...(record.continues === undefined ? [] : [['goes on', `from ${record.continues.delegation_id}`]]),
     ['dispatched', `${duration(now - record.dispatched_at)} ago, by process ${record.owner_pid}`],
     ...(record.completed_at === null ? [] : [['ended', `${duration(now - record.completed_at)} ago`]]),
   ]
@@ -59,6 +60,8 @@ function print(
       ]),
     ])
   }
+  for (const { task_index, question } of record.children)
+    if (question !== undefined) printText(`\ntask ${task_index + 1} asks: ${question.text}`)
   for (const { state, attempts, reason, event } of deliveries) {
     const failed = attempts === 0 ? '' : `, ${attempts} failed`
     printText(`\ndelivery: ${state}${failed}${reason === null ? '' : ` (${reason})`}`)

@@ -6,6 +6,7 @@ import type {
   DelegatorEventMap,
   DelegatorSnapshot,
 } from '../index.js'
+import { howToAnswer } from './how-to-answer.js'
 import { onOneLine } from './terminal-text.js'
 
 /** One child, as it is shown. */
@@ -21,6 +22,8 @@ export interface TreeChild {
   tool: string
   line: string
   error: string
+  /** What it waits with, and how that is answered; null while it does not wait. */
+  asks: { readonly text: string; readonly how: string } | null
   facts: ChildFacts
 }
 
@@ -38,7 +41,7 @@ export interface TreeUnit {
 /** What an event did to what is to be seen. */
 export type TreeChange =
   | { readonly kind: 'dispatched' | 'completion' | 'gone' | 'unit'; readonly unit: TreeUnit }
-  | { readonly kind: 'child' | 'progress'; readonly unit: TreeUnit; readonly child: TreeChild }
+  | { readonly kind: 'child' | 'progress' | 'question'; readonly unit: TreeUnit; readonly child: TreeChild }
 
 /** Holds what is to be seen. Events of units it was never told of are nothing to it. */
 export interface TreeState {
@@ -91,6 +94,7 @@ export function createTreeState(nowMs: () => number, start: DelegatorSnapshot): 
     child.isEnded = true
     child.endedMs = nowMs()
     child.tool = ''
+    child.asks = null
     if (!isGood(child.state)) child.error = shown(error)
   }
 
@@ -127,6 +131,13 @@ export function createTreeState(nowMs: () => number, start: DelegatorSnapshot): 
     return { kind: 'progress', unit, child: one }
   }
 
+  function question(payload: DelegatorEventMap['question'][0]): TreeChange | null {
+    const { unit, child: one } = find(payload)
+    if (unit === undefined || one === undefined || one.isEnded) return null
+    one.asks = payload.state === 'open' ? { text: shown(payload.text), how: howToAnswer(payload) } : null
+    return { kind: 'question', unit, child: one }
+  }
+
   function completion(event: AsyncDelegationEvent): TreeChange | null {
     const unit = units.get(event.delegation_id)
     if (unit === undefined) return null
@@ -158,6 +169,8 @@ export function createTreeState(nowMs: () => number, start: DelegatorSnapshot): 
           return child(event.payload)
         case 'progress':
           return progress(event.payload)
+        case 'question':
+          return question(event.payload)
         case 'completion':
           return completion(event.payload)
         case 'unit': {
@@ -195,6 +208,7 @@ function newChild(index: number, goal: string): TreeChild {
     tool: '',
     line: '',
     error: '',
+    asks: null,
     facts: noFacts,
   }
 }

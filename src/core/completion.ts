@@ -135,6 +135,7 @@ const additiveFields = [
   'tokens',
   'tool_trace',
   'cost_usd',
+  'missed_steer',
   'truncated',
   'summary_truncated',
   'summary_full_path',

@@ -22,6 +22,7 @@ const messages = {
   UNKNOWN_DELEGATION: 'no delegation of that id is known',
   NOT_ORCHESTRATOR: 'only a child whose role is orchestrator may delegate',
   DEPTH_LIMIT: 'units may not be nested any deeper',
+  DELEGATION_LIVE: 'the delegation still runs, so nothing can go on from it',
   WAIT_TIMEOUT: 'the delegation had not ended in the time given',
   EVENT_INVALID: 'an event cannot be published as it is',
   LEDGER_CLOSED: 'the ledger is closed',

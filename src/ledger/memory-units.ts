@@ -23,6 +23,7 @@ import { isBudget } from './budget-rules.js'
 import { createBudgets } from './memory-budgets.js'
 import { createUsages, type Usages } from './memory-usages.js'
 import { createKeys } from './memory-keys.js'
+import { mergedChild, unstarted, type Life, type StoredUnit } from './stored-unit.js'
 import { createSlots } from './memory-slots.js'
 import { withAnswer, withRequest } from './interrupt-lists.js'
 import { belongingOfUnit, matches } from './select.js'
@@ -60,25 +61,8 @@ interface UnitsOptions {
   readonly outbox: MemoryOutbox
 }
 
-/** What changes while a unit lives. */
-type Life = {
-  -readonly [Field in Exclude<keyof UnitRecord, keyof UnitDraft | 'children'>]: UnitRecord[Field]
-} & {
-  /** Changed in place: a copy for each end of a child would make a wide batch quadratic. */
-  readonly children: ChildRecord[]
-}
-
-export interface StoredUnit {
-  readonly draft: UnitDraft
-  readonly dispatchedBy: string
-  readonly life: Life
-  /** What readers were given, until the next change: a record is a value. */
-  snapshot: UnitRecord | null
-}
-
 /** What came too late is kept for a reader, not for ever. */
 const lateLimit = 20
-const unstarted: ChildRecord = { state: 'waiting', result: null, checkpoint: null }
 
 export function createMemoryUnits({ clock, retainedUnits, units, outbox }: UnitsOptions): MemoryUnits {
   /** Ids of ended units that hold no slot, oldest first: what retention may take. */
@@ -223,10 +207,7 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
       return false
     }
     if (child !== undefined && before !== undefined) {
-      const result = before.result ?? child.result ?? null
-      const checkpoint = child.checkpoint ?? before.checkpoint
-      const state = before.result === null ? child.state : before.state
-      stored.life.children[child.index] = { state, result, checkpoint }
+      stored.life.children[child.index] = mergedChild(before, child)
     }
     update(stored, phase === undefined ? {} : { state: phase })
     return true

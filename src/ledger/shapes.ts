@@ -79,6 +79,8 @@ export interface UnitDraft {
    */
   readonly delivery: 'claim' | 'collect' | 'none'
   readonly metadata: JsonObject | null
+  /** What it goes on from. */
+  readonly continues?: { readonly delegation_id: string; readonly task_index: number }
   /** Of one of the units into which a call was split; absent for a call that is one unit. */
   readonly part?: CallPart
 }
@@ -95,11 +97,12 @@ export interface CallPart {
 /** `unknown`: it is never run again by itself. `retry`: unfinished children run anew. `adopt`: from their checkpoints. */
 export type OnOwnerDeath = 'unknown' | 'retry' | 'adopt'
 
-/** One child, as last recorded. Its first result stays (P5). */
+/** One child, as last recorded. Its first result stays (P5). `question`: what it waits with; a patch takes it away with null. */
 export interface ChildRecord {
   readonly state: string
   readonly result: JsonObject | null
   readonly checkpoint: Json
+  readonly question?: JsonObject
 }
 
 /** A unit as anyone may read it; `late` is what came after the end of the unit, or of a child of it (P4). */
@@ -161,6 +164,7 @@ export interface UnitPatch {
     readonly state: string
     readonly result?: JsonObject
     readonly checkpoint?: Json
+    readonly question?: JsonObject | null
   }
   readonly interruptReport?: InterruptAnswer
 }

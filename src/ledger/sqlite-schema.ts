@@ -92,6 +92,15 @@ const migrations: readonly string[] = [
   ALTER TABLE units ADD COLUMN parent_id TEXT;
   CREATE INDEX units_below ON units (parent_id) WHERE parent_id IS NOT NULL;
   `,
+  `
+  ALTER TABLE children ADD COLUMN question TEXT;
+
+  CREATE TABLE letters (
+    n INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, unit TEXT NOT NULL, kind TEXT NOT NULL,
+    payload TEXT NOT NULL, sent_at REAL NOT NULL, reply TEXT
+  ) STRICT;
+  CREATE INDEX letters_unit ON letters (unit);
+  `,
 ]
 
 /** What this program writes: `major * 1000 + minor`. */

@@ -207,13 +207,19 @@ export function createSqliteUnits(
 
   /** A child's first result stays (P5). */
   function recordChild(unit: string, child: NonNullable<UnitPatch['child']>): void {
-    const { index, state, result, checkpoint } = child
+    const { index, state, result, checkpoint, question } = child
     db.sql(
       `INSERT INTO children (unit, number, state, result, checkpoint) VALUES (:unit, :index, :state, :result, :checkpoint)
        ON CONFLICT DO UPDATE SET
          state = CASE WHEN result IS NULL THEN excluded.state ELSE state END,
          result = coalesce(result, excluded.result), checkpoint = coalesce(excluded.checkpoint, checkpoint)`,
     ).run({ unit, index, state, result: textOf(result), checkpoint: textOf(checkpoint) })
+    if (question === undefined) return
+    db.sql('UPDATE children SET question = :question WHERE unit = :unit AND number = :index').run({
+      unit,
+      index,
+      question: textOf(question),
+    })
   }
 
   function settle(hold: Hold, end: Settlement): Settled {

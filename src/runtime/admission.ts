@@ -24,20 +24,22 @@ import type { EventHub } from './events.js'
 import { maxThreadsBound, type ResolvedOptions } from './options.js'
 import { dispatched, type Dispatched, type Drafts } from './dispatched.js'
 import { callIdOf } from './groups.js'
-import { createNestedCalls } from './nested-calls.js'
 import type { NestedUnits } from './nested-units.js'
 import { draftsOf, newDelegationId, planChildren } from './plan-unit.js'
 import { createPatience } from './admit-within.js'
 import { createChildLine } from './child-line.js'
+import { createChildRequests } from './child-requests.js'
 import { fingerprintOf } from './fingerprint.js'
 import type { ProcessHold } from './process-hold.js'
 import type { Records } from './records.js'
 import type { CallOptions } from './call-options.js'
+import type { Asking } from './asking.js'
 import type { UnitRequest } from './request.js'
 import { rerunPlan } from './rerun-plan.js'
 import type { UnitPlan } from './unit-plan.js'
 import { makeTranscriptFolder } from './transcript-folder.js'
-import { createUnit, type Unit } from './unit.js'
+import { createUnit } from './running-unit.js'
+import type { Unit } from './unit.js'
 
 export interface Admission {
   /** @throws {DelegationError} CLOSED */
@@ -62,6 +64,7 @@ export interface AdmissionDependencies {
   readonly hold: ProcessHold
   readonly records: Records
   readonly nested: NestedUnits
+  readonly asking: Asking
   /** Live units of this delegator, by id: admission adds, the end of a unit takes away. */
   readonly units: TurnoverMap<string, Unit>
   /** Ids whose event is to be born claimed. */
@@ -77,7 +80,7 @@ const noLimitFits = -1
 
 export function createAdmission(dependencies: AdmissionDependencies): Admission {
   const { options, ledger, ownerId, clock, logger } = dependencies
-  const { hub, hold, records, nested, units, collectors, closing } = dependencies
+  const { hub, hold, records, nested, asking, units, collectors, closing } = dependencies
   const budgets = createBudgetDesk({ ...dependencies, isShared: ledger.info.shared })
   let threadsInUse = 0
 
@@ -260,8 +263,9 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
         hub,
         nested,
         graceMs: options.interruptGraceMs,
-        onRequest: (from, request) => nestedCalls.hear(from, request),
+        onRequest: hear,
         publish: (event) => ledger.publish(ownerId, event),
+        asking,
         onBudgetNear: budgets.onNear,
         onSpent: budgets.onSpent,
         collector: () =>
@@ -305,7 +309,7 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
     return outcome
   }
 
-  const nestedCalls = createNestedCalls({ options, nested, admit })
+  const hear = createChildRequests({ options, nested, asking, admit })
   const patience = createPatience({ admitOnce, neverFits, ledger, clock, hold, closing })
 
   return { admit, rerun, counterFor }

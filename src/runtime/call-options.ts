@@ -25,6 +25,12 @@ export interface CallOptions {
    * @defaultValue 'claim'
    */
   readonly delivery?: 'claim' | 'collect'
+  /**
+   * How a question of a child reaches the host. `turn`: as an event on the rail of completions, which is a turn of its own
+   * (and by the `question` event). `event`: by that alone. Units with `delivery: 'collect'` ask by `event`.
+   * @defaultValue 'turn'
+   */
+  readonly askAs?: 'turn' | 'event'
   /** Handed back in the event, as it is. */
   readonly metadata?: JsonObject
   /** The same key and the same arguments give the first call's handle, for 7 days; other arguments are refused. */
@@ -59,7 +65,16 @@ export interface CallOptions {
 export interface DispatchOptions extends CallOptions {
   /** What to do; at most 64 kB. */
   readonly goal: string
+  /**
+   * Goes on from a child that has ended: it gets that one's last checkpoint (`ctx.resumeFrom`), its summary and the end of
+   * its transcript (`task.continued`). The runner, model, toolsets and role are its own unless the call names others.
+   * @defaultValue none: the child begins anew
+   */
+  readonly continueFrom?: ContinueFrom
 }
+
+/** A unit of one child by its id, or a child of it by its index, from 0. */
+export type ContinueFrom = string | { readonly id: string; readonly taskIndex?: number }
 
 /** One child of a batch. What it does not say is the batch's. */
 export interface BatchTask {

@@ -10,7 +10,8 @@ import {
 import type { ChildActivity, ChildEnd } from '../pool/executor.js'
 
 /** Of a child that runs. */
-export function wordOfStop(stop: StopRequest | null, isCalled: boolean): string {
+export function wordOfRunning(stop: StopRequest | null, isCalled: boolean, waitsForAnswer: boolean): string {
+  if (stop === null && waitsForAnswer) return 'input_required'
   if (stop === null) return isCalled ? 'running' : 'waiting'
   return stop.cause === 'stalled' ? 'stalling' : 'interrupting'
 }

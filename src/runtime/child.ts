@@ -22,7 +22,8 @@ import type {
   Executor,
 } from '../pool/executor.js'
 import { createStopping, type Stopping, type StopResult } from './child-stop.js'
-import { outcomeOfEnd, outcomeOfForce, wordOfStop } from './child-words.js'
+import { outcomeOfEnd, outcomeOfForce, wordOfRunning } from './child-words.js'
+import type { Conversation } from './conversation.js'
 
 type ChildState =
   | { readonly phase: 'waiting' }
@@ -50,7 +51,7 @@ export interface Child {
   readonly index: number
   readonly job: ChildJob
   readonly goal: string
-  /** `waiting` until its runner is called, `running`, `stalling` or `interrupting`, then its terminal word. */
+  /** `waiting` until its runner is called, `running` or `input_required`, `stalling` or `interrupting`, then its terminal word. */
   readonly word: string
   /** Something of it may still run. */
   readonly isLive: boolean
@@ -64,6 +65,8 @@ export interface Child {
   /** It goes on, and its runner shows progress: silence then means something. */
   readonly isMonitored: boolean
   readonly isInTool: boolean
+  /** What is asked by it and said to it; null until something is. */
+  conversation: Conversation | null
   /** Since the last sign of life, ms. */
   readonly quietMs: number
   /** Hands it to its executor. @throws what the executor throws: then nothing of it runs, and it is still waiting. */
@@ -72,8 +75,8 @@ export interface Child {
   failToStart(error: unknown): void
   /** False: its event loop did not answer within `withinMs`. */
   heartbeat(withinMs: number): Promise<boolean>
-  /** Resolves true once the child took it; false when it ended before, or does not run. */
-  tell(kind: string, payload: Json): Promise<boolean>
+  /** See `ChildRun`; false at once for one that does not run. */
+  tell(kind: string, payload: Json, onTaken: (taken: boolean) => void): void
   /** Polite, then forced after `graceMs`. Resolves when it is known how that went; null if there was nothing to stop. */
   stop(request: StopRequest, graceMs: number): Promise<StopResult> | null
 }
@@ -90,15 +93,6 @@ export interface ChildPlan {
 
 const waiting: ChildState = { phase: 'waiting' }
 
-/** A later child that cannot be handed over fails alone: its siblings already run. */
-export function startOrFail(child: Child): void {
-  try {
-    child.start()
-  } catch (error) {
-    child.failToStart(error)
-  }
-}
-
 export function createChild(plan: ChildPlan, clock: Clock, watcher: ChildWatcher): Child {
   return new RunningChild(plan, clock, watcher)
 }
@@ -106,6 +100,7 @@ export function createChild(plan: ChildPlan, clock: Clock, watcher: ChildWatcher
 /** A class, because there may be very many: what it can do is shared, what it knows is its own. */
 class RunningChild implements Child, ChildObserver {
   activity: ChildActivity | null = null
+  conversation: Conversation | null = null
   readonly #plan: ChildPlan
   readonly #clock: Clock
   readonly #watcher: ChildWatcher
@@ -137,8 +132,8 @@ class RunningChild implements Child, ChildObserver {
 
   get word(): string {
     const state = this.#state
-    if (state.phase === 'waiting') return wordOfStop(null, this.#isCalled)
-    if (state.phase === 'running') return wordOfStop(state.stop, this.#isCalled)
+    if (state.phase === 'waiting') return wordOfRunning(null, this.#isCalled, false)
+    if (state.phase === 'running') return wordOfRunning(state.stop, this.#isCalled, this.#waitsForAnswer)
     return state.outcome.status
   }
 
@@ -160,10 +155,14 @@ class RunningChild implements Child, ChildObserver {
   }
 
   get isMonitored(): boolean {
-    if (!this.goesOn) return false
+    if (!this.goesOn || this.#waitsForAnswer) return false
     const { runner } = this.#plan.job
     const declared = typeof runner === 'function' ? undefined : runner.reportsProgress
     return declared ?? (this.activity?.progress ?? null) !== null
+  }
+
+  get #waitsForAnswer(): boolean {
+    return this.conversation !== null && this.conversation.questions.size > 0
   }
 
   get isInTool(): boolean {
@@ -171,7 +170,10 @@ class RunningChild implements Child, ChildObserver {
   }
 
   get quietMs(): number {
-    return this.#startedMs === null ? 0 : this.#clock.monotonicMs() - this.#activityMs
+    if (this.#startedMs === null) return 0
+    // Who had to wait for an answer was not quiet of its own accord.
+    const sinceMs = Math.max(this.#activityMs, this.conversation?.answeredMs ?? 0)
+    return this.#clock.monotonicMs() - sinceMs
   }
 
   get secondsSinceActivity(): number | null {
@@ -211,8 +213,9 @@ class RunningChild implements Child, ChildObserver {
     return this.#state.phase === 'running' ? this.#state.run.heartbeat(withinMs) : Promise.resolve(true)
   }
 
-  tell(kind: string, payload: Json): Promise<boolean> {
-    return this.#state.phase === 'running' ? this.#state.run.tell(kind, payload) : Promise.resolve(false)
+  tell(kind: string, payload: Json, onTaken: (taken: boolean) => void): void {
+    if (this.#state.phase === 'running') this.#state.run.tell(kind, payload, onTaken)
+    else onTaken(false)
   }
 
   onRequest(request: ChildRequest): void {

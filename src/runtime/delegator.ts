@@ -5,12 +5,14 @@ import type { Owner } from '../ledger/shapes.js'
 import type { CapacityScope, Rejected, SlotHolder } from '../core/refusal.js'
 import { TurnoverMap } from '../core/turnover-map.js'
 import { createAdmission, type AdmissionDependencies } from './admission.js'
+import { createAsking } from './asking.js'
 import type { Dispatched } from './dispatched.js'
 import { createNestedUnits } from './nested-units.js'
 import { createCleanup } from './cleanup.js'
 import { numberProblem } from './checked.js'
 import { asClosed } from './closed.js'
 import { createCompletions, type Completions } from './completions.js'
+import { continuation } from './continuing.js'
 import { createEndSession, type EndSession } from './end-session.js'
 import { createEventHub, type DelegatorEvents } from './events.js'
 import {
@@ -24,6 +26,7 @@ import { createMembership } from './membership.js'
 import { createProcessHold } from './process-hold.js'
 import { createRecords, type DelegationRecord, type ListOptions } from './records.js'
 import { createRecovery } from './recovery.js'
+import { createRemoteTalks } from './remote-talks.js'
 import type { CallOptions, DispatchBatchOptions, DispatchOptions } from './call-options.js'
 import { batchRequest, singleRequest, type UnitRequest } from './request.js'
 import { currentSession } from './session-context.js'
@@ -32,6 +35,13 @@ import { unseenSchemas } from './output-schema.js'
 import type { Unit } from './unit.js'
 import { createStallMonitor } from './stall-monitor.js'
 import { usageReport, type UsageOptions, type UsageRow } from './usage-report.js'
+import {
+  createTalks,
+  type AnswerOptions,
+  type AnswerReport,
+  type SteerOptions,
+  type SteerReport,
+} from './talks.js'
 import { createWaitingFeed } from './waiting-feed.js'
 import { createUnitWait, type ClaimedEnd, type WaitOptions } from './unit-wait.js'
 
@@ -93,6 +103,16 @@ export interface Delegator {
    */
   readonly endSession: EndSession
   interruptAll(reason?: string, options?: InterruptOptions): Promise<InterruptReport>
+  /**
+   * Answers the question that a child waits with, whichever process runs it. The text is data, at most 64 kB; what the
+   * child makes of it is its own. @throws {DelegationError} UNKNOWN_DELEGATION, OPTION_INVALID
+   */
+  answer(id: string, text: string, options?: AnswerOptions): Promise<AnswerReport>
+  /**
+   * Sends a text, at most 64 kB, to children that run and take such texts (`ctx.onSteer`). What a child did not take before
+   * its end is in its entry, as `missed_steer`. @throws {DelegationError} UNKNOWN_DELEGATION, OPTION_INVALID
+   */
+  steer(id: string, text: string, options?: SteerOptions): Promise<SteerReport>
   /** This delegator's own units as they are now, in step with `events`. */
   snapshot(): DelegatorSnapshot
   readonly completions: Completions
@@ -126,8 +146,13 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
   const feed = createWaitingFeed(shared)
   const completions = createCompletions({ ...shared, feed })
   const endSession = createEndSession({ ...shared, feed, interrupts })
+  const publish = (event: AsyncDelegationEvent) => ledger.publish(ownerId, event)
+  const asking = createAsking({ clock, hub, ledger, publish })
+  const remote = createRemoteTalks({ ledger, clock, hold })
+  const talks = createTalks({ clock, ledger, units, remote })
   const admission = createAdmission({
     ...dependencies,
+    asking,
     ownerId,
     hub,
     hold,
@@ -145,6 +170,7 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
     hub,
     recovery,
     onInterrupt: interrupts.obey,
+    onLetter: talks.obey,
     onThoughtDead: interrupts.giveUpLost,
     isWorking: () => activeCount() > 0,
   })
@@ -235,7 +261,13 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
     // Async: what is wrong with a call rejects its promise.
     dispatch: async (call) => {
       assertOpen()
-      return admit(singleRequest(call, options, currentSession()), call)
+      const session = currentSession()
+      // A call that is no object has no such option: what is wrong with it is said below.
+      if ((call as DispatchOptions | null | undefined)?.continueFrom === undefined)
+        return admit(singleRequest(call, options, session), call)
+      const from = await continuation(ledger, call).catch(asClosed)
+      assertOpen()
+      return admit(singleRequest(from.call, options, session, from), from.call)
     },
     dispatchBatch: async (call) => {
       assertOpen()
@@ -253,6 +285,8 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
     ),
     interruptForSession: whileThere(interrupts.forSession),
     interruptAll: whileThere(interruptAll),
+    answer: whileThere(talks.answer),
+    steer: whileThere(talks.steer),
     snapshot: () => takeSnapshot({ units: units.values(), hub, clock, limit: options.maxUnits }),
     endSession: whileThere(endSession),
     completions,

@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import type { ChildFacts } from '../core/child-facts.js'
 import type { AsyncDelegationEvent, ChildResult } from '../core/event.js'
 import type { JsonObject } from '../core/json.js'
+import type { OpenQuestion } from '../core/question.js'
 import type { Rejected } from '../core/refusal.js'
 import type { BudgetWarning } from './budget-charges.js'
 
@@ -45,6 +46,13 @@ export interface DelegatorEventMap {
       readonly task_index: number
       readonly progress: JsonObject | null
       readonly lines: readonly string[]
+    },
+  ]
+  /** A child waits for an answer, or does so no longer: `answered`, `timed_out`, or `dropped` with its child. */
+  question: [
+    OpenQuestion & {
+      readonly delegation_id: string
+      readonly state: 'open' | 'answered' | 'timed_out' | 'dropped'
     },
   ]
   /** A unit changed its state: `stalling`, `interrupting`, `finalizing`, then its terminal word. */

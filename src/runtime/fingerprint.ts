@@ -8,7 +8,10 @@ export function fingerprintOf(request: UnitRequest): string {
   const { childTimeoutSeconds, deadlineSeconds, budget } = request
   const work = children.map((child) => {
     const runner = typeof child.runner === 'function' ? `function ${String(child.runner)}` : child.runner
-    return { ...child, runner }
+    // What the earlier child left may be pruned meanwhile: which one it was is what was asked.
+    if (child.continued === undefined) return { ...child, runner }
+    const { delegation_id, task_index } = child.continued
+    return { ...child, runner, continued: [delegation_id, task_index], resumeFrom: null }
   })
   const parts = groups?.map(({ group, taskIndexes }) => ({ group, taskIndexes })) ?? null
   const limits = [childTimeoutSeconds, deadlineSeconds, budget]

@@ -13,7 +13,7 @@ import { batchRequest, type UnitRequest } from './request.js'
 import type { Unit, UnitEnd } from './unit.js'
 import type { NestedLink, ParentLink } from './unit-plan.js'
 
-interface NestedCallsOptions {
+export interface NestedCallsOptions {
   readonly options: ResolvedOptions
   readonly nested: Pick<NestedUnits, 'depthOf'>
   readonly admit: (request: UnitRequest, call: CallOptions) => Promise<Dispatched | Rejected>

@@ -2,10 +2,12 @@
 import type { Clock } from '../core/clock.js'
 import type { ErrorDetail } from '../core/event.js'
 import type { JsonObject } from '../core/json.js'
+import type { OpenQuestion } from '../core/question.js'
 import type { SlotHolder } from '../core/refusal.js'
 import type { Ledger } from '../ledger/ledger.js'
 import type { Delivery, SlotHolderRecord, UnitDraft, UnitRecord } from '../ledger/shapes.js'
 import { checkedCount } from './checked.js'
+import type { Conversation } from './conversation.js'
 import { ownIndexes, unknownDelegation } from './groups.js'
 import type { Unit } from './unit.js'
 import { transcriptsOf } from './unit-event.js'
@@ -13,10 +15,12 @@ import { transcriptsOf } from './unit-event.js'
 export interface ChildView {
   readonly task_index: number
   readonly goal: string
-  /** `waiting`, `running`, `interrupting`, then its terminal word. */
+  /** `waiting`, `running`, `input_required`, `stalling`, `interrupting`, then its terminal word. */
   readonly state: string
   readonly progress?: JsonObject
   readonly seconds_since_activity?: number
+  /** What it asks, and waits with. */
+  readonly question?: OpenQuestion
   /** Its outcome is decided, but something of it still runs (P6). */
   readonly still_running?: boolean
 }
@@ -42,6 +46,8 @@ export interface DelegationRecord {
   readonly dispatched_at: number
   readonly completed_at: number | null
   readonly owner_pid: number
+  /** The ended child that it goes on from. */
+  readonly continues?: UnitRecord['continues']
   /** Paths of the children's transcripts, by index; absent where none are kept. */
   readonly live_transcripts?: Readonly<Record<string, string>>
   /** Of a unit that a child of another one started: that unit, and which of its children. */
@@ -145,6 +151,7 @@ function recordOf(
     dispatched_at: unit.admittedAt,
     completed_at: unit.endedAt,
     owner_pid: ownerPid(unit),
+    ...(unit.continues !== undefined && { continues: unit.continues }),
     ...(liveTranscripts !== null && { live_transcripts: liveTranscripts }),
     children: live === undefined ? recordedChildren(unit) : liveChildren(live),
   }
@@ -159,11 +166,12 @@ function ownerPid({ owner }: UnitRecord): number {
 function recordedChildren(unit: UnitRecord): ChildView[] {
   const { goal, goals, children, state, endedAt } = unit
   return ownIndexes(unit).map((index) => {
-    const known = children[index]?.state ?? 'waiting'
+    const { state: known = 'waiting', question } = children[index] ?? {}
     return {
       task_index: index,
       goal: goals?.[index] ?? goal,
       state: endedAt !== null && (goals === null || known === 'waiting') ? state : known,
+      ...(endedAt === null && question !== undefined && { question: question as unknown as OpenQuestion }),
     }
   })
 }
@@ -174,12 +182,21 @@ function liveChildren({ plan: { form }, draft: { goals }, children }: Unit): Chi
     form === 'whole' && goals !== null
       ? children.flatMap((child) => goals.map((goal, index) => ({ goal, index, child })))
       : children.map((child) => ({ goal: child.goal, index: child.index, child }))
-  return shown.map(({ goal, index, child: { word, isLive, outcome, activity, secondsSinceActivity } }) => ({
-    task_index: index,
-    goal,
-    state: word,
-    ...(activity?.progress && { progress: activity.progress }),
-    ...(isLive && secondsSinceActivity !== null && { seconds_since_activity: secondsSinceActivity }),
-    ...(isLive && outcome !== null && { still_running: true }),
-  }))
+  return shown.map(({ goal, index, child }) => {
+    const { word, isLive, outcome, activity, secondsSinceActivity, conversation } = child
+    return {
+      task_index: index,
+      goal,
+      state: word,
+      ...(activity?.progress && { progress: activity.progress }),
+      ...(isLive && secondsSinceActivity !== null && { seconds_since_activity: secondsSinceActivity }),
+      ...questionOf(conversation),
+      ...(isLive && outcome !== null && { still_running: true }),
+    }
+  })
+}
+
+function questionOf(conversation: Conversation | null) {
+  const [asked] = conversation?.questions.values() ?? []
+  return asked === undefined ? {} : { question: asked.question }
 }

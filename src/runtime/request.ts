@@ -1,8 +1,8 @@
 /** What a caller may ask for, and what is wrong with it before anything is admitted. */
 import { DelegationError } from '../core/errors.js'
 import { kindOf } from '../core/shown-value.js'
-import type { JsonObject } from '../core/json.js'
-import type { Runner, RunnerReference } from '../runner.js'
+import type { Json, JsonObject } from '../core/json.js'
+import type { ContinuedTask, Runner, RunnerReference } from '../runner.js'
 import type {
   CallOptions,
   DispatchOptions,
@@ -26,6 +26,7 @@ import {
 } from './checked.js'
 import { checkedBudget, checkedDeadline, checkedIterations } from './budget-options.js'
 import type { Budget } from '../core/budget.js'
+import type { Continuation } from './continuing.js'
 import { isReference } from './option-shapes.js'
 import { checkedSchema, withSchema } from './output-schema.js'
 import type { SummaryBudget } from '../core/summary-budget.js'
@@ -41,6 +42,9 @@ interface ChildRequest {
   readonly model: string | null
   readonly maxIterations: number
   readonly runner: RunnerReference | Runner
+  /** Of a child that goes on from another one. */
+  readonly continued?: ContinuedTask
+  readonly resumeFrom?: Json
   readonly outputSchema?: JsonObject
 }
 
@@ -71,7 +75,12 @@ export interface UnitRequest {
 }
 
 /** @throws {DelegationError} with the code of the first thing that is wrong. */
-export function singleRequest(call: DispatchOptions, options: ResolvedOptions, session: string): UnitRequest {
+export function singleRequest(
+  call: DispatchOptions,
+  options: ResolvedOptions,
+  session: string,
+  from: Pick<Continuation, 'continued' | 'resumeFrom'> | null = null,
+): UnitRequest {
   checkCall(call)
   const child = childRequest(call, call, options, '')
   const outputSchema = checkedSchema(call.outputSchema, '')
@@ -79,7 +88,12 @@ export function singleRequest(call: DispatchOptions, options: ResolvedOptions, s
     form: 'single' as const,
     goals: null,
     groups: null,
-    children: [withSchema(child, outputSchema)],
+    children: [
+      withSchema(
+        from === null ? child : { ...child, continued: from.continued, resumeFrom: from.resumeFrom },
+        outputSchema,
+      ),
+    ],
   })
 }
 
@@ -91,6 +105,8 @@ export function batchRequest(
 ): UnitRequest {
   checkCall(call)
   checkRun(call)
+  if ('continueFrom' in call)
+    throw new DelegationError('OPTION_INVALID', { continueFrom: 'of a batch', expected: 'a single dispatch' })
   const shared = common(call, options, session)
   const tasks = tasksOf(call)
   const outputSchema = checkedSchema(call.outputSchema, '')
@@ -163,11 +179,12 @@ function childRequest(
 
 function common(call: CallOptions & BatchTells, options: ResolvedOptions, session: string) {
   const { toolsets, metadata, admitWithinMs = 0, maxUnitSummaryCharacters } = call
-  const { completionPolicy = 'all', earlyFailureNotice = false, delivery = 'claim' } = call
+  const { completionPolicy = 'all', earlyFailureNotice = false, delivery = 'claim', askAs = 'turn' } = call
   checkWord('completionPolicy', completionPolicy, policies)
   const { childTimeoutSeconds = options.childTimeoutSeconds } = call
   checkTexts(call, callTexts, '')
   checkWord('delivery', delivery, deliveries)
+  checkWord('askAs', askAs, asking)
   return {
     parent: null,
     context: checkedContext(call.context ?? null, ''),
@@ -185,6 +202,7 @@ function common(call: CallOptions & BatchTells, options: ResolvedOptions, sessio
       policy: completionPolicy,
       earlyFailure: earlyFailureNotice,
       graceMs: options.interruptGraceMs,
+      askAs,
     },
     summaryBudget:
       maxUnitSummaryCharacters === undefined
@@ -212,6 +230,7 @@ function checkRun({ run, runner, independentCompletions }: DispatchBatchOptions)
 
 const policies = ['all', 'each', 'first'] as const
 const deliveries = ['claim', 'collect'] as const
+const asking = ['turn', 'event'] as const
 
 const callTexts = [
   'context',

@@ -40,7 +40,10 @@ export function rerunPlan(
     recorded: [...recordedOf(record), ...lost.map(({ index }) => unknownEntry(index))],
     children: runnable.map((plan) => ({
       ...plan,
-      job: { ...plan.job, resumeFrom: checkpointOf(record, plan.index, plan.job.runner) },
+      job: {
+        ...plan.job,
+        resumeFrom: checkpointOf(record, plan.index, plan.job.runner) ?? plan.job.resumeFrom ?? null,
+      },
     })),
   }
 }

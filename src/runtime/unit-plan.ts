@@ -5,6 +5,7 @@ import type { Ledger } from '../ledger/ledger.js'
 import type { Budget, BudgetUse } from '../core/budget.js'
 import type { Hold, Spent, UnitDraft } from '../ledger/shapes.js'
 import type { ChildRequest } from '../pool/executor.js'
+import type { Asking } from './asking.js'
 import type { Child, ChildPlan } from './child.js'
 import type { ChildLine } from './child-line.js'
 import type { EventHub } from './events.js'
@@ -55,6 +56,8 @@ export interface UnitTells {
   readonly earlyFailure: boolean
   /** Of the others, when the first success ends the unit, ms. */
   readonly graceMs: number
+  /** How a host hears of a question: as a turn of its own, or by the hub's event alone. */
+  readonly askAs: 'turn' | 'event'
 }
 
 export interface UnitDependencies {
@@ -72,6 +75,8 @@ export interface UnitDependencies {
   readonly onSpent?: (spent: readonly Spent[], draft: UnitDraft) => void
   /** Puts a notice on the rail of completions. */
   readonly publish: (event: AsyncDelegationEvent) => Promise<unknown>
+  /** What its children wait for an answer to. */
+  readonly asking: Pick<Asking, 'drop'>
   /** Called once, when no child is live and the end is recorded: the unit can be forgotten. */
   readonly onGone: () => void
   /** Who takes the event as its claim, if anybody waits to collect it. */

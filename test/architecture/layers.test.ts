@@ -31,6 +31,7 @@ const mayImport: Record<string, readonly string[]> = {
 /** What L2 sees of L1: its ports, and rules that are the same for all. Only `create-delegator` chooses implementations. */
 const seenByRuntime: readonly string[] = [
   'src/ledger/ledger.ts',
+  'src/ledger/mail.ts',
   'src/ledger/shapes.ts',
   'src/pool/executor.ts',
   'src/pool/error-detail.ts',

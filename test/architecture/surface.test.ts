@@ -44,7 +44,7 @@ describe('docs/errors.md and the code agree', () => {
       .flatMap((path) =>
         [
           ...read(path).matchAll(
-            /'((?:RUNNER|RESULT|CHILD|THREAD|SPILL|REQUESTS?|QUESTION|AGENT)_[A-Z_]+)'/g,
+            /'((?:RUNNER|RESULT|CHILD|THREAD|SPILL|REQUESTS?|QUESTIONS?|AGENT)_[A-Z_]+)'/g,
           ),
         ].map(([, code]) => code),
       ),

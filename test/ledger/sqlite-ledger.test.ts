@@ -5,6 +5,7 @@ import { afterAll, vi } from 'vitest'
 import { openSqlite } from '../../src/ledger/sqlite-driver.js'
 import { sqliteLedger } from '../../src/ledger/sqlite-ledger.js'
 import { ledgerContract, type GivenToLedger, type OpenLedger } from '../contract/ledger.js'
+import { ledgerMailContract } from '../contract/ledger-mail.js'
 import { ledgerModelContract, type ModelLedger } from '../contract/ledger-model.js'
 import { ledgerBudgetsContract } from '../contract/ledger-budgets.js'
 
@@ -16,6 +17,7 @@ const open: OpenLedger = ({ rules, ...given }) =>
   sqliteLedger(join(folder, `${++files}.db`), rules === undefined ? {} : { rules })(given)
 
 ledgerContract('the SQLite ledger', open)
+ledgerMailContract('the SQLite ledger', open)
 ledgerBudgetsContract('the SQLite ledger', open)
 ledgerModelContract('the SQLite ledger', openWithSpool, { spool: true })
 
