@@ -2,9 +2,10 @@
  * A tree of a delegator's children on a terminal, redrawn while they work; on anything else a line per change.
  * Public as `hermes-delegate/terminal`.
  */
-import type { Clock, Delegator, DelegatorEventMap } from '../index.js'
-import { createLiveScreen, secondsText, type TreeStream } from './live-screen.js'
-import { createTreeState, type TreeUnit } from './tree-state.js'
+import type { Clock, Delegator, DelegatorEvent } from '../index.js'
+import { createLiveScreen, type TreeStream } from './live-screen.js'
+import { secondsText, usageParts } from './tree-lines.js'
+import { createTreeState, totalOf, type TreeChange, type TreeUnit } from './tree-state.js'
 
 export type { TreeStream } from './live-screen.js'
 
@@ -24,14 +25,9 @@ export interface AttachedTree {
 
 /** What shows the changes that the events bring. */
 interface View {
-  dispatched(unit: TreeUnit): void
-  child(unit: TreeUnit, index: number): void
-  progress(): void
-  completion(unit: TreeUnit): void
+  show(change: TreeChange): void
   stop(): void
 }
-
-type Payload<Name extends keyof DelegatorEventMap> = DelegatorEventMap[Name][0]
 
 const systemTime: Pick<Clock, 'monotonicMs' | 'after'> = {
   monotonicMs: () => performance.now(),
@@ -41,42 +37,24 @@ const systemTime: Pick<Clock, 'monotonicMs' | 'after'> = {
   },
 }
 
-/** Shows what is dispatched from now on. Keeps no process alive; colours need a terminal and no NO_COLOR. */
+/** Shows what runs now and what is dispatched from now on. Keeps no process alive; colours need a terminal and no NO_COLOR. */
 export function attachTree(
-  { events }: Pick<Delegator, 'events'>,
+  delegator: Pick<Delegator, 'events' | 'snapshot'>,
   { stream, clock = systemTime }: TreeOptions,
 ): AttachedTree {
-  const state = createTreeState(() => clock.monotonicMs())
+  const state = createTreeState(() => clock.monotonicMs(), delegator.snapshot())
   const isLive = stream.isTTY === true && process.env['TERM'] !== 'dumb'
   const view = isLive ? screenView(stream, clock, state.units) : lineView(stream)
-
-  const onDispatched = (payload: Payload<'dispatched'>): void => view.dispatched(state.dispatched(payload))
-  const onChild = (payload: Payload<'child'>): void => {
-    const unit = state.child(payload)
-    if (unit !== null) view.child(unit, payload.task_index)
-  }
-  const onProgress = (payload: Payload<'progress'>): void => {
-    state.progress(payload)
-    view.progress()
-  }
-  const onCompletion = (event: Payload<'completion'>): void => {
-    const unit = state.completion(event)
-    if (unit !== null) view.completion(unit)
-  }
-  events.on('dispatched', onDispatched)
-  events.on('child', onChild)
-  events.on('progress', onProgress)
-  events.on('completion', onCompletion)
-
+  const stopListening = delegator.events.onAny((event: DelegatorEvent) => {
+    const change = state.apply(event)
+    if (change !== null) view.show(change)
+  })
   let isStopped = false
   return {
     stop() {
       if (isStopped) return
       isStopped = true
-      events.off('dispatched', onDispatched)
-      events.off('child', onChild)
-      events.off('progress', onProgress)
-      events.off('completion', onCompletion)
+      stopListening()
       view.stop()
     },
   }
@@ -88,34 +66,42 @@ function screenView(
   units: ReadonlyMap<string, TreeUnit>,
 ): View {
   const screen = createLiveScreen(stream, clock, units)
+  if (units.size > 0) screen.changed()
   return {
-    dispatched: screen.changed,
-    child: screen.changed,
-    progress: screen.changed,
-    completion: screen.leave,
+    show({ kind, unit }) {
+      if (kind === 'completion' || kind === 'gone') screen.leave(unit)
+      else screen.changed()
+    },
     stop: screen.stop,
   }
 }
 
 /** For pipes and files: nothing moves, and a line once written is true for ever. */
 function lineView(stream: TreeStream): View {
+  function lineOf(change: TreeChange): string | null {
+    const { id, children, status, startedMs, endedMs } = change.unit
+    switch (change.kind) {
+      case 'dispatched':
+        return `${id} dispatched: ${children.length === 1 ? '1 subagent' : `${children.length} subagents`}`
+      case 'child': {
+        const { index, state, goal, isEnded, facts, ...child } = change.child
+        const took = isEnded
+          ? ` after ${[secondsText(child.startedMs ?? child.endedMs, child.endedMs), ...usageParts(facts)].join(' · ')}`
+          : ''
+        return `${id} ${index + 1}/${children.length} ${state}${took}: ${goal}`
+      }
+      case 'completion':
+        return `${id} ${[`${status} after ${secondsText(startedMs, endedMs)}`, ...usageParts(totalOf(change.unit))].join(' · ')}`
+      case 'unit':
+      case 'progress':
+      case 'gone':
+        return null
+    }
+  }
   return {
-    dispatched({ id, children }) {
-      stream.write(
-        `${id} dispatched: ${children.length === 1 ? '1 subagent' : `${children.length} subagents`}\n`,
-      )
-    },
-    child({ id, children }, index) {
-      const child = children[index]
-      if (child === undefined) return
-      const took = child.isEnded
-        ? ` after ${secondsText(child.startedMs ?? child.endedMs, child.endedMs)}`
-        : ''
-      stream.write(`${id} ${index + 1}/${children.length} ${child.state}${took}: ${child.goal}\n`)
-    },
-    progress: () => undefined,
-    completion({ id, status, startedMs, endedMs }) {
-      stream.write(`${id} ${status} after ${secondsText(startedMs, endedMs)}\n`)
+    show(change) {
+      const line = lineOf(change)
+      if (line !== null) stream.write(`${line}\n`)
     },
     stop: () => undefined,
   }

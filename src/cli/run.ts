@@ -39,7 +39,7 @@ async function runAttached(
     // The way out of a dispatch that waits for a slot, or from another process's unit of the same key.
     else if (id !== null || options.admitWithin !== undefined) void delegator.close()
   })
-  const showsTree = process.stderr.isTTY && options.json !== true && !logsToTerminal
+  const showsTree = options.json !== true && !logsToTerminal
   const tree = showsTree ? attachTree(delegator, { stream: process.stderr }) : null
   const cleared = clearOldTranscripts(opened.config, delegator)
   try {

@@ -79,15 +79,12 @@ export function createMemoryLedger(options: MemoryLedgerOptions): Ledger {
     heartbeat: (ownerId) =>
       read(() => {
         owners.set(ownerId, { ...requireOwner(ownerId), seenAt: clock.now() })
-        return units
-          .liveOf(ownerId)
-          .map(({ interrupt }) => interrupt)
-          .filter((request) => request !== null)
+        return units.liveOf(ownerId).flatMap(({ interrupts }) => interrupts)
       }),
-    admit: (ownerId, draft, charges, key) =>
+    admit: (ownerId, draft, charges, key, joining) =>
       read(() => {
         requireOwner(ownerId)
-        const admission = units.admit(ownerId, draft, charges, key)
+        const admission = units.admit(ownerId, draft, charges, key, joining)
         // A refusal is no change: those who wait for a slot would wake each other with it.
         if (admission.status === 'admitted') changed()
         return admission
@@ -140,6 +137,7 @@ export function createMemoryLedger(options: MemoryLedgerOptions): Ledger {
           return { counter, inUse, holders }
         }),
       ),
+    usageSums: (query) => read(() => units.usageSums(query)),
     subscribe: (onChange) => subscribers.add(onChange),
     prune: () => write(() => units.prune() + units.pruneKeys()),
     close() {

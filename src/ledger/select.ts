@@ -37,6 +37,10 @@ export function matches(select: Select, what: Belonging): boolean {
   return assertNever(select)
 }
 
+/** True when a claim by `select` takes what is there to be collected, too. */
+export const pulls = (select: Select): boolean =>
+  'ids' in select || ('eventIds' in select && select.pull === true)
+
 export function belongingOfUnit(unit: UnitDraft, dispatchedBy: string): Belonging {
   return {
     id: unit.id,

@@ -7,24 +7,21 @@
  */
 import type { Clock } from '../core/clock.js'
 import { roundedSeconds } from '../core/clock.js'
-import {
-  outcomeOfError,
-  outcomeOfResult,
-  stoppedOutcome,
-  type ChildOutcome,
-  type StopRequest,
-} from '../core/completion.js'
+import { outcomeOfError, stoppedOutcome, type ChildOutcome, type StopRequest } from '../core/completion.js'
 import { assertNever } from '../core/errors.js'
 import { failPoint } from '../core/fail-point.js'
+import type { Json } from '../core/json.js'
 import { errorDetail } from '../pool/error-detail.js'
 import type {
   ChildActivity,
   ChildEnd,
   ChildJob,
   ChildObserver,
+  ChildRequest,
   ChildRun,
   Executor,
 } from '../pool/executor.js'
+import { outcomeOfEnd, wordOfStop } from './child-words.js'
 
 type ChildState =
   | { readonly phase: 'waiting' }
@@ -39,6 +36,10 @@ export type StopResult = 'stopped' | 'escalated' | 'unreachable'
 export interface ChildWatcher {
   onActivity(child: Child, activity: ChildActivity): void
   onStarted(child: Child): void
+  /** Only while its outcome is open. */
+  onRequest(child: Child, request: ChildRequest): void
+  /** Its first stop was asked for, by whomever. */
+  onStopping(child: Child): void
   /** Exactly once (C1). */
   onOutcome(child: Child, outcome: ChildOutcome): void
   /** Exactly once, at or after `onOutcome`; `late` is what it returned although its outcome was decided (P4). */
@@ -49,7 +50,7 @@ export interface Child {
   readonly index: number
   readonly job: ChildJob
   readonly goal: string
-  /** `waiting`, `running`, `interrupting`, then its terminal word. */
+  /** `waiting` until its runner is called, `running`, `stalling` or `interrupting`, then its terminal word. */
   readonly word: string
   /** Something of it may still run. */
   readonly isLive: boolean
@@ -69,6 +70,8 @@ export interface Child {
   failToStart(error: unknown): void
   /** False: its event loop did not answer within `withinMs`. */
   heartbeat(withinMs: number): Promise<boolean>
+  /** Resolves true once the child took it; false when it ended before, or does not run. */
+  tell(kind: string, payload: Json): Promise<boolean>
   /** Polite, then forced after `graceMs`. Resolves when it is known how that went; null if there was nothing to stop. */
   stop(request: StopRequest, graceMs: number): Promise<StopResult> | null
 }
@@ -114,6 +117,7 @@ class RunningChild implements Child, ChildObserver {
   readonly #clock: Clock
   readonly #watcher: ChildWatcher
   #state: ChildState = waiting
+  #isCalled = false
   #startedMs: number | null = null
   #endedMs: number | null = null
   #activityMs = 0
@@ -140,8 +144,8 @@ class RunningChild implements Child, ChildObserver {
 
   get word(): string {
     const state = this.#state
-    if (state.phase === 'waiting') return 'waiting'
-    if (state.phase === 'running') return wordOfStop(state.stop)
+    if (state.phase === 'waiting') return wordOfStop(null, this.#isCalled)
+    if (state.phase === 'running') return wordOfStop(state.stop, this.#isCalled)
     return state.outcome.status
   }
 
@@ -210,7 +214,16 @@ class RunningChild implements Child, ChildObserver {
     return this.#state.phase === 'running' ? this.#state.run.heartbeat(withinMs) : Promise.resolve(true)
   }
 
+  tell(kind: string, payload: Json): Promise<boolean> {
+    return this.#state.phase === 'running' ? this.#state.run.tell(kind, payload) : Promise.resolve(false)
+  }
+
+  onRequest(request: ChildRequest): void {
+    if (this.#state.phase === 'running') this.#watcher.onRequest(this, request)
+  }
+
   onStarted(): void {
+    this.#isCalled = true
     // A child that stood in line has not been quiet.
     this.#activityMs = this.#clock.monotonicMs()
     this.#watcher.onStarted(this)
@@ -295,17 +308,8 @@ class RunningChild implements Child, ChildObserver {
       resolve(ifEnded)
     }
     this.#stopping = { result, ended, hasten }
+    this.#watcher.onStopping(this)
     run.interrupt(request.reason, grace)
     return result
   }
-}
-
-function wordOfStop(stop: StopRequest | null): string {
-  if (stop === null) return 'running'
-  return stop.cause === 'stalled' ? 'stalling' : 'interrupting'
-}
-
-function outcomeOfEnd(end: ChildEnd, stop: StopRequest | null): ChildOutcome {
-  if (end.kind === 'returned') return outcomeOfResult(end.result, stop)
-  return outcomeOfError(end.error, end.kind, stop)
 }

@@ -25,6 +25,7 @@ export async function claimOwned(
   { ownerId, owns, among, limit, leaseSeconds, now }: ClaimRequest,
 ): Promise<{ readonly claims: readonly Claim[]; readonly nextAt: Instant | null }> {
   const eventIds: string[] = []
+  const leased: string[] = []
   let nextAt: Instant | null = null
   for (let afterSeq = 0; eventIds.length < limit;) {
     const page = await ledger.deliveries(among, ['pending', 'claimed'], { afterSeq, limit: pageSize })
@@ -32,15 +33,18 @@ export async function claimOwned(
       if (pulled || !saysYes(owns, event)) continue
       if (state === 'pending' && availableAt <= now) eventIds.push(eventId)
       else if (state === 'pending') nextAt = Math.min(nextAt ?? Infinity, availableAt)
+      else leased.push(eventId)
     }
     if (page.length < pageSize) break
     afterSeq = page.at(-1)?.seq ?? Infinity
   }
-  if (eventIds.length === 0) return { claims: [], nextAt }
+  // Of those that are leased only the ledger knows until when.
+  const asked = [...eventIds, ...leased].slice(0, limit)
+  if (asked.length === 0) return { claims: [], nextAt }
   // By the ids of events alone: another session's event may name the same delegation.
-  const select = { eventIds: eventIds.slice(0, limit) }
-  const { claims } = await ledger.claim(ownerId, select, limit, leaseSeconds)
-  return { claims, nextAt }
+  const found = await ledger.claim(ownerId, { eventIds: asked }, limit, leaseSeconds)
+  const times = [nextAt, found.nextAt].filter((at) => at !== null)
+  return { claims: found.claims, nextAt: times.length === 0 ? null : Math.min(...times) }
 }
 
 function saysYes(owns: Owns, event: AsyncDelegationEvent): boolean {

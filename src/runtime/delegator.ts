@@ -20,6 +20,8 @@ import { createRecovery } from './recovery.js'
 import type { CallOptions, DispatchBatchOptions, DispatchOptions } from './call-options.js'
 import { batchRequest, singleRequest, type UnitRequest } from './request.js'
 import { currentSession } from './session-context.js'
+import { takeSnapshot, type DelegatorSnapshot } from './snapshot.js'
+import { unseenSchemas } from './output-schema.js'
 import type { Unit } from './unit.js'
 import { createStallMonitor } from './stall-monitor.js'
 import { createWaitingFeed } from './waiting-feed.js'
@@ -76,6 +78,8 @@ export interface Delegator {
    */
   readonly endSession: EndSession
   interruptAll(reason?: string, options?: InterruptOptions): Promise<InterruptReport>
+  /** This delegator's own units as they are now, in step with `events`. */
+  snapshot(): DelegatorSnapshot
   readonly completions: Completions
   readonly events: DelegatorEvents
   /** Refuses new work, interrupts what runs, waits for its ends, lets go. Idempotent; a child that cannot be stopped does not hold it up. */
@@ -152,7 +156,13 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
     if (closed !== null) throw new DelegationError('CLOSED')
   }
 
+  /** Only a schema that is new has to be waited for: whoever dispatches and closes in one tick has dispatched first. */
   function admit(request: UnitRequest, call: CallOptions): Promise<Dispatched | Rejected> {
+    const looked = unseenSchemas(request.children)
+    return looked === null ? admitNow(request, call) : looked.then(() => admitNow(request, call))
+  }
+
+  function admitNow(request: UnitRequest, call: CallOptions): Promise<Dispatched | Rejected> {
     const admitted = admission.admit(request, call)
     stallMonitor.watch()
     cleanup.soon()
@@ -227,6 +237,7 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
     interrupt: whileThere(interrupt),
     interruptForSession: whileThere(interrupts.forSession),
     interruptAll: whileThere(interruptAll),
+    snapshot: () => takeSnapshot({ units: units.values(), hub, clock, limit: options.maxUnits }),
     endSession: whileThere(endSession),
     completions,
     events: hub.events,

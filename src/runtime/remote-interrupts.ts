@@ -2,14 +2,18 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../core/clock.js'
 import type { Ledger } from '../ledger/ledger.js'
-import type { Select, UnitRecord } from '../ledger/shapes.js'
+import type { InterruptRequest, Select, UnitRecord } from '../ledger/shapes.js'
+import { ownIndexes } from './groups.js'
 import { watchChanges } from './ledger-changes.js'
 import type { ProcessHold } from './process-hold.js'
 import { sumOf, type InterruptReport, type StopReport } from './stop-report.js'
 
 export interface RemoteInterrupts {
   /** Asks the owners of what matches, and waits for their answers; who does not answer in time is unreachable. */
-  stop(selects: readonly Select[], reason: string, graceMs: number): Promise<InterruptReport>
+  stop(
+    selects: readonly Select[],
+    request: Pick<InterruptRequest, 'child' | 'reason' | 'graceMs'>,
+  ): Promise<InterruptReport>
 }
 
 interface RemoteInterruptsOptions {
@@ -36,11 +40,11 @@ export function createRemoteInterrupts(given: RemoteInterruptsOptions): RemoteIn
 
   /** Null: neither answered nor ended. */
   function answerOf(unit: UnitRecord | null, requestId: string) {
-    if (unit?.interruptReport?.requestId === requestId) return unit.interruptReport
     if (unit === null) return none
-    // Another stop may have been asked for since, and its answer is in the place of ours: it tells of the same children.
-    // Without one it ended by itself, before it heard of this.
-    return unit.endedAt !== null && !unit.slotHeld ? (unit.interruptReport ?? none) : null
+    const answer = unit.interruptReports.find((report) => report.requestId === requestId)
+    if (answer !== undefined) return answer
+    // It ended before it heard of this: by itself, or by another stop, which tells of the same children.
+    return unit.endedAt !== null && !unit.slotHeld ? (unit.interruptReports.at(-1) ?? none) : null
   }
 
   async function answers(ids: readonly string[], requestId: string, withinMs: number) {
@@ -68,11 +72,11 @@ export function createRemoteInterrupts(given: RemoteInterruptsOptions): RemoteIn
   }
 
   return {
-    async stop(selects, reason, graceMs) {
+    async stop(selects, { reason, graceMs, child }) {
       const ids = await foreign(selects)
       if (ids.length === 0) return { ...none, units: 0 }
       const requestId = randomUUID()
-      await ledger.requestInterrupt({ ids }, { requestId, reason, graceMs })
+      await ledger.requestInterrupt({ ids }, { requestId, child, reason, graceMs })
       const reports = await hold.during(answers(ids, requestId, graceMs + answerMs))
       return { ...sumOf(reports), units: ids.length }
     },
@@ -81,6 +85,7 @@ export function createRemoteInterrupts(given: RemoteInterruptsOptions): RemoteIn
 
 /** Its owner said nothing: whatever of it runs could not be reached. */
 function silent(unit: UnitRecord | null): StopReport {
-  const live = unit?.children.filter(({ result }) => result === null).length ?? 0
+  const own = unit === null ? [] : ownIndexes(unit)
+  const live = own.filter((index) => (unit?.children[index]?.result ?? null) === null).length
   return { ...none, signalled: live, unreachable: live }
 }

@@ -19,11 +19,12 @@ import type { AsyncDelegationEvent, ChildResult } from '../core/event.js'
 import { failPoint } from '../core/fail-point.js'
 import { noticeEvent, noticeKind } from '../core/notice.js'
 import type { Claim, Hold, Settlement, UnitDraft, UnitPatch } from '../ledger/shapes.js'
-import type { ChildActivity } from '../pool/executor.js'
+import { runnerError } from '../pool/error-detail.js'
+import type { ChildActivity, ChildRequest } from '../pool/executor.js'
 import { createChild, type Child, type ChildWatcher, type StopResult } from './child.js'
-import { startInLine, type ChildLine } from './child-line.js'
 import type { UnitDependencies, UnitPlan } from './unit-plan.js'
 import { stopReport, type StopReport } from './stop-report.js'
+import { tellChild, tellDispatched, tellProgress, tellState } from './unit-edges.js'
 import { entryOf, transcriptsOf, unitEvent, unitFacts } from './unit-event.js'
 
 /** The end of a unit, as the ledger has it. `claim` is there for who asked to collect it. */
@@ -36,6 +37,7 @@ export interface Unit {
   readonly id: string
   readonly draft: UnitDraft
   readonly hold: Hold
+  readonly plan: UnitPlan
   readonly state: UnitState
   readonly children: readonly Child[]
   readonly isLive: boolean
@@ -46,6 +48,8 @@ export interface Unit {
   readonly ended: Promise<UnitEnd | 'taken_over'>
   /** Hands the first child over before it returns. @throws if that cannot be done: then nothing of the unit runs (R18). */
   start(): void
+  /** Once, after `start`: tells that it is there, and from then on what becomes of it. */
+  tellDispatched(takenOver: boolean): void
   /** Stops every live child; the unit ends no later than the grace does. */
   stop(request: StopRequest, graceMs: number): Promise<StopReport>
   /** Stops one child that makes no progress; the unit is `stalling` once nothing else of it goes on. */
@@ -60,42 +64,41 @@ export function createUnit(plan: UnitPlan, dependencies: UnitDependencies): Unit
 class RunningUnit implements Unit, ChildWatcher {
   readonly children: readonly Child[]
   readonly liveTranscripts: Readonly<Record<string, string>> | null
-  readonly #plan: UnitPlan
+  readonly plan: UnitPlan
   readonly #dependencies: UnitDependencies
   readonly #dispatchedAt: number
   readonly #dispatchedMs: number
   readonly #entries: ChildResult[]
   #outcomes = 0
   #state: UnitState = initialUnitState
+  #isTold = false
   #isRecorded = false
   #slotIsKept = false
   #isGone = false
-  #line: ChildLine | null = null
   #end: UnitEnd | 'taken_over' | Error | null = null
   #tellEnd: (() => void)[] = []
 
   constructor(plan: UnitPlan, dependencies: UnitDependencies) {
     const { clock } = dependencies
-    this.#plan = plan
+    this.plan = plan
     this.#dependencies = dependencies
     this.#entries = [...plan.recorded]
     this.#dispatchedAt = plan.admittedAt ?? clock.now()
     this.#dispatchedMs = clock.monotonicMs()
-    const isKept = plan.children.some(({ job }) => job.transcriptPath !== null)
-    this.liveTranscripts = isKept ? transcriptsOf(plan.children.map(({ job }) => job.transcriptPath)) : null
+    this.liveTranscripts = transcriptsOf(plan.draft.transcripts)
     this.children = plan.children.map((childPlan) => createChild(childPlan, clock, this))
   }
 
   get id(): string {
-    return this.#plan.draft.id
+    return this.plan.draft.id
   }
 
   get draft(): UnitDraft {
-    return this.#plan.draft
+    return this.plan.draft
   }
 
   get hold(): Hold {
-    return this.#plan.hold
+    return this.plan.hold
   }
 
   get state(): UnitState {
@@ -123,50 +126,58 @@ class RunningUnit implements Unit, ChildWatcher {
   }
 
   start(): void {
-    this.#line = startInLine(this.children, this.#plan.maxConcurrentChildren)
+    this.plan.line.start(this.children)
   }
 
   async stop(request: StopRequest, graceMs: number): Promise<StopReport> {
     const before = this.#state
     const at = this.#dependencies.clock.monotonicMs()
     this.#state = transition(before, { type: 'interrupt', at, ...request })
-    if (this.#state !== before) this.#record({ phase: 'interrupting' })
-    this.#line?.clear()
+    if (this.#state !== before) this.#enter('interrupting')
     const stops: Promise<StopResult>[] = []
     for (const child of this.children) {
       const stopping = child.stop(request, graceMs)
-      if (stopping === null) continue
-      this.#tellChild(child, child.word)
-      stops.push(stopping)
+      if (stopping !== null) stops.push(stopping)
     }
     return stopReport(await Promise.all(stops))
   }
 
   stall(child: Child, request: StopRequest, graceMs: number): void {
     void child.stop(request, graceMs)
-    this.#tellChild(child, child.word)
     if (this.children.some(({ isLive, word }) => isLive && word !== 'stalling')) return
     const before = this.#state
     this.#state = transition(before, { type: 'stalled', at: this.#dependencies.clock.monotonicMs() })
-    if (this.#state !== before) this.#record({ phase: 'stalling' })
+    if (this.#state !== before) this.#enter('stalling')
+  }
+
+  #enter(phase: 'interrupting' | 'stalling'): void {
+    this.#record({ phase })
+    tellState(this.#dependencies.hub, this, phase)
   }
 
   onStarted(child: Child): void {
-    this.#tellChild(child, 'running')
+    this.#tellChild(child)
   }
 
-  onActivity(child: Child, { progress, lines, checkpoint }: ChildActivity): void {
-    const { index } = child
+  onRequest(_child: Child, { kind, fail }: ChildRequest): void {
+    fail(runnerError('REQUEST_UNKNOWN', `nothing here answers a request of kind ${kind}`))
+  }
+
+  onStopping(child: Child): void {
+    this.#tellChild(child)
+  }
+
+  onActivity(child: Child, activity: ChildActivity): void {
+    const { checkpoint } = activity
     if (checkpoint !== undefined && isActive(this.#state)) {
-      this.#record({ child: { index, state: child.word, checkpoint } })
+      this.#record({ child: { index: child.index, state: child.word, checkpoint } })
     }
-    const { hub } = this.#dependencies
-    hub.emit('progress', { delegation_id: this.id, task_index: index, progress, lines })
+    if (this.#isTold) tellProgress(this.#dependencies.hub, this, child, activity)
   }
 
   /** U2. The single child of a unit is recorded with the unit's own end, in the same tick. */
   onOutcome(child: Child, outcome: ChildOutcome): void {
-    const { form } = this.#plan
+    const { form } = this.plan
     const { hub } = this.#dependencies
     this.#outcomes += 1
     if (form === 'children' || hub.isHeard('child')) {
@@ -175,16 +186,16 @@ class RunningUnit implements Unit, ChildWatcher {
       if (form === 'children' && isActive(this.#state)) {
         this.#record({ child: { index: child.index, state: outcome.status, result: entry } })
       }
-      this.#tellChild(child, outcome.status, entry)
+      this.#tellChild(child, entry)
       if (this.#outcomes < this.children.length) this.#onEarlyEnd(entry)
     }
-    this.#line?.leave(child)
+    this.plan.line.leave(child)
     if (this.#outcomes === this.children.length) this.#finish()
   }
 
   /** One has ended while others go on. */
   #onEarlyEnd(entry: ChildResult): void {
-    const { draft, tells } = this.#plan
+    const { draft, tells } = this.plan
     if (this.#state.phase !== 'running' && this.#state.phase !== 'stalling') return
     const kind = noticeKind(tells, entry)
     if (kind !== null && draft.delivery === 'claim') {
@@ -209,13 +220,16 @@ class RunningUnit implements Unit, ChildWatcher {
   }
 
   #record(patch: UnitPatch): void {
-    this.#attempt(this.#dependencies.ledger.record(this.#plan.hold, patch))
+    this.#attempt(this.#dependencies.ledger.record(this.plan.hold, patch))
   }
 
-  #tellChild({ index, goal }: Child, state: string, result?: ChildResult): void {
-    if (!this.#dependencies.hub.isHeard('child')) return
-    const told = { delegation_id: this.id, task_index: index, goal, state }
-    this.#dependencies.hub.emit('child', result === undefined ? told : { ...told, result })
+  tellDispatched(takenOver: boolean): void {
+    this.#isTold = true
+    tellDispatched(this.#dependencies.hub, this, takenOver)
+  }
+
+  #tellChild(child: Child, result?: ChildResult): void {
+    if (this.#isTold) tellChild(this.#dependencies.hub, this, child, result)
   }
 
   #finish(): void {
@@ -223,6 +237,7 @@ class RunningUnit implements Unit, ChildWatcher {
     const event = this.#buildEvent()
     const cause = this.#causeOf(event.status)
     this.#state = transition(this.#state, { type: 'finish', status: event.status, cause })
+    tellState(this.#dependencies.hub, this, 'finalizing')
     // A child's end follows its outcome in the same tick unless it was forced: let it, so that its slot goes with it.
     queueMicrotask(() => void this.#settle(event, cause))
   }
@@ -240,21 +255,26 @@ class RunningUnit implements Unit, ChildWatcher {
     const end: Settlement = { state: event.status, cause, event, slot }
     try {
       failPoint('settle:before')
-      const settled = await ledger.settle(this.#plan.hold, claimedBy === null ? end : { ...end, claimedBy })
+      const settled = await ledger.settle(this.plan.hold, claimedBy === null ? end : { ...end, claimedBy })
       failPoint('settle:committed')
-      this.#state = transition(this.#state, { type: 'recorded' })
+      this.#endAs(event.status)
       if (settled.won && settled.fault !== undefined) hub.emit('fault', settled.fault)
       if (settled.won) hub.emit('completion', settled.event)
       // Not won: taken over while this process slept. The new owner's end counts, and is not ours to tell (P4).
       this.#end = settled.won ? settled : 'taken_over'
     } catch (error) {
-      this.#state = transition(this.#state, { type: 'recorded' })
+      this.#endAs(event.status)
       hub.emit('fault', error as Error)
       this.#end = error as Error
     }
     this.#isRecorded = true
     for (const tell of this.#tellEnd) tell()
     this.#leaveIfGone()
+  }
+
+  #endAs(status: string): void {
+    this.#state = transition(this.#state, { type: 'recorded' })
+    tellState(this.#dependencies.hub, this, status)
   }
 
   #hasLiveChild(): boolean {
@@ -265,12 +285,12 @@ class RunningUnit implements Unit, ChildWatcher {
   #leaveIfGone(): void {
     if (!this.#isRecorded || this.#isGone || this.#hasLiveChild()) return
     this.#isGone = true
-    if (this.#slotIsKept) this.#attempt(this.#dependencies.ledger.freeSlot(this.#plan.hold))
+    if (this.#slotIsKept) this.#attempt(this.#dependencies.ledger.freeSlot(this.plan.hold))
     this.#dependencies.onGone()
   }
 
   #buildEvent(): AsyncDelegationEvent {
-    const { form, draft } = this.#plan
+    const { form, draft } = this.plan
     return unitEvent({
       form,
       draft,

@@ -39,8 +39,10 @@ describe('docs/errors.md and the code agree', () => {
   const page = read('docs/errors.md')
   const documented = [...page.matchAll(/^\| `([A-Z_]+)`/gm)].map(([, code]) => code)
   const childCodes = new Set(
-    filesBelow('src/pool', '.ts').flatMap((path) =>
-      [...read(path).matchAll(/'((?:RUNNER|RESULT|CHILD|THREAD|SPILL)_[A-Z_]+)'/g)].map(([, code]) => code),
+    [...filesBelow('src/pool', '.ts'), ...filesBelow('src/runtime', '.ts')].flatMap((path) =>
+      [...read(path).matchAll(/'((?:RUNNER|RESULT|CHILD|THREAD|SPILL|REQUESTS?|QUESTION)_[A-Z_]+)'/g)].map(
+        ([, code]) => code,
+      ),
     ),
   )
 

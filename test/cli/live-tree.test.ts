@@ -1,7 +1,6 @@
-import { EventEmitter } from 'eventemitter3'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { attachTree, type AttachedTree } from '../../src/cli/live-tree.js'
-import type { AsyncDelegationEvent } from '../../src/index.js'
+import type { AsyncDelegationEvent, Delegator, DelegatorEvent, DelegatorSnapshot } from '../../src/index.js'
 
 /** Time that stands still until it is told to go on. */
 function handClock() {
@@ -35,22 +34,57 @@ function handClock() {
 function screenOf(text: string): string[] {
   const lines = ['']
   let row = 0
-  for (const [, up, other, plain] of text.matchAll(
-    /\u001b\[(\d+)A|(\r|\n|\u001b\[2K|\u001b\[J)|([^\r\n\u001b]+)/g,
+  let column = 0
+  for (const [, up, erase, other, plain] of text.matchAll(
+    /\u001b\[(\d+)A|\u001b\[([KJ])|(\r|\n|\u001b\[\?\d+[hl])|([^\r\n\u001b]+)/g,
   )) {
+    const line = lines[row] ?? ''
     if (up !== undefined) row -= Number(up)
-    else if (other === '\n') lines[++row] ??= ''
-    else if (other === '\u001b[2K') lines[row] = ''
-    else if (other === '\u001b[J') lines.splice(row, Infinity, '')
-    else if (plain !== undefined) lines[row] = `${lines[row] ?? ''}${plain}`
+    else if (other === '\r') column = 0
+    else if (other === '\n') {
+      lines[++row] ??= ''
+      column = 0
+    } else if (erase === 'K') lines[row] = line.slice(0, column)
+    else if (erase === 'J') lines.splice(row, Infinity, '')
+    else if (plain !== undefined) {
+      lines[row] = line.slice(0, column) + plain + line.slice(column + plain.length)
+      column += plain.length
+    }
     if (row < 0) throw new Error('the cursor left the screen')
   }
   return lines.slice(0, -1)
 }
 
+/** A delegator that tells what the test says. */
+function tellingDelegator() {
+  const listeners = new Set<(event: DelegatorEvent) => void>()
+  let n = 0
+  let units: DelegatorSnapshot['units'] = []
+  return {
+    tell(type: DelegatorEvent['type'], payload: object): void {
+      n += 1
+      for (const listener of [...listeners]) listener({ n, type, payload } as DelegatorEvent)
+    },
+    /** What it had been told of before. */
+    hold(held: DelegatorSnapshot['units']): void {
+      units = held
+    },
+    get listeners() {
+      return listeners.size
+    },
+    snapshot: (): DelegatorSnapshot => ({ n, at: 0, capacity: { limit: 3, in_use: units.length }, units }),
+    events: {
+      onAny(listener: (event: DelegatorEvent) => void) {
+        listeners.add(listener)
+        return () => void listeners.delete(listener)
+      },
+    } as Delegator['events'],
+  }
+}
+
 let noColor: string | undefined
 let clock: ReturnType<typeof handClock>
-let emitter: EventEmitter
+let delegator: ReturnType<typeof tellingDelegator>
 let written: string
 let tree: AttachedTree | null
 
@@ -59,7 +93,7 @@ beforeEach(() => {
   process.env['NO_COLOR'] = '1'
   process.env['TERM'] = 'xterm'
   clock = handClock()
-  emitter = new EventEmitter()
+  delegator = tellingDelegator()
   written = ''
 })
 afterEach(() => {
@@ -70,19 +104,51 @@ afterEach(() => {
 
 function attach(stream: { isTTY?: boolean; columns?: number; rows?: number }): void {
   const write = (text: string): void => void (written += text)
-  tree = attachTree({ events: emitter }, { stream: { ...stream, write }, clock })
+  tree = attachTree(delegator, { stream: Object.assign(stream, { write }), clock })
 }
 
-const unit = (id: string, ...goals: string[]): void =>
-  void emitter.emit('dispatched', { delegation_id: id, goals, session_key: '' })
-function child(id: string, task_index: number, state: string, error?: string | null): void {
-  const result = error === undefined ? {} : { result: { task_index, status: state, error } }
-  emitter.emit('child', { delegation_id: id, task_index, goal: 'g', state, ...result })
+const noFacts = {
+  current_tool: null,
+  api_calls: 0,
+  usage: { input_tokens: 0, output_tokens: 0, cost_usd: 0 },
 }
-const progress = (id: string, task_index: number, lines: string[], fields: object | null = null): void =>
-  void emitter.emit('progress', { delegation_id: id, task_index, progress: fields, lines })
+/** What a child used: calls, tokens, dollars. */
+const used = (api_calls: number, tokens = 0, cost_usd = 0) => ({
+  ...noFacts,
+  api_calls,
+  usage: { input_tokens: tokens, output_tokens: 0, cost_usd },
+})
+const unit = (id: string, ...goals: string[]): void =>
+  delegator.tell('dispatched', { delegation_id: id, goals, session_key: '', slot_key: id })
+function child(
+  id: string,
+  task_index: number,
+  state: string,
+  error?: string | null,
+  facts: object = {},
+): void {
+  const result = error === undefined ? {} : { result: { task_index, status: state, error } }
+  delegator.tell('child', {
+    delegation_id: id,
+    task_index,
+    goal: 'g',
+    state,
+    ...noFacts,
+    ...facts,
+    ...result,
+  })
+}
+const progress = (id: string, task_index: number, lines: string[], facts: object = {}): void =>
+  delegator.tell('progress', {
+    delegation_id: id,
+    task_index,
+    progress: null,
+    lines,
+    ...noFacts,
+    ...facts,
+  })
 const completion = (id: string, event: Partial<AsyncDelegationEvent>): void =>
-  void emitter.emit('completion', { delegation_id: id, ...event })
+  delegator.tell('completion', { delegation_id: id, ...event })
 
 describe('on a terminal', () => {
   it('shows each child with its state, its goal, its seconds and its last line', () => {
@@ -144,6 +210,147 @@ describe('on a terminal', () => {
     expect(screenOf(written).slice(1)).toEqual(['  ✓ one           success', '  ✗ two           odd: why'])
   })
 
+  it('shows what each child uses, and what the unit uses in all', () => {
+    attach({ isTTY: true, columns: 100 })
+    unit('deleg_1', 'first', 'second')
+    child('deleg_1', 0, 'running')
+    child('deleg_1', 1, 'running')
+    progress('deleg_1', 0, ['10:00:00 log | reading'], { ...used(12, 45_678, 0.5), current_tool: 'grep' })
+    child('deleg_1', 1, 'completed', null, used(1, 900))
+    clock.pass(1000)
+    expect(screenOf(written)).toEqual([
+      'deleg_1 · 1 of 2 subagents ended · 1.0s · 13 calls · 46.6k tokens · $0.50',
+      '  ⠋ first      1.0s  12 calls  45.7k tok  grep · reading',
+      '  ✓ second     0.0s    1 call    900 tok',
+    ])
+  })
+
+  it('on a narrow terminal the unit alone says what was used', () => {
+    attach({ isTTY: true, columns: 60 })
+    unit('deleg_1', 'first')
+    child('deleg_1', 0, 'running', undefined, used(12, 45_678))
+    clock.pass(1000)
+    expect(screenOf(written)).toEqual([
+      'deleg_1 · 1 subagent · 1.0s · 12 calls · 45.7k tokens',
+      '  ⠋ first     1.0s',
+    ])
+  })
+
+  it.each([
+    ['input_required', '  ? goal     1.0s  input_required'],
+    ['stalling', '  ⠋ goal     1.0s  stalling'],
+    ['interrupting', '  ⠋ goal     1.0s  interrupting'],
+  ])('says that a child is %s', (state, line) => {
+    attach({ isTTY: true, columns: 80 })
+    unit('deleg_1', 'goal')
+    child('deleg_1', 0, 'running')
+    child('deleg_1', 0, state)
+    clock.pass(1000)
+    expect(screenOf(written)[1]).toBe(line)
+  })
+
+  it('who attaches late sees what runs already, and nothing twice', () => {
+    unit('deleg_1', 'told before')
+    delegator.hold([
+      {
+        delegation_id: 'deleg_1',
+        parent_id: null,
+        slot_key: 'deleg_1',
+        session_key: '',
+        state: 'running',
+        seconds: 9,
+        totals: { children: 2, ended: 1, ...used(5) },
+        children: [
+          { task_index: 0, goal: 'done', state: 'failed', seconds: 4, ...used(2) },
+          {
+            task_index: 1,
+            goal: 'goes on',
+            state: 'running',
+            seconds: 8,
+            ...used(3),
+            current_tool: 'sed',
+          },
+        ],
+      },
+    ])
+    attach({ isTTY: true, columns: 80 })
+    clock.pass(1000)
+    expect(screenOf(written)).toEqual([
+      'deleg_1 · 1 of 2 subagents ended · 10.0s · 5 calls',
+      '  ✗ done        4.0s  2 calls  failed',
+      '  ⠋ goes on     9.0s  3 calls  sed',
+    ])
+    child('deleg_1', 1, 'completed', null, used(7))
+    completion('deleg_1', { status: 'completed' })
+    expect(screenOf(written)).toEqual([
+      'deleg_1 · 2 of 2 subagents ended · 10.0s · 9 calls · completed',
+      '  ✗ done        4.0s  2 calls  failed',
+      '  ✓ goes on     9.0s  7 calls',
+    ])
+  })
+
+  it('what stands below another unit is indented, and leaves without a trace', () => {
+    attach({ isTTY: true, columns: 80 })
+    unit('deleg_1', 'above')
+    delegator.tell('dispatched', {
+      delegation_id: 'deleg_2',
+      goals: ['below'],
+      session_key: '',
+      slot_key: 'deleg_1',
+      parent_id: 'deleg_1',
+    })
+    clock.pass(100)
+    expect(screenOf(written).slice(2)).toEqual([
+      '  deleg_2 · 1 subagent · 0.1s',
+      '    · below           waiting',
+    ])
+    completion('deleg_2', { status: 'completed' })
+    expect(screenOf(written)).toHaveLength(2)
+  })
+
+  it('a unit that another owner took over leaves without a completion', () => {
+    attach({ isTTY: true, columns: 80 })
+    unit('deleg_1', 'goal')
+    delegator.tell('gone', { delegation_id: 'deleg_1' })
+    clock.pass(1000)
+    expect(clock.waiting).toBe(0)
+  })
+
+  it('where not all fit, children that have ended make room first', () => {
+    attach({ isTTY: true, columns: 40, rows: 6 })
+    unit('deleg_1', ...Array.from({ length: 10 }, (_, index) => `goal ${index}`))
+    for (let index = 0; index < 9; index++) child('deleg_1', index, 'completed', null)
+    clock.pass(100)
+    expect(screenOf(written)).toEqual([
+      'deleg_1 · 9 of 10 subagents ended · 0.…',
+      '  · goal 9           waiting',
+      '  … 9 more lines',
+    ])
+  })
+
+  it('a terminal that becomes narrower has wrapped the lines: they are drawn over all the same', () => {
+    const stream = { isTTY: true, columns: 60, rows: 24 }
+    attach(stream)
+    unit('deleg_1', 'a goal that is long enough to reach over the new border')
+    child('deleg_1', 0, 'running')
+    clock.pass(100)
+    stream.columns = 30
+    written = ''
+    clock.pass(100)
+    // The second line had more than 30 columns: it takes two rows now.
+    expect(written).toContain('\u001b[3A')
+    written = ''
+    clock.pass(100)
+    expect(written).toContain('\u001b[2A')
+  })
+
+  it('a picture comes at once, and its lines cannot wrap', () => {
+    attach({ isTTY: true, columns: 80 })
+    unit('deleg_1', 'goal')
+    clock.pass(100)
+    expect(written).toMatch(/^\u001b\[\?2026h\u001b\[\?7l[^]*\u001b\[\?7h\u001b\[\?2026l$/)
+  })
+
   it('is never wider or taller than the terminal', () => {
     attach({ isTTY: true, columns: 30, rows: 6 })
     unit('deleg_1', ...Array.from({ length: 20 }, (_, index) => `goal ${index} ${'日本'.repeat(40)}`))
@@ -187,7 +394,7 @@ describe('on a terminal', () => {
     attach({ isTTY: true, columns: 80 })
     unit('deleg_1', 'goal')
     clock.pass(100)
-    expect(written).toContain('\u001b[36mdeleg_1')
+    expect(written).toContain('\u001b[1mdeleg_1')
   })
 
   it('stop draws for the last time, and leaves no timer and no listener', () => {
@@ -201,7 +408,7 @@ describe('on a terminal', () => {
     expect(written).toBe(last)
     expect(screenOf(last)).toHaveLength(2)
     expect(clock.waiting).toBe(0)
-    expect(emitter.eventNames()).toEqual([])
+    expect(delegator.listeners).toBe(0)
   })
 
   it('an empty tree draws nothing for ever', () => {
@@ -229,6 +436,18 @@ describe('on anything else', () => {
       'deleg_1 1/2 completed after 2.0s: first',
       'deleg_1 2/2 interrupted after 0.0s: second',
       'deleg_1 completed after 2.0s',
+      '',
+    ])
+  })
+
+  it('what was used stands in the lines of the ends', () => {
+    attach({})
+    unit('deleg_1', 'first')
+    child('deleg_1', 0, 'completed', null, used(3, 1200, 0.0123))
+    completion('deleg_1', { status: 'completed' })
+    expect(written.split('\n').slice(1)).toEqual([
+      'deleg_1 1/1 completed after 0.0s · 3 calls · 1.2k tokens · $0.0123: first',
+      'deleg_1 completed after 0.0s · 3 calls · 1.2k tokens · $0.0123',
       '',
     ])
   })

@@ -51,6 +51,13 @@ export function startProcess(
   return { process: child, ended, printed: () => stdout }
 }
 
+/** What else was said on standard error: a run tells there how its children go. */
+export const besidesTheTree = (stderr: string): string =>
+  stderr
+    .split('\n')
+    .filter((line) => !line.startsWith('deleg_'))
+    .join('\n')
+
 /** Resolves once `holds`; the test's own timeout is the limit. */
 export async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise((resolve) => setTimeout(resolve, 20))

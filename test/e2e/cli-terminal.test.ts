@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { bin, startProcess, uniqueSleep, untilFile } from './cli-process.js'
+import { bin, startProcess, uniqueSleep, until, untilFile } from './cli-process.js'
 
 let cwd: string
 
@@ -22,6 +22,9 @@ function hasScript(): boolean {
   }
 }
 
+/** Without escapes. */
+const plain = (text: string): string => text.replace(/\u001b\[[?\d;]*[A-Za-z]|\r(?!\n)/g, '')
+
 // In CI its absence is a failure: nobody reads there what was skipped.
 describe.skipIf(!hasScript() && process.env['CI'] === undefined)('on a terminal', () => {
   const onTerminal = (command: string) =>
@@ -36,12 +39,49 @@ describe.skipIf(!hasScript() && process.env['CI'] === undefined)('on a terminal'
     expect(code).toBe(0)
     const [drawn = '', block = ''] = stdout.split('[ASYNC DELEGATION BATCH COMPLETE')
     expect(drawn).toMatch(/[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏]/)
-    expect(drawn).toContain('\u001b[2K')
+    expect(drawn).toContain('\u001b[K')
     const last = drawn.slice(drawn.lastIndexOf('deleg_'))
     expect(last).toMatch(/2 of 2 subagents ended · .*completed/)
     expect(last).toMatch(/✓.* sleep 1; echo one/)
     expect(last).toMatch(/✗.* echo two; exit 3.*exit code 3/)
     expect(block).toContain('✗ TASK 2/2')
+  })
+
+  it('shows tools, calls and tokens, fits a terminal that becomes narrower, and ends with the totals', async () => {
+    writeFileSync(
+      path('reports.mjs'),
+      `import { existsSync } from 'node:fs'
+       const until = async (name) => { while (!existsSync(name)) await new Promise((r) => setTimeout(r, 20)) }
+       export default async (task, ctx) => {
+         ctx.progress({ current_tool: 'grep 日本', api_calls: 12, usage: { input_tokens: 45000, output_tokens: 600 } })
+         await until('narrow')
+         return { summary: 'done', api_calls: 13, usage: { input_tokens: 46000, output_tokens: 700, cost_usd: 0.5 } }
+       }`,
+    )
+    const {
+      process: shell,
+      ended,
+      printed,
+    } = startProcess(
+      'script',
+      [
+        '-qec',
+        `stty cols 90 rows 20; (until [ -e seen ]; do sleep 0.02; done; stty -F /dev/tty cols 40; sleep 0.3; touch narrow) &
+         ${process.execPath} ${bin} run -r ./reports.mjs 'a goal that is as long as half of the terminal' other`,
+        '/dev/null',
+      ],
+      { cwd },
+    )
+    await until(() => /12 calls {2}45\.6k tok {2}.*grep 日本/.test(plain(printed())))
+    writeFileSync(path('seen'), '')
+    const { stdout } = await ended
+    expect(shell.exitCode).toBe(0)
+    const [drawn = ''] = stdout.split('[ASYNC DELEGATION BATCH COMPLETE')
+    const pictures = drawn.split('\u001b[?2026h').map((picture) => plain(picture).split('\r\n'))
+    const widest = pictures.map((lines) => Math.max(...lines.map((line) => line.length)))
+    expect(widest.some((width) => width > 60 && width < 90)).toBe(true)
+    expect(widest.at(-2)).toBeLessThan(40)
+    expect(pictures.at(-2)?.[0]).toMatch(/^deleg_\w+ · 2 of 2 s.*…$/)
   })
 
   it('--json draws none', async () => {

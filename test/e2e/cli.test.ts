@@ -12,6 +12,7 @@ import {
   until,
   untilFile,
   type Ended,
+  besidesTheTree,
 } from './cli-process.js'
 
 let cwd: string
@@ -36,7 +37,8 @@ describe('run', () => {
       'sleep 1; echo two',
       'echo three; exit 3',
     )
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect({ code, others: besidesTheTree(stderr) }).toEqual({ code: 0, others: '' })
+    expect(stderr).toMatch(/^deleg_\w+ 3\/3 failed after \d+\.\ds: echo three; exit 3$/m)
     expect(stdout.match(/^\[ASYNC DELEGATION BATCH COMPLETE — deleg_[0-9a-f]{20}\]$/gm)).toHaveLength(1)
     expect(stdout).toMatch(/^--- ✓ TASK 1\/3: sleep 1; echo one .*\none\n/m)
     expect(stdout).toMatch(/^--- ✓ TASK 2\/3: sleep 1; echo two .*\ntwo\n/m)
@@ -59,6 +61,28 @@ describe('run', () => {
     expect((await shell('--fail-on', 'any', 'true', 'exit 4')).code).toBe(1)
     expect((await shell('--fail-on', 'any', 'true', 'true')).code).toBe(0)
     expect((await shell('exit 4', 'exit 5')).code).toBe(1)
+  })
+
+  it('--output-schema: an output that does not fit has failed, and a schema that is none is a usage error', async () => {
+    write('schema.json', JSON.stringify({ type: 'object', required: ['count'] }))
+    const good = await shell('--json', '--output-schema', 'schema.json', `echo '{"count": 3}'`)
+    expect(good.code).toBe(0)
+    expect(eventOf(good)).toMatchObject({ output: { count: 3 }, schema_valid: true })
+    const bad = await shell('--output-schema', 'schema.json', 'echo three')
+    expect(bad).toMatchObject({ code: 1, stdout: containing('the output does not fit its schema') })
+    expect(bad.stdout).toMatch(/Partial output:\nthree\n/)
+    write('none.json', '{"type": "whole"}')
+    expect(await shell('--output-schema', 'none.json', 'true')).toMatchObject({
+      code: 2,
+      stderr: containing('the output schema cannot be used as it is'),
+    })
+    for (const file of ['missing.json', '.']) {
+      const { code, stderr } = await shell('--output-schema', file, 'true')
+      expect({ code, stderr }).toEqual({
+        code: 2,
+        stderr: containing(`--output-schema: "${file}" cannot be read`),
+      })
+    }
   })
 
   it('--json prints the event as one line, and what was asked for is in it', async () => {
@@ -110,7 +134,6 @@ describe('run', () => {
     write('hermes-delegate.yaml', `delegation: { runner: mine }\nlog: { path: logs/run.log }\n${runners}`)
     expect(await run('run', 'x')).toMatchObject({
       code: 0,
-      stderr: '',
       stdout: containing('configured'),
     })
     expect(readFileSync(path('logs/run.log'), 'utf8')).toContain('"msg":"dispatched"')
@@ -119,7 +142,7 @@ describe('run', () => {
   it('a reader who goes away is no crash', async () => {
     const command = `"$0" "$1" run -r shell 'seq 200000' | head -1; exit "\${PIPESTATUS[0]}"`
     const { code, stderr } = await startProcess('bash', ['-c', command, process.execPath, bin], { cwd }).ended
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect({ code, others: besidesTheTree(stderr) }).toEqual({ code: 0, others: '' })
   })
 })
 
@@ -243,6 +266,7 @@ describe('usage', () => {
       '--toolsets <names>',
       '--role <role>',
       '--model <model>',
+      '--output-schema <file>',
       '--session <key>',
       '--key <key>',
       '--timeout <seconds>',
