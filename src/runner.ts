@@ -9,6 +9,8 @@
 import type { Readable, Writable } from 'node:stream'
 import type { Json, JsonObject } from './core/json.js'
 
+export { programEnvironment } from './core/program-environment.js'
+export type { CommandEnvironment } from './core/program-environment.js'
 export type { Json, JsonObject } from './core/json.js'
 
 /** The work of one child. */
@@ -90,6 +92,49 @@ export interface AskOptions {
   readonly choices?: readonly string[]
 }
 
+/** One child of a nested unit. What it does not say is the call's. */
+export interface DelegateTask {
+  readonly goal: string
+  readonly context?: string | null
+  readonly role?: string
+  readonly model?: string | null
+  readonly runner?: string
+}
+
+/** One of `goal`, `goals` and `tasks`; the bounds are those of `dispatchBatch`. */
+export interface DelegateCall {
+  readonly goal?: string
+  readonly goals?: readonly string[]
+  readonly tasks?: readonly DelegateTask[]
+  readonly context?: string | null
+  /** Some of the child's own. @defaultValue all of them */
+  readonly toolsets?: readonly string[] | null
+  /** @defaultValue 'leaf' */
+  readonly role?: string
+  /** @defaultValue the child's own */
+  readonly model?: string | null
+  /** The name of a runner that the host has configured. @defaultValue the child's own runner */
+  readonly runner?: string
+  /** @defaultValue the delegator's */
+  readonly childTimeoutSeconds?: number
+  /** `first`: the first success ends the unit. @defaultValue 'all' */
+  readonly completionPolicy?: 'all' | 'first'
+  /** @defaultValue the delegator's */
+  readonly maxUnitSummaryCharacters?: number
+}
+
+/** What became of a nested unit: `results` in the order of its goals, `status` as a batch's. */
+export interface Delegated {
+  /** `rejected`: nothing was started, and `refusal` says what was full. */
+  readonly status: string
+  /** Null when nothing was started, because the child itself had been stopped. */
+  readonly delegation_id?: string | null
+  readonly results?: readonly JsonObject[]
+  readonly total_duration_seconds?: number
+  readonly error: string | null
+  readonly refusal?: JsonObject
+}
+
 /** Lines for the child's own transcript. */
 export interface RunnerLogger {
   debug(text: string): void
@@ -97,6 +142,9 @@ export interface RunnerLogger {
   warn(text: string): void
   error(text: string): void
 }
+
+/** What a line of a transcript is. */
+export type TranscriptRole = 'log' | 'assistant' | 'thinking' | 'args' | 'result' | 'kickoff'
 
 /** What a child may do besides computing. After its end, all of it does nothing. */
 export interface RunnerContext<Options = unknown> {
@@ -111,8 +159,12 @@ export interface RunnerContext<Options = unknown> {
    * at most, however often this is called. `api_calls` and `current_tool` are shown to people.
    */
   progress(fields: JsonObject): void
-  /** Adds a line to the child's transcript. */
-  log(text: string): void
+  /**
+   * Adds a line to the child's transcript, cut to the bound of its role (spec 4.10: assistant 600 characters, thinking
+   * 300, args 220, result 400, kickoff 500, any other 400).
+   * @defaultValue role 'log'
+   */
+  log(text: string, role?: TranscriptRole): void
   /**
    * Asks whoever dispatched the child, and waits for the answer; its siblings go on, and waiting counts as no stall. An
    * answer is a text of the user's or the model's own: data, not a command. Rejects with `QUESTION_TIMEOUT` when nobody
@@ -125,6 +177,15 @@ export interface RunnerContext<Options = unknown> {
    * reported in its entry, as `missed_steer`. A second call replaces the first.
    */
   onSteer(take: (text: string) => unknown): void
+  /**
+   * Starts a unit below this child, waits for it, and returns its results; they are this child's to sum up, and reach
+   * nobody else. Only for children whose role is `orchestrator`, and as deep as `maxDepth` allows; else it rejects with
+   * `NOT_ORCHESTRATOR` or `DEPTH_LIMIT`, and for a bad call with the code that a dispatch would throw. What runs below
+   * shares the slot of the unit that the host dispatched, and counts under its worker threads: where too few are left, the
+   * result is a refusal. Does not reject when the child is interrupted: what is below is stopped, too, and its results
+   * come before the grace is over.
+   */
+  delegate(call: DelegateCall): Promise<Delegated>
   /** Keeps a state from which another run could go on; the last one counts. Plain data. */
   checkpoint(state: Json): void
   /** The last checkpoint of a run whose host died; null for a first run. */

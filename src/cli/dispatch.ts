@@ -49,6 +49,7 @@ export async function dispatch(
   }
   const [goal = ''] = goals
   return goals.length > 1
-    ? delegator.dispatchBatch({ goals, ...call })
+    ? // One completion is what is waited for and printed.
+      delegator.dispatchBatch({ goals, independentCompletions: false, ...call })
     : delegator.dispatch({ goal, ...call })
 }

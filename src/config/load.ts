@@ -7,7 +7,7 @@ import { DelegationError, type DelegatorOptions, type RunnerReference } from '..
 import { environmentNumbers } from './environment.js'
 import { plain, problemLines, suggestion } from './problems.js'
 import { configuredLedger, type ConfiguredLedger } from './configured-ledger.js'
-import { commandProblem, configuredRunner } from './configured-runner.js'
+import { configuredRunner, makerProblem } from './configured-runner.js'
 import { stateFolder } from './state-folder.js'
 import { builtinRunners, configFile, isSet, oneOfThese, type ConfigFile, type LogLevel } from './schema.js'
 
@@ -173,7 +173,7 @@ function runnersOf(
     } catch (error) {
       if (!(error instanceof DelegationError) || !Array.isArray(error.detail['problems'])) throw error
       problems.push(
-        ...error.detail['problems'].map((problem) => plain(commandProblem(name, String(problem)))),
+        ...error.detail['problems'].map((problem) => plain(makerProblem(name, entry, String(problem)))),
       )
     }
   }
@@ -202,6 +202,8 @@ function optionsOf(
     childMemoryMb: delegation?.child_memory_mb,
     importTimeoutMs: delegation?.import_timeout_ms,
     adopt: delegation?.adopt,
+    maxDepth: delegation?.max_spawn_depth,
+    independentCompletions: delegation?.independent_completions,
     maxSummaryCharacters: delegation?.max_summary_chars,
     maxUnitSummaryCharacters: delegation?.max_unit_summary_chars,
     stall: stallOf(delegation?.stall),

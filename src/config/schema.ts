@@ -7,8 +7,8 @@ import * as z from 'zod'
 const logLevels = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
 const mapping = 'a mapping of keys to values'
 
-/** Runners that need no module. */
-export const builtinRunners = ['shell'] as const
+/** Runners that are always there, by these names. */
+export const builtinRunners = ['shell', 'agent'] as const
 
 function wholeNumber(from: number, to = Number.MAX_SAFE_INTEGER) {
   const expected = `a whole number ${to === Number.MAX_SAFE_INTEGER ? `from ${from} up` : `from ${from} to ${to}`}`
@@ -49,6 +49,8 @@ const delegation = z.strictObject(
     child_memory_mb: wholeNumber(16),
     import_timeout_ms: wholeNumber(1),
     adopt: z.boolean('true or false').nullish(),
+    max_spawn_depth: wholeNumber(1),
+    independent_completions: z.boolean('true or false').nullish(),
     max_summary_chars: wholeNumber(0),
     max_unit_summary_chars: wholeNumber(0),
     stall: z.union([z.literal(false), stall], 'false, or a mapping of seconds').nullish(),
@@ -65,11 +67,12 @@ const shellOptions = z.strictObject(
 const runner = z
   .strictObject(
     {
-      builtin: oneOf(builtinRunners).nullish(),
+      builtin: oneOf(['shell']).nullish(),
       module: text('a path, a URL or the name of a package'),
-      // What stands in these two is checked where the runner is made.
+      // What stands in these three is checked where the runner is made.
       preset: text('the name of a known agent'),
       command: z.record(z.string(), z.json('plain data'), mapping).nullish(),
+      agent: z.record(z.string(), z.json('plain data'), mapping).nullish(),
       export: text('the name of an export'),
       options: z.json('plain data').nullish(),
       placement: oneOf(['isolated', 'process', 'shared']).nullish(),
@@ -80,13 +83,14 @@ const runner = z
     },
     mapping,
   )
-  .superRefine(({ builtin, module, preset, command, export: name, options }, context) => {
+  .superRefine(({ builtin, module, preset, command, agent, export: name, options }, context) => {
     const isCommand = isSet(preset) || isSet(command)
-    if ([isSet(builtin), isSet(module), isCommand].filter(Boolean).length !== 1) {
-      const message = 'exactly one of `builtin`, `module` and `command` (or `preset`)'
+    if ([isSet(builtin), isSet(module), isCommand, isSet(agent)].filter(Boolean).length !== 1) {
+      const message = 'exactly one of `builtin`, `module`, `agent` and `command` (or `preset`)'
       context.addIssue({ code: 'custom', message })
-    } else if (isCommand && isSet(options)) {
-      const message = 'nothing here (those of a command stand in `command`)'
+    } else if ((isCommand || isSet(agent)) && isSet(options)) {
+      const own = isCommand ? 'command' : 'agent'
+      const message = `nothing here (those of ${isCommand ? 'a' : 'an'} ${own} stand in \`${own}\`)`
       context.addIssue({ code: 'custom', path: ['options'], message })
     } else if (!isSet(module) && isSet(name)) {
       context.addIssue({ code: 'custom', path: ['export'], message: 'nothing here (it belongs to `module`)' })

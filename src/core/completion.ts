@@ -109,6 +109,7 @@ export interface UnitFacts {
   readonly durationSeconds: number
   readonly metadata: JsonObject | null
   /** Of one of several units of a call (spec 2.10). */
+  readonly parentId?: string | null
   readonly part?: { readonly group: string | null; readonly taskIndexes: readonly number[] }
   readonly liveTranscripts: Readonly<Record<string, string>> | null
 }
@@ -119,6 +120,10 @@ const additiveFields = [
   'usage',
   'session_id',
   'worktree',
+  'failure_reason',
+  'tokens',
+  'tool_trace',
+  'cost_usd',
   'truncated',
   'summary_truncated',
   'summary_full_path',
@@ -189,6 +194,7 @@ function additive(facts: UnitFacts, detail: ErrorDetail | null | undefined, fiel
   const added: Record<string, Json | undefined> = {}
   for (const name of routeFields) if (facts.route[name] !== undefined) added[name] = facts.route[name]
   if (facts.metadata !== null) added['metadata'] = facts.metadata
+  if (facts.parentId) added['parent_delegation_id'] = facts.parentId
   if (facts.part !== undefined) added['task_indexes'] = facts.part.taskIndexes
   if (facts.part?.group) added['group'] = facts.part.group
   if (facts.liveTranscripts !== null) added['live_transcripts'] = facts.liveTranscripts

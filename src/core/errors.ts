@@ -20,6 +20,8 @@ const messages = {
   RUNNER_UNKNOWN: 'no runner of that name is configured',
   RUNNER_INVALID: 'the runner cannot be used as it is',
   UNKNOWN_DELEGATION: 'no delegation of that id is known',
+  NOT_ORCHESTRATOR: 'only a child whose role is orchestrator may delegate',
+  DEPTH_LIMIT: 'units may not be nested any deeper',
   WAIT_TIMEOUT: 'the delegation had not ended in the time given',
   EVENT_INVALID: 'an event cannot be published as it is',
   LEDGER_CLOSED: 'the ledger is closed',

@@ -72,6 +72,8 @@ interface CommonFields extends EventRoute {
   readonly transcript_tails?: Readonly<Record<string, string>>
   readonly live_transcripts?: Readonly<Record<string, string>>
   readonly metadata?: JsonObject
+  /** Of a unit that a child of another one started. Such an event is told to listeners, and never delivered. */
+  readonly parent_delegation_id?: string
 }
 
 /** The completion of a single delegation: Hermes' sixteen fields (spec 1.7) and our additive ones. */
@@ -87,6 +89,12 @@ export interface SingleEvent extends CommonFields {
   readonly session_id?: string
   /** Of a child that changed something in a git worktree of its own: where it is, its branch, and what it began with. */
   readonly worktree?: JsonObject
+  /** Why it failed, in a word that a program can test (docs/agent-runner.md). */
+  readonly failure_reason?: string
+  /** Spec 4.6. */
+  readonly tokens?: { readonly input: number; readonly output: number }
+  readonly tool_trace?: readonly JsonObject[]
+  readonly cost_usd?: number
   readonly truncated?: boolean
   /** Of a task with a schema (spec 4.6): `output` is there if it fits, at most ten errors if it does not. */
   readonly output?: Json

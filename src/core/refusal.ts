@@ -5,6 +5,8 @@ export interface SlotHolder {
   readonly delegation_id: string
   readonly goal: string
   readonly running_seconds: number
+  /** Of a unit that shares the slot of the one whose child started it: that one. */
+  readonly parent_id?: string
 }
 
 /** Which limit was met. */

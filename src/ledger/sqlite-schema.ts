@@ -88,6 +88,10 @@ const migrations: readonly string[] = [
   `,
   // Of the event's text: SQLite does not notice when a disk, or another program, has changed letters of it.
   'ALTER TABLE deliveries ADD COLUMN event_crc INTEGER',
+  `
+  ALTER TABLE units ADD COLUMN parent_id TEXT;
+  CREATE INDEX units_below ON units (parent_id) WHERE parent_id IS NOT NULL;
+  `,
 ]
 
 /** What this program writes: `major * 1000 + minor`. */

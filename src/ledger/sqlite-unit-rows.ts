@@ -74,7 +74,7 @@ export function createUnitRows(db: Sqlite): UnitRows {
       return recordsOf(rows)[0] ?? null
     },
     list(select, live, { limit }) {
-      const { sql, values } = whereOf(select, { ids: 'id IN ?', eventIds: 'id IN ?' })
+      const { sql, values } = whereOf(select, { ids: 'id IN ?', eventIds: 'id IN ?', parent: 'parent_id' })
       const state = live === null ? '' : `AND ended_at IS ${live ? '' : 'NOT '}NULL`
       // Without it all of the units would be read for the few that are live.
       const index = live === true && 'all' in select ? 'INDEXED BY units_running' : ''

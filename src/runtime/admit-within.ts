@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.js'
 import type { Rejected } from '../core/refusal.js'
 import type { Ledger } from '../ledger/ledger.js'
-import type { Dispatched } from './admission.js'
+import type { Dispatched } from './dispatched.js'
 import type { CallOptions } from './call-options.js'
 import { watchChanges } from './ledger-changes.js'
 import type { ProcessHold } from './process-hold.js'

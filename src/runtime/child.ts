@@ -21,6 +21,7 @@ import type {
   ChildRun,
   Executor,
 } from '../pool/executor.js'
+import { createStopping, type Stopping, type StopResult } from './child-stop.js'
 import { outcomeOfEnd, wordOfStop } from './child-words.js'
 
 type ChildState =
@@ -28,9 +29,6 @@ type ChildState =
   | { readonly phase: 'running'; readonly run: ChildRun; readonly stop: StopRequest | null }
   | { readonly phase: 'abandoned'; readonly run: ChildRun; readonly outcome: ChildOutcome }
   | { readonly phase: 'ended'; readonly outcome: ChildOutcome }
-
-/** How a stop went: by itself within the grace, by force, or not at all. */
-export type StopResult = 'stopped' | 'escalated' | 'unreachable'
 
 /** Told on the host's loop. Contract: must not throw. */
 export interface ChildWatcher {
@@ -40,6 +38,8 @@ export interface ChildWatcher {
   onRequest(child: Child, request: ChildRequest): void
   /** Its first stop was asked for, by whomever. */
   onStopping(child: Child): void
+  /** What it has started is to be stopped, within this grace of its own; again when that becomes shorter. */
+  stopBelow(child: Child, request: StopRequest, graceMs: number): void
   /** Exactly once (C1). */
   onOutcome(child: Child, outcome: ChildOutcome): void
   /** Exactly once, at or after `onOutcome`; `late` is what it returned although its outcome was decided (P4). */
@@ -59,7 +59,9 @@ export interface Child {
   readonly seconds: number
   readonly activity: ChildActivity | null
   readonly secondsSinceActivity: number | null
-  /** It runs, nobody has asked it to stop, and its runner shows progress: silence then means something. */
+  /** It runs, and nobody has asked it to stop. */
+  readonly goesOn: boolean
+  /** It goes on, and its runner shows progress: silence then means something. */
   readonly isMonitored: boolean
   readonly isInTool: boolean
   /** Since the last sign of life, ms. */
@@ -86,8 +88,6 @@ export interface ChildPlan {
   readonly timeoutGraceMs: number
 }
 
-/** How long the proof of a forced end is waited for before a child counts as unreachable, ms. */
-const proofMs = 1_000
 const waiting: ChildState = { phase: 'waiting' }
 
 /** A later child that cannot be handed over fails alone: its siblings already run. */
@@ -97,13 +97,6 @@ export function startOrFail(child: Child): void {
   } catch (error) {
     child.failToStart(error)
   }
-}
-
-interface Stopping {
-  readonly result: Promise<StopResult>
-  readonly ended: () => void
-  /** Of two stops the nearer deadline counts. */
-  readonly hasten: (graceMs: number) => void
 }
 
 export function createChild(plan: ChildPlan, clock: Clock, watcher: ChildWatcher): Child {
@@ -162,8 +155,12 @@ class RunningChild implements Child, ChildObserver {
     return roundedSeconds(this.#startedMs, this.#endedMs ?? this.#clock.monotonicMs())
   }
 
+  get goesOn(): boolean {
+    return this.#state.phase === 'running' && this.#state.stop === null
+  }
+
   get isMonitored(): boolean {
-    if (this.#state.phase !== 'running' || this.#state.stop !== null) return false
+    if (!this.goesOn) return false
     const { runner } = this.#plan.job
     const declared = typeof runner === 'function' ? undefined : runner.reportsProgress
     return declared ?? (this.activity?.progress ?? null) !== null
@@ -282,34 +279,20 @@ class RunningChild implements Child, ChildObserver {
 
   #beginStop(run: ChildRun, request: StopRequest, graceMs: number): Promise<StopResult> {
     this.#state = { phase: 'running', run, stop: request }
-    let resolve: (result: StopResult) => void = () => undefined
-    const result = new Promise<StopResult>((settle) => (resolve = settle))
-    let ifEnded: StopResult = 'stopped'
-    let grace = graceMs
-    let deadlineMs = this.#clock.monotonicMs() + grace
-    const expire = (): void => {
-      if (this.#state.phase !== 'running') return
-      ifEnded = 'escalated'
-      if (this.#force(run, request, grace)) cancel = this.#clock.after(proofMs, () => resolve('unreachable'))
-      else resolve('unreachable')
+    const ask = (withinMs: number): void => {
+      run.interrupt(request.reason, withinMs)
+      this.#watcher.stopBelow(this, request, withinMs)
     }
-    let cancel = this.#clock.after(grace, expire)
-    const hasten = (otherGraceMs: number): void => {
-      const otherMs = this.#clock.monotonicMs() + otherGraceMs
-      if (this.#state.phase !== 'running' || otherMs >= deadlineMs) return
-      deadlineMs = otherMs
-      grace = otherGraceMs
-      cancel()
-      cancel = this.#clock.after(grace, expire)
-      run.interrupt(request.reason, grace)
+    const steps = {
+      clock: this.#clock,
+      isRunning: () => this.#state.phase === 'running',
+      ask,
+      force: (afterMs: number) => this.#force(run, request, afterMs),
     }
-    const ended = (): void => {
-      cancel()
-      resolve(ifEnded)
-    }
-    this.#stopping = { result, ended, hasten }
+    const stopping = createStopping(steps, graceMs)
+    this.#stopping = stopping
     this.#watcher.onStopping(this)
-    run.interrupt(request.reason, grace)
-    return result
+    ask(graceMs)
+    return stopping.result
   }
 }

@@ -4,14 +4,21 @@ import type { AsyncDelegationEvent } from '../core/event.js'
 import type { Owner } from '../ledger/shapes.js'
 import type { CapacityScope, Rejected, SlotHolder } from '../core/refusal.js'
 import { TurnoverMap } from '../core/turnover-map.js'
-import { createAdmission, type AdmissionDependencies, type Dispatched } from './admission.js'
+import { createAdmission, type AdmissionDependencies } from './admission.js'
+import type { Dispatched } from './dispatched.js'
+import { createNestedUnits } from './nested-units.js'
 import { createCleanup } from './cleanup.js'
 import { numberProblem } from './checked.js'
 import { asClosed } from './closed.js'
 import { createCompletions, type Completions } from './completions.js'
 import { createEndSession, type EndSession } from './end-session.js'
 import { createEventHub, type DelegatorEvents } from './events.js'
-import { createInterrupts, type InterruptOptions, type SessionSelect } from './interrupts.js'
+import {
+  createInterrupts,
+  type InterruptOptions,
+  type SessionSelect,
+  type UnitInterruptOptions,
+} from './interrupts.js'
 import type { InterruptReport } from './stop-report.js'
 import { createMembership } from './membership.js'
 import { createProcessHold } from './process-hold.js'
@@ -68,8 +75,13 @@ export interface Delegator {
    * @throws as `wait`
    */
   waitAndClaim(id: string, options?: Pick<WaitOptions, 'timeoutMs'>): Promise<ClaimedEnd>
-  /** Two-phase stop of one unit; nothing to stop is a report of zeros. @throws {DelegationError} UNKNOWN_DELEGATION */
-  interrupt(id: string, options?: InterruptOptions): Promise<InterruptReport>
+  /**
+   * Two-phase stop of units, with all that is below them, or of one child; nothing to stop is a report of zeros. The id of
+   * a call that was split stops all its units.
+   * @throws {DelegationError} UNKNOWN_DELEGATION, before anything is stopped; OPTION_INVALID for a `taskIndex` that is
+   * none of its children
+   */
+  interrupt(ids: string | readonly string[], options?: UnitInterruptOptions): Promise<InterruptReport>
   /** Stops what belongs to any of the selectors; none given stops nothing (spec 2.11). */
   interruptForSession(select: SessionSelect, options?: InterruptOptions): Promise<InterruptReport>
   /**
@@ -103,7 +115,8 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
   const closing = new AbortController()
   const units = new TurnoverMap<string, Unit>()
   const collectors = new Map<string, number>()
-  const interrupts = createInterrupts({ units, options, hold, ledger, clock })
+  const nested = createNestedUnits(clock)
+  const interrupts = createInterrupts({ units, options, hold, ledger, clock, nested })
   const records = createRecords({ ledger, units, clock })
   const waits = createUnitWait({ ledger, ownerId, units, collectors, clock, hold, closed: closing.signal })
   const shared = { ledger, ownerId, clock, hold, closed: closing.signal, isWorking: () => activeCount() > 0 }
@@ -116,6 +129,7 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
     hub,
     hold,
     records,
+    nested,
     units,
     collectors,
     closing: closing.signal,
@@ -135,6 +149,7 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
     clock,
     options: options.stall,
     liveUnits: () => [...units.values()].filter((unit) => unit.isLive),
+    quietBelowMs: nested.quietMs,
     onFault: (error) => hub.emit('fault', error as Error),
   })
   const cleanup = createCleanup({
@@ -201,11 +216,6 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
     return { limit, inUse, free: Math.max(0, limit - inUse), scope: options.capacityScope, holders }
   }
 
-  async function interrupt(id: string, interruptOptions?: InterruptOptions): Promise<InterruptReport> {
-    if (!units.has(id)) await records.get(id)
-    return interrupts.forId(id, interruptOptions)
-  }
-
   function interruptAll(reason?: string, given?: InterruptOptions): Promise<InterruptReport> {
     const interruptOptions = { ...given, ...(reason !== undefined && { reason }) }
     return interrupts.interrupt([...units.values()], interruptOptions)
@@ -234,7 +244,9 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
     capacity: whileThere(capacity),
     wait: whileThere(waits.wait),
     waitAndClaim: whileThere(waits.waitAndClaim),
-    interrupt: whileThere(interrupt),
+    interrupt: whileThere((ids: string | readonly string[], given?: UnitInterruptOptions) =>
+      interrupts.forIds(typeof ids === 'string' ? [ids] : ids, given),
+    ),
     interruptForSession: whileThere(interrupts.forSession),
     interruptAll: whileThere(interruptAll),
     snapshot: () => takeSnapshot({ units: units.values(), hub, clock, limit: options.maxUnits }),

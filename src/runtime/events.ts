@@ -16,6 +16,8 @@ export interface DelegatorEventMap {
       readonly delegation_id: string
       readonly goals: readonly string[]
       readonly session_key: string
+      /** Of one of several units of a call: which of `goals` are its own. */
+      readonly task_indexes?: readonly number[]
       /** The unit below which it stands; absent for one that the host dispatched. */
       readonly parent_id?: string
       /** Units of one key share one slot (P2). */

@@ -18,6 +18,7 @@ const shapes: Readonly<Record<keyof DelegatorOptions, Shape>> = {
   maxUnits: readLater,
   maxConcurrentChildren: readLater,
   maxThreads: readLater,
+  maxDepth: readLater,
   maxSharedThreads: readLater,
   capacityScope: readLater,
   ledger: { ...method, expected: 'a function that opens a ledger, such as `sqliteLedger(path)`' },

@@ -38,7 +38,7 @@ export interface DelegatorOptions {
   /**
    * Most worker threads, and processes, of isolated children at once, from 1 to 64. A unit that needs more is refused
    * (`THREADS`).
-   * @defaultValue `maxUnits` × `maxConcurrentChildren`, at most 64
+   * @defaultValue `maxUnits` × `maxConcurrentChildren` × `maxDepth`, at most 64
    */
   readonly maxThreads?: number
   /**
@@ -105,6 +105,12 @@ export interface DelegatorOptions {
    */
   readonly adopt?: boolean
   /**
+   * How many levels of units there may be: 1 for none below the host's own, so that no child may delegate; from 1
+   * (Hermes' `max_spawn_depth`).
+   * @defaultValue 1
+   */
+  readonly maxDepth?: number
+  /**
    * Each task of a batch, or each group of tasks, has a completion of its own (Hermes' `independent_completions`).
    * @defaultValue false: one completion when all have ended
    */
@@ -147,6 +153,7 @@ export interface ResolvedOptions {
   readonly transcriptFolder: string | null
   readonly adopt: boolean
   readonly independentCompletions: boolean
+  readonly maxDepth: number
   readonly stall: StallOptions | null
   readonly spillFolder: string
   readonly summaryBudget: SummaryBudget
@@ -160,6 +167,7 @@ const defaults = {
   maxSummaryCharacters: defaultSummaryBudget.childCharacters,
   maxUnitSummaryCharacters: defaultSummaryBudget.unitCharacters,
   maxUnits: 3,
+  maxDepth: 1,
   maxConcurrentChildren: 3,
   maxSharedThreads: 2,
   interruptGraceMs: 5_000,
@@ -175,7 +183,8 @@ export function resolveOptions(options: DelegatorOptions): ResolvedOptions {
     wholeNumber(name, options[name] ?? defaults[name], from, to)
   const maxUnits = number('maxUnits', 0)
   const maxConcurrentChildren = number('maxConcurrentChildren', 1)
-  const product = Math.min(maxThreadsBound, Math.max(1, maxUnits * maxConcurrentChildren))
+  const maxDepth = number('maxDepth', 1)
+  const product = Math.min(maxThreadsBound, Math.max(1, maxUnits * maxConcurrentChildren * maxDepth))
   const scope = options.capacityScope ?? 'process'
   if (!['process', 'ledger', 'session'].includes(scope)) {
     throw new TypeError(
@@ -201,6 +210,7 @@ export function resolveOptions(options: DelegatorOptions): ResolvedOptions {
     runner: options.runner ?? null,
     adopt: options.adopt ?? false,
     independentCompletions: options.independentCompletions ?? false,
+    maxDepth,
     stall: stallOptions(options.stall),
     transcriptFolder: options.transcripts ? options.transcripts.folder : null,
     spillFolder: options.spillFolder ?? join(tmpdir(), `hermes-delegate-${userInfo().username}`),

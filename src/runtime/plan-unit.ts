@@ -30,15 +30,17 @@ export function draftsOf(
 }
 
 function draftOf(request: UnitRequest, call: CallOptions, options: ResolvedOptions, id: string): UnitDraft {
-  const { goals, children, sessionKey } = request
+  const { goals, children, sessionKey, parent } = request
   const [first] = children
-  const onOwnerDeath = policyOf(children)
+  // Whoever runs the parent again asks for it again.
+  const onOwnerDeath = parent === null ? policyOf(children) : 'unknown'
   const runner = first === undefined || typeof first.runner === 'function' ? null : { ...first.runner }
   return {
     id,
-    slotKey: id,
-    parentId: null,
-    route: {
+    slotKey: parent?.unit.draft.slotKey ?? id,
+    parentId: parent?.unit.id ?? null,
+    ...(parent !== null && { parentTaskIndex: parent.child.index }),
+    route: parent?.unit.draft.route ?? {
       sessionKey,
       parentSessionId: call.parentSessionId ?? null,
       originUiSessionId: call.originUiSessionId ?? '',
@@ -58,7 +60,7 @@ function draftOf(request: UnitRequest, call: CallOptions, options: ResolvedOptio
       options.transcriptFolder === null
         ? null
         : children.map((_child, index) => transcriptPath(options, id, index)),
-    delivery: call.delivery ?? 'claim',
+    delivery: parent === null ? (call.delivery ?? 'claim') : 'none',
     metadata: request.metadata,
   }
 }

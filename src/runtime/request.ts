@@ -27,7 +27,7 @@ import {
 import { isReference } from './option-shapes.js'
 import { checkedSchema, withSchema } from './output-schema.js'
 import type { SummaryBudget } from '../core/summary-budget.js'
-import type { UnitTells } from './unit-plan.js'
+import type { NestedLink, UnitTells } from './unit-plan.js'
 import { checkedGroup, taskGroups, type TaskGroup } from './groups.js'
 import { isIsolation, type Isolation, type ResolvedOptions } from './options.js'
 
@@ -47,6 +47,8 @@ export interface UnitRequest {
   /** Null for a single unit. */
   readonly goals: readonly string[] | null
   readonly children: readonly ChildRequest[]
+  /** The child that asks for it; null for a call of the host. */
+  readonly parent: NestedLink | null
   /** The units of a call that is split; null for a call that is one unit. */
   readonly groups: readonly TaskGroup[] | null
   readonly context: string | null
@@ -155,6 +157,7 @@ function common(call: CallOptions & BatchTells, options: ResolvedOptions, sessio
   checkTexts(call, callTexts, '')
   checkWord('delivery', delivery, deliveries)
   return {
+    parent: null,
     context: checkedContext(call.context ?? null, ''),
     toolsets: checkedNames('toolsets', toolsets),
     metadata: metadata === undefined ? null : checkedMetadata(metadata),

@@ -39,7 +39,7 @@ export function shownEntry({ draft: { goals, goal } }: Unit, entry: ChildResult)
 /** Then what happened to its children while it was made: nothing is told of a unit before itself. */
 export function tellDispatched(hub: EventHub, unit: Unit, takenOver: boolean): void {
   const { id, plan, children } = unit
-  const { parentId, slotKey, goals, goal, route } = unit.draft
+  const { parentId, slotKey, goals, goal, route, part } = unit.draft
   // Looked for first: a listener may stop them.
   const begun = children.filter(({ word }) => word !== 'waiting')
   if (hub.isHeard('dispatched')) {
@@ -47,6 +47,7 @@ export function tellDispatched(hub: EventHub, unit: Unit, takenOver: boolean): v
       delegation_id: id,
       goals: goals ?? [goal],
       session_key: route.sessionKey,
+      ...(part && { task_indexes: part.taskIndexes }),
       ...(parentId !== null && { parent_id: parentId }),
       slot_key: slotKey,
       ...(takenOver && { taken_over: true }),

@@ -35,6 +35,7 @@ export function unitFacts(draft: UnitDraft, measured: UnitMeasures): UnitFacts {
     role: draft.role,
     model: draft.model,
     metadata: draft.metadata,
+    parentId: draft.parentId,
     ...(draft.part && { part: draft.part }),
     dispatchedAt,
     completedAt,

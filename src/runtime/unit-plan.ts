@@ -3,13 +3,30 @@ import type { AsyncDelegationEvent, ChildResult } from '../core/event.js'
 import type { Clock } from '../core/clock.js'
 import type { Ledger } from '../ledger/ledger.js'
 import type { Hold, UnitDraft } from '../ledger/shapes.js'
-import type { ChildPlan } from './child.js'
+import type { ChildRequest } from '../pool/executor.js'
+import type { Child, ChildPlan } from './child.js'
 import type { ChildLine } from './child-line.js'
 import type { EventHub } from './events.js'
+import type { NestedUnits } from './nested-units.js'
+import type { Unit } from './unit.js'
 import type { UnitForm } from './unit-event.js'
+
+/** The child that started a nested unit with `ctx.delegate`, and its unit. */
+export interface ParentLink {
+  readonly unit: Unit
+  readonly child: Child
+}
+
+/** A child that asks for a unit below it. */
+export interface NestedLink extends ParentLink {
+  /** The unit runs. Before the call is answered: it may be gone by then. */
+  readonly onStarted: (unit: Unit) => void
+}
 
 export interface UnitPlan {
   readonly form: UnitForm
+  /** Null for a unit that the host itself dispatched. */
+  readonly parent: ParentLink | null
   readonly draft: UnitDraft
   readonly hold: Hold
   /** What is to be run: of a unit that is run again, the children that had not ended. */
@@ -36,6 +53,11 @@ export interface UnitDependencies {
   readonly clock: Clock
   readonly ledger: Ledger
   readonly hub: EventHub
+  /** What a child asks its host for. */
+  readonly onRequest: (from: ParentLink, request: ChildRequest) => void
+  readonly nested: Pick<NestedUnits, 'onStopping' | 'onEnded'>
+  /** How long what is below a child that has ended may go on, ms. */
+  readonly graceMs: number
   /** Puts a notice on the rail of completions. */
   readonly publish: (event: AsyncDelegationEvent) => Promise<unknown>
   /** Called once, when no child is live and the end is recorded: the unit can be forgotten. */

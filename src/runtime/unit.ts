@@ -19,9 +19,10 @@ import type { AsyncDelegationEvent, ChildResult } from '../core/event.js'
 import { failPoint } from '../core/fail-point.js'
 import { noticeEvent, noticeKind } from '../core/notice.js'
 import type { Claim, Hold, Settlement, UnitDraft, UnitPatch } from '../ledger/shapes.js'
-import { runnerError } from '../pool/error-detail.js'
 import type { ChildActivity, ChildRequest } from '../pool/executor.js'
-import { createChild, type Child, type ChildWatcher, type StopResult } from './child.js'
+import { Ending } from './ending.js'
+import { createChild, type Child, type ChildWatcher } from './child.js'
+import type { StopResult } from './child-stop.js'
 import type { UnitDependencies, UnitPlan } from './unit-plan.js'
 import { stopReport, type StopReport } from './stop-report.js'
 import { tellChild, tellDispatched, tellProgress, tellState } from './unit-edges.js'
@@ -50,8 +51,8 @@ export interface Unit {
   start(): void
   /** Once, after `start`: tells that it is there, and from then on what becomes of it. */
   tellDispatched(takenOver: boolean): void
-  /** Stops every live child; the unit ends no later than the grace does. */
-  stop(request: StopRequest, graceMs: number): Promise<StopReport>
+  /** Stops every live child, and the unit ends no later than the grace does; or `only` one, and the unit goes on. */
+  stop(request: StopRequest, graceMs: number, only?: Child | null): Promise<StopReport>
   /** Stops one child that makes no progress; the unit is `stalling` once nothing else of it goes on. */
   stall(child: Child, request: StopRequest, graceMs: number): void
 }
@@ -75,8 +76,7 @@ class RunningUnit implements Unit, ChildWatcher {
   #isRecorded = false
   #slotIsKept = false
   #isGone = false
-  #end: UnitEnd | 'taken_over' | Error | null = null
-  #tellEnd: (() => void)[] = []
+  readonly #ending = new Ending<UnitEnd | 'taken_over'>()
 
   constructor(plan: UnitPlan, dependencies: UnitDependencies) {
     const { clock } = dependencies
@@ -105,16 +105,8 @@ class RunningUnit implements Unit, ChildWatcher {
     return this.#state
   }
 
-  /** Made when somebody asks: most units are waited for by nobody. */
   get ended(): Promise<UnitEnd | 'taken_over'> {
-    return new Promise((resolve, reject) => {
-      const tell = (): void => {
-        if (this.#end instanceof Error) reject(this.#end)
-        else if (this.#end !== null) resolve(this.#end)
-      }
-      if (this.#end === null) this.#tellEnd.push(tell)
-      else tell()
-    })
+    return this.#ending.promise
   }
 
   get isLive(): boolean {
@@ -129,17 +121,21 @@ class RunningUnit implements Unit, ChildWatcher {
     this.plan.line.start(this.children)
   }
 
-  async stop(request: StopRequest, graceMs: number): Promise<StopReport> {
-    const before = this.#state
-    const at = this.#dependencies.clock.monotonicMs()
-    this.#state = transition(before, { type: 'interrupt', at, ...request })
-    if (this.#state !== before) this.#enter('interrupting')
+  async stop(request: StopRequest, graceMs: number, only: Child | null = null): Promise<StopReport> {
+    if (only === null) this.#interrupt(request)
     const stops: Promise<StopResult>[] = []
-    for (const child of this.children) {
+    for (const child of only === null ? this.children : [only]) {
       const stopping = child.stop(request, graceMs)
       if (stopping !== null) stops.push(stopping)
     }
     return stopReport(await Promise.all(stops))
+  }
+
+  #interrupt(request: StopRequest): void {
+    const before = this.#state
+    const at = this.#dependencies.clock.monotonicMs()
+    this.#state = transition(before, { type: 'interrupt', at, ...request })
+    if (this.#state !== before) this.#enter('interrupting')
   }
 
   stall(child: Child, request: StopRequest, graceMs: number): void {
@@ -159,8 +155,12 @@ class RunningUnit implements Unit, ChildWatcher {
     this.#tellChild(child)
   }
 
-  onRequest(_child: Child, { kind, fail }: ChildRequest): void {
-    fail(runnerError('REQUEST_UNKNOWN', `nothing here answers a request of kind ${kind}`))
+  onRequest(child: Child, request: ChildRequest): void {
+    this.#dependencies.onRequest({ unit: this, child }, request)
+  }
+
+  stopBelow(child: Child, request: StopRequest, graceMs: number): void {
+    this.#dependencies.nested.onStopping(child, request, graceMs)
   }
 
   onStopping(child: Child): void {
@@ -180,6 +180,7 @@ class RunningUnit implements Unit, ChildWatcher {
     const { form } = this.plan
     const { hub } = this.#dependencies
     this.#outcomes += 1
+    this.#dependencies.nested.onEnded(child, this.#dependencies.graceMs)
     if (form === 'children' || hub.isHeard('child')) {
       const entry = entryOf(child, outcome)
       this.#entries.push(entry)
@@ -253,6 +254,7 @@ class RunningUnit implements Unit, ChildWatcher {
     this.#slotIsKept = this.#hasLiveChild()
     const slot = this.#slotIsKept ? 'kept' : 'freed'
     const end: Settlement = { state: event.status, cause, event, slot }
+    let ending: UnitEnd | 'taken_over' | Error
     try {
       failPoint('settle:before')
       const settled = await ledger.settle(this.plan.hold, claimedBy === null ? end : { ...end, claimedBy })
@@ -261,14 +263,14 @@ class RunningUnit implements Unit, ChildWatcher {
       if (settled.won && settled.fault !== undefined) hub.emit('fault', settled.fault)
       if (settled.won) hub.emit('completion', settled.event)
       // Not won: taken over while this process slept. The new owner's end counts, and is not ours to tell (P4).
-      this.#end = settled.won ? settled : 'taken_over'
+      ending = settled.won ? settled : 'taken_over'
     } catch (error) {
       this.#endAs(event.status)
       hub.emit('fault', error as Error)
-      this.#end = error as Error
+      ending = error as Error
     }
     this.#isRecorded = true
-    for (const tell of this.#tellEnd) tell()
+    this.#ending.set(ending)
     this.#leaveIfGone()
   }
 

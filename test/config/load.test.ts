@@ -323,11 +323,11 @@ log: []
   it.each([
     [
       '{ builtin: shell, module: ./x.js }',
-      'runners.a: expected exactly one of `builtin`, `module` and `command` (or `preset`), got a mapping of builtin, module',
+      'runners.a: expected exactly one of `builtin`, `module`, `agent` and `command` (or `preset`), got a mapping of builtin, module',
     ],
     [
       '{}',
-      'runners.a: expected exactly one of `builtin`, `module` and `command` (or `preset`), got an empty mapping',
+      'runners.a: expected exactly one of `builtin`, `module`, `agent` and `command` (or `preset`), got an empty mapping',
     ],
     [
       '{ builtin: shell, export: x }',
@@ -354,7 +354,7 @@ log: []
     ['command: [a]', 'command: expected a mapping of keys to values, got a list of 1'],
     [
       'preset: claude, module: ./x.js',
-      ': expected exactly one of `builtin`, `module` and `command` (or `preset`), got a mapping of preset, module',
+      ': expected exactly one of `builtin`, `module`, `agent` and `command` (or `preset`), got a mapping of preset, module',
     ],
     [
       'preset: claude, options: { cwd: . }',
@@ -367,7 +367,7 @@ log: []
 
   it('a default runner that there is not', async () => {
     expect(await problemsOf('delegation: { runner: shel }')).toEqual([
-      'delegation.runner: expected shell, got "shel"; did you mean `shell`?',
+      'delegation.runner: expected one of shell, agent, got "shel"; did you mean `shell`?',
     ])
   })
 

@@ -423,7 +423,10 @@ describe('a file that fails', () => {
     await first.publish('a', eventOf(draftOf('u1')))
     await first.close()
     const db = await openForeign()
-    db.exec('ALTER TABLE deliveries DROP COLUMN event_crc; PRAGMA user_version = 1002')
+    db.exec(`ALTER TABLE deliveries DROP COLUMN event_crc;
+             DROP INDEX units_below; ALTER TABLE units DROP COLUMN parent_id;
+             DROP TABLE budgets; DROP TABLE reservations; DROP TABLE usages;
+             PRAGMA user_version = 1001`)
     const second = await open()
     await second.join(ownerOf('a'))
     await second.publish('a', eventOf(draftOf('u2')))
