@@ -24,6 +24,11 @@ export interface RunnerTask {
   /** From 0 within the unit; 0 for a single delegation. */
   readonly taskIndex: number
   readonly sessionKey: string
+  /**
+   * How many turns the runner may take, if it is one that loops; it stops there with `exit_reason: 'max_iterations'`, and
+   * with what it has so far as its summary.
+   */
+  readonly maxIterations: number
   /** JSON Schema that the result's `output`, or the JSON in its `summary`, has to fit; absent where none was asked for. */
   readonly outputSchema?: JsonObject
   /** Set when the runner is called once more because its output did not fit (see `correctsOutput` of a reference). */
@@ -51,6 +56,8 @@ export interface RunnerResult {
   readonly duration_seconds?: number | null
   readonly model?: string | null
   readonly exit_reason?: string | null
+  /** What it used in all: `input_tokens`, `output_tokens`, `cost_usd`. @defaultValue what it last reported as progress */
+  readonly usage?: JsonObject | null
   readonly [field: string]: Json | undefined
 }
 
@@ -156,7 +163,8 @@ export interface RunnerContext<Options = unknown> {
   readonly signal: AbortSignal
   /**
    * Says how far the child is. Fields are merged over those of earlier calls; the host sees them a few times a second
-   * at most, however often this is called. `api_calls` and `current_tool` are shown to people.
+   * at most, however often this is called. `api_calls` and `current_tool` are shown to people. `usage` is what was used
+   * so far in all (`input_tokens`, `output_tokens`, `cost_usd`): who passes the budget of the unit by it is interrupted.
    */
   progress(fields: JsonObject): void
   /**
@@ -221,6 +229,8 @@ export interface RunnerReference {
   readonly url: string
   /** @defaultValue 'default' */
   readonly export?: string
+  /** What it is called where usage is added up by runner. @defaultValue its name in the configuration, else that of its module */
+  readonly name?: string
   /** Handed to the runner as `ctx.options`. Secrets go in as names of environment variables. */
   readonly options?: Json
   /** @defaultValue 'isolated'; 'process' where the call, or the delegator, has `isolation: 'process'` */

@@ -69,7 +69,7 @@ export async function runAgentTask(task: RunnerTask, ctx: RunnerContext): Promis
         },
       },
     })
-    const { maxIterations } = settings
+    const maxIterations = Math.min(settings.maxIterations, task.maxIterations)
     const answer = await runLoop({ state, call, tools: opened.tools, maxIterations, count, ctx, tell })
     return { ...answeredWith(answer), ...measured(state, count, model) }
   } catch (error) {

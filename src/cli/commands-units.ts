@@ -1,9 +1,10 @@
-import type { Command } from 'commander'
-import { countFromOne, seconds } from './arguments.js'
+import { Option, type Command } from 'commander'
+import { countFromOne, pointInTime, seconds } from './arguments.js'
 import type { InterruptOptions } from './interrupt.js'
 import type { ListOptions } from './list.js'
 import type { LogsOptions } from './logs.js'
 import type { CommandOptions } from './open.js'
+import type { UsageCommandOptions } from './usage.js'
 import type { WaitOptions } from './wait.js'
 
 /** Units, whichever process runs them. */
@@ -55,6 +56,7 @@ export function addUnitCommands(program: Command, onEnd: (code: number) => void)
       const { capacity } = await import('./capacity.js')
       onEnd(await capacity(command.optsWithGlobals<CommandOptions>()))
     })
+  addUsage(program, onEnd)
   program
     .command('interrupt')
     .description('stop units: politely, and by force after the grace')
@@ -68,5 +70,26 @@ export function addUnitCommands(program: Command, onEnd: (code: number) => void)
     .action(async (ids: readonly string[], _options: unknown, command: Command) => {
       const { interrupt } = await import('./interrupt.js')
       onEnd(await interrupt(ids, command.optsWithGlobals<InterruptOptions>()))
+    })
+}
+
+function addUsage(program: Command, onEnd: (code: number) => void): void {
+  program
+    .command('usage')
+    .description('show the tokens and the money that units have used, the dearest first')
+    .addOption(
+      new Option('--by <key>', 'what they are added up by; a tree is a call with all below it')
+        .choices(['session', 'model', 'runner', 'tree'])
+        .default('session'),
+    )
+    .option(
+      '--since <time>',
+      'only units that ended since then: how long ago (24h, 7d), or a date (2026-01-31)',
+      pointInTime,
+    )
+    .option('--json', 'as one line of JSON')
+    .action(async (_options: unknown, command: Command) => {
+      const { usage } = await import('./usage.js')
+      onEnd(await usage(command.optsWithGlobals<UsageCommandOptions>()))
     })
 }

@@ -17,6 +17,11 @@ export interface DispatchingOptions extends CommandOptions {
   readonly key?: string
   /** Of each child, seconds. */
   readonly timeout?: number
+  /** Of the whole unit, seconds. */
+  readonly deadline?: number
+  readonly maxIterations?: number
+  readonly budgetTokens?: number
+  readonly budgetUsd?: number
   readonly isolation?: Isolation
   /** Seconds. */
   readonly admitWithin?: number
@@ -33,8 +38,14 @@ export async function dispatch(
   options: DispatchingOptions,
 ): Promise<Dispatched | Rejected> {
   const { context, toolsets, role, model, session, key, timeout, isolation, admitWithin } = options
+  const { deadline, maxIterations, budgetTokens, budgetUsd } = options
+  const budget = {
+    ...(budgetTokens !== undefined && { tokens: budgetTokens }),
+    ...(budgetUsd !== undefined && { costUsd: budgetUsd }),
+  }
   const { outputSchema } = options
   const call = {
+    budget,
     runner: runnerNamed(options.runner, config),
     ...(outputSchema !== undefined && { outputSchema: await schemaIn(outputSchema) }),
     ...(context !== undefined && { context }),
@@ -44,6 +55,8 @@ export async function dispatch(
     ...(session !== undefined && { sessionKey: session }),
     ...(key !== undefined && { idempotencyKey: key }),
     ...(timeout !== undefined && { childTimeoutSeconds: timeout }),
+    ...(deadline !== undefined && { deadlineSeconds: deadline }),
+    ...(maxIterations !== undefined && { maxIterations }),
     ...(isolation !== undefined && { isolation }),
     ...(admitWithin !== undefined && { admitWithinMs: admitWithin * 1000 }),
   }

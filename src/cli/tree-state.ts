@@ -175,6 +175,7 @@ export function createTreeState(nowMs: () => number, start: DelegatorSnapshot): 
           return { kind: 'gone', unit }
         }
         case 'refused':
+        case 'budget':
         case 'closing':
         case 'fault':
           return null

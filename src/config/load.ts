@@ -169,7 +169,7 @@ function runnersOf(
   const references: [string, RunnerReference][] = []
   for (const [name, entry] of Object.entries(runners ?? {})) {
     try {
-      references.push([name, configuredRunner(entry, folder)])
+      references.push([name, { name, ...configuredRunner(entry, folder) }])
     } catch (error) {
       if (!(error instanceof DelegationError) || !Array.isArray(error.detail['problems'])) throw error
       problems.push(
@@ -199,6 +199,10 @@ function optionsOf(
       delegation?.child_timeout_seconds ?? environment.childTimeoutSeconds,
       warnings,
     ),
+    deadlineSeconds: delegation?.deadline_seconds,
+    maxIterations: delegation?.max_iterations,
+    maxSpawnsPerSession: delegation?.max_spawns_per_session,
+    budgets: budgetsOf(delegation?.budgets),
     childMemoryMb: delegation?.child_memory_mb,
     importTimeoutMs: delegation?.import_timeout_ms,
     adopt: delegation?.adopt,
@@ -222,6 +226,19 @@ function stallOf(stall: NonNullable<ConfigFile['delegation']>['stall']): Delegat
     ...(isSet(grace_seconds) && { graceSeconds: grace_seconds }),
     ...(isSet(sweep_seconds) && { sweepSeconds: sweep_seconds }),
   }
+}
+
+function budgetsOf(budgets: NonNullable<ConfigFile['delegation']>['budgets']): DelegatorOptions['budgets'] {
+  if (!isSet(budgets)) return undefined
+  const given = {
+    tokensPerUnit: budgets.tokens_per_unit,
+    costUsdPerUnit: budgets.cost_usd_per_unit,
+    tokensPerSession: budgets.tokens_per_session,
+    costUsdPerSession: budgets.cost_usd_per_session,
+    tokensTotal: budgets.tokens_total,
+    costUsdTotal: budgets.cost_usd_total,
+  }
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => isSet(value)))
 }
 
 function floored(seconds: number | undefined, warnings: string[]): number | undefined {

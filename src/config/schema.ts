@@ -36,6 +36,33 @@ const stall = z.strictObject(
   mapping,
 )
 
+/** The least money that is counted. */
+const leastUsd = 0.000001
+const mostTokens = 1e12
+const mostUsd = 1e9
+
+function usd(from: number) {
+  const expected = `a number of dollars from ${from === 0 ? '0' : '0.000001'} to ${mostUsd}`
+  return z.number(expected).min(from, expected).max(mostUsd, expected).nullish()
+}
+
+const tokens = (from: number) => wholeNumber(from, mostTokens)
+/** The longest timer there is. */
+const mostSeconds = 2_147_483
+const deadline = `0 or a number of seconds up to ${mostSeconds}`
+
+const budgets = z.strictObject(
+  {
+    tokens_per_unit: tokens(1),
+    cost_usd_per_unit: usd(leastUsd),
+    tokens_per_session: tokens(0),
+    cost_usd_per_session: usd(0),
+    tokens_total: tokens(0),
+    cost_usd_total: usd(0),
+  },
+  mapping,
+)
+
 const delegation = z.strictObject(
   {
     max_async_children: wholeNumber(0),
@@ -46,6 +73,10 @@ const delegation = z.strictObject(
     capacity_scope: oneOf(['process', 'session', 'ledger']).nullish(),
     interrupt_grace_ms: wholeNumber(0),
     child_timeout_seconds: number(),
+    deadline_seconds: z.number(deadline).min(0, deadline).max(mostSeconds, deadline).nullish(),
+    max_iterations: wholeNumber(1),
+    max_spawns_per_session: wholeNumber(0),
+    budgets: budgets.nullish(),
     child_memory_mb: wholeNumber(16),
     import_timeout_ms: wholeNumber(1),
     adopt: z.boolean('true or false').nullish(),
@@ -160,6 +191,7 @@ const keysOfSection: Readonly<Record<string, readonly string[]>> = {
   '': Object.keys(configFile.shape),
   delegation: Object.keys(delegation.shape),
   'delegation.stall': Object.keys(stall.shape),
+  'delegation.budgets': Object.keys(budgets.shape),
   ledger: Object.keys(ledger.shape),
   delivery: Object.keys(delivery.shape),
   transcripts: Object.keys(transcripts.shape),

@@ -74,6 +74,11 @@ interface CommonFields extends EventRoute {
   readonly metadata?: JsonObject
   /** Of a unit that a child of another one started. Such an event is told to listeners, and never delivered. */
   readonly parent_delegation_id?: string
+  /**
+   * Tokens and money of the whole unit, its nested units too (`input_tokens`, `output_tokens`, `cost_usd`), as far as its
+   * children reported them. Of a child's entry in `results`: its own.
+   */
+  readonly usage?: JsonObject
 }
 
 /** The completion of a single delegation: Hermes' sixteen fields (spec 1.7) and our additive ones. */
@@ -84,7 +89,8 @@ export interface SingleEvent extends CommonFields {
   readonly duration_seconds: number | null
   readonly exit_reason: string | null
   readonly error_detail?: ErrorDetail
-  readonly usage?: JsonObject
+  /** Of the child that was stopped because its unit's budget was used up: what was counted, its limit, what was used. */
+  readonly budget_exceeded?: JsonObject
   /** The agent's own session, for a later run to go on with. */
   readonly session_id?: string
   /** Of a child that changed something in a git worktree of its own: where it is, its branch, and what it began with. */

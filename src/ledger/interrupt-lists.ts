@@ -29,14 +29,14 @@ interface Interrupts {
 }
 
 /** Interrupts of one unit that wait for an answer, and answers that are kept: the newest. */
-const limit = 1_000
+export const interruptLimit = 1_000
 
 /** One more waits. */
 export function withRequest(
   { interrupts }: Interrupts,
   request: InterruptRequest,
 ): Pick<Interrupts, 'interrupts'> {
-  return { interrupts: [...interrupts.slice(1 - limit), request] }
+  return { interrupts: [...interrupts.slice(1 - interruptLimit), request] }
 }
 
 /** The one that was answered waits no more, and how it went is kept. */
@@ -46,6 +46,6 @@ export function withAnswer(
 ): Interrupts {
   return {
     interrupts: interrupts.filter(({ requestId }) => requestId !== answer.requestId),
-    interruptReports: [...interruptReports.slice(1 - limit), answer],
+    interruptReports: [...interruptReports.slice(1 - interruptLimit), answer],
   }
 }

@@ -1,28 +1,29 @@
 import type { Clock } from '../core/clock.js'
-import type { Key } from './shapes.js'
+import type { Admission, Key } from './shapes.js'
 
-/** Idempotency keys of the memory ledger. */
+/** Idempotency keys: which unit each names, for as long as it is kept. */
 export interface MemoryKeys {
-  /** The unit that has this key, if the key still lives. */
-  answer(key: Key): { readonly status: 'existing' | 'key_reused'; readonly id: string } | null
-  keep(key: Key, id: string): void
+  /** What a call with a known key is answered; null for one that is new, or past its time. */
+  answer(key: Key | undefined): Admission | null
+  keep(key: Key | undefined, id: string): void
   forget(id: string): void
   prune(): number
 }
 
-export function createMemoryKeys(clock: Clock): MemoryKeys {
+export function createKeys(clock: Clock): MemoryKeys {
   const keys = new Map<
     string,
     { readonly fingerprint: string; readonly id: string; readonly until: number }
   >()
   return {
-    answer({ key, fingerprint }) {
-      const known = keys.get(key)
+    answer(key) {
+      const known = key === undefined ? undefined : keys.get(key.key)
       if (known === undefined || known.until <= clock.now()) return null
-      return { status: known.fingerprint === fingerprint ? 'existing' : 'key_reused', id: known.id }
+      return { status: known.fingerprint === key?.fingerprint ? 'existing' : 'key_reused', id: known.id }
     },
-    keep({ key, fingerprint, keepSeconds }, id) {
-      keys.set(key, { fingerprint, id, until: clock.now() + keepSeconds })
+    keep(key, id) {
+      if (key === undefined) return
+      keys.set(key.key, { fingerprint: key.fingerprint, id, until: clock.now() + key.keepSeconds })
     },
     forget(id) {
       for (const [key, entry] of keys) if (entry.id === id) keys.delete(key)

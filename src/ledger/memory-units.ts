@@ -22,7 +22,7 @@ import type { MemoryOutbox } from './memory-outbox.js'
 import { isBudget } from './budget-rules.js'
 import { createBudgets } from './memory-budgets.js'
 import { createUsages, type Usages } from './memory-usages.js'
-import { createMemoryKeys } from './memory-keys.js'
+import { createKeys } from './memory-keys.js'
 import { createSlots } from './memory-slots.js'
 import { withAnswer, withRequest } from './interrupt-lists.js'
 import { belongingOfUnit, matches } from './select.js'
@@ -83,7 +83,7 @@ const unstarted: ChildRecord = { state: 'waiting', result: null, checkpoint: nul
 export function createMemoryUnits({ clock, retainedUnits, units, outbox }: UnitsOptions): MemoryUnits {
   /** Ids of ended units that hold no slot, oldest first: what retention may take. */
   const prunable = new Set<string>()
-  const keys = createMemoryKeys(clock)
+  const keys = createKeys(clock)
   const slots = createSlots()
   const budgets = createBudgets()
   const usages = createUsages(clock)
@@ -186,8 +186,8 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     key?: Key,
     joining: readonly UnitDraft[] = [],
   ): Admission {
-    const known = key === undefined ? null : keys.answer(key)
-    if (known !== null) return known
+    const answered = keys.answer(key)
+    if (answered !== null) return answered
     const isJoining = slots.isHeld(draft.slotKey)
     const full = charges.find((charge) =>
       isBudget(charge) ? !budgets.fits(charge) : !isJoining && !slots.fits(charge),
@@ -201,7 +201,7 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     joining.forEach(assertNew)
     const hold = insert(ownerId, draft, charges)
     for (const other of joining) insert(ownerId, other, charges)
-    if (key !== undefined) keys.keep(key, draft.id)
+    keys.keep(key, draft.id)
     const spent = budgets.charge(draft, charges)
     return { status: 'admitted', hold, ...(spent.length > 0 && { spent }) }
   }

@@ -93,6 +93,7 @@ async function runIn(
     prompt,
     prompt_file: '',
     model: task.model ?? '',
+    max_iterations: String(task.maxIterations),
     workdir,
     session,
   }

@@ -19,6 +19,7 @@ import type { TurnoverMap } from '../core/turnover-map.js'
 import type { Ledger } from '../ledger/ledger.js'
 import type { Admission as LedgerAdmission, Hold, UnitRecord } from '../ledger/shapes.js'
 import type { Executor } from '../pool/executor.js'
+import { createBudgetDesk, type BudgetTerms } from './budget-desk.js'
 import type { EventHub } from './events.js'
 import { maxThreadsBound, type ResolvedOptions } from './options.js'
 import { dispatched, type Dispatched, type Drafts } from './dispatched.js'
@@ -77,6 +78,7 @@ const noLimitFits = -1
 export function createAdmission(dependencies: AdmissionDependencies): Admission {
   const { options, ledger, ownerId, clock, logger } = dependencies
   const { hub, hold, records, nested, units, collectors, closing } = dependencies
+  const budgets = createBudgetDesk({ ...dependencies, isShared: ledger.info.shared })
   let threadsInUse = 0
 
   function assertOpen(): void {
@@ -129,23 +131,26 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
       const [first, ...joining] = drafts
       // Short of threads nothing may be admitted, but a known key is still answered, and a full cap still named.
       const limit = isShort ? noLimitFits : request.maxUnits
-      const charge = { counter: counterFor(request.sessionKey), amount: 1, limit }
+      const terms = budgets.terms(request, call, first)
+      if ('status' in terms) return terms
+      const charges = [{ counter: counterFor(request.sessionKey), amount: 1, limit }, ...terms.charges]
       failPoint('dispatch:before-admit')
-      const admission = await ledger.admit(ownerId, first, [charge], keyOf(request, call), joining)
-      if (admission.status === 'existing') {
-        const known = draftsOf(request, call, options, callIdOf(admission.id, request.groups))
-        return dispatched(known)
-      }
+      const admission = await ledger.admit(ownerId, first, charges, keyOf(request, call), joining)
+      if (admission.status === 'existing')
+        return dispatched(draftsOf(request, call, options, callIdOf(admission.id, request.groups)))
       if (admission.status === 'key_reused') return await keyReused(admission.id, call.idempotencyKey ?? '')
       if (admission.status === 'refused') {
+        const overBudget = budgets.refusal(admission, request, terms)
+        if (overBudget !== null) return overBudget
         // What no free slot would change is said first; a cap of 0 is all that there is to say.
         const isFull = admission.inUse >= request.maxUnits && !hasTooManyThreads(request)
         return isShort && request.maxUnits > 0 && !isFull
           ? threadsShort(request, wanted)
           : full(request, admission)
       }
-      const outcome = await launch(request, drafts, admission.hold.fence, wanted)
+      const outcome = await launch(request, terms, drafts, admission.hold.fence, wanted)
       isStarted = outcome.status === 'dispatched'
+      if (isStarted) budgets.onSpent(admission.spent, first)
       return outcome
     } finally {
       if (!isStarted) threadsInUse -= reserved
@@ -177,7 +182,13 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
   }
 
   /** A2: the units of one call start together, or not at all. */
-  async function launch(request: UnitRequest, drafts: Drafts, fence: number, wanted: number) {
+  async function launch(
+    request: UnitRequest,
+    terms: BudgetTerms,
+    drafts: Drafts,
+    fence: number,
+    wanted: number,
+  ) {
     const withdraw = async (): Promise<void> => {
       for (const { id } of drafts) await ledger.withdraw({ id, fence })
     }
@@ -195,10 +206,12 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
       liveUnits -= 1
       if (liveUnits === 0) threadsInUse -= wanted
     }
-    const started = drafts.map((draft) => {
+    const share = budgets.shareOf(terms, drafts, () => started)
+    const started: readonly Unit[] = drafts.map((draft) => {
       const children = planChildren(request, draft, options, dependencies)
-      const { form, tells, parent } = request
-      return unitOf({ form, draft, hold: { id: draft.id, fence }, children, tells, line, parent }, onGone)
+      const { form, tells, parent, deadlineSeconds } = request
+      const plan = { form, draft, hold: { id: draft.id, fence }, children, tells, line, parent }
+      return unitOf({ ...plan, deadlineSeconds, ...share }, onGone)
     })
     failPoint('dispatch:admitted')
     try {
@@ -249,6 +262,8 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
         graceMs: options.interruptGraceMs,
         onRequest: (from, request) => nestedCalls.hear(from, request),
         publish: (event) => ledger.publish(ownerId, event),
+        onBudgetNear: budgets.onNear,
+        onSpent: budgets.onSpent,
         collector: () =>
           collectors.has(id) ? { consumer: ownerId, leaseSeconds: collectLeaseSeconds } : null,
         onGone: () => {

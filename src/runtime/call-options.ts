@@ -1,6 +1,7 @@
 /** What a caller says with a dispatch. */
 import type { JsonObject } from '../core/json.js'
 import type { RunnerContext } from '../runner.js'
+import type { UnitBudget } from './budget-options.js'
 import type { Isolation, RunnerInput } from './options.js'
 
 /** What single and batch have in common. */
@@ -39,6 +40,12 @@ export interface CallOptions {
   readonly maxUnitSummaryCharacters?: number
   /** Wall clock limit of each child, seconds; 0 for none. @defaultValue that of the delegator */
   readonly childTimeoutSeconds?: number
+  /** Wall clock limit of the unit from its dispatch, seconds; 0 for none. @defaultValue that of the delegator */
+  readonly deadlineSeconds?: number
+  /** How many turns a runner that loops may take; from 1. @defaultValue that of the delegator */
+  readonly maxIterations?: number
+  /** What the unit may use, reserved when it is admitted. @defaultValue what the delegator's `budgets` say */
+  readonly budget?: UnitBudget
   /**
    * JSON Schema, draft 2020-12 or draft-07, at most 64 kB: what each child's `output`, or the JSON in its summary, has to
    * fit. It is judged in the child's own thread; one that does not fit is `failed`, with `schema_errors`. Needs a runner
@@ -60,6 +67,7 @@ export interface BatchTask {
   readonly context?: string | null
   readonly role?: string
   readonly model?: string | null
+  readonly maxIterations?: number
   readonly runner?: RunnerInput
   /** With `independentCompletions`: tasks of one group end as one unit. At most 200 characters. */
   readonly group?: string

@@ -22,7 +22,7 @@ import type {
   Executor,
 } from '../pool/executor.js'
 import { createStopping, type Stopping, type StopResult } from './child-stop.js'
-import { outcomeOfEnd, wordOfStop } from './child-words.js'
+import { outcomeOfEnd, outcomeOfForce, wordOfStop } from './child-words.js'
 
 type ChildState =
   | { readonly phase: 'waiting' }
@@ -237,7 +237,7 @@ class RunningChild implements Child, ChildObserver {
     const state = this.#state
     switch (state.phase) {
       case 'running': {
-        const decided = outcomeOfEnd(end, state.stop)
+        const decided = outcomeOfEnd(end, state.stop, this.activity)
         this.#state = { phase: 'ended', outcome: decided }
         this.#decide(decided)
         this.#stopping?.ended()
@@ -246,7 +246,7 @@ class RunningChild implements Child, ChildObserver {
       case 'abandoned':
         this.#state = { phase: 'ended', outcome: state.outcome }
         this.#stopping?.ended()
-        return this.#watcher.onEnd(this, end.kind === 'lost' ? null : outcomeOfEnd(end, null))
+        return this.#watcher.onEnd(this, end.kind === 'lost' ? null : outcomeOfEnd(end, null, this.activity))
       case 'waiting':
       case 'ended':
         return
@@ -270,7 +270,7 @@ class RunningChild implements Child, ChildObserver {
   /** The grace is over: the outcome is decided now, the end comes with its proof (C2). */
   #force(run: ChildRun, request: StopRequest, graceMs: number): boolean {
     const reason = `${request.reason} (it did not stop within ${graceMs / 1000} s)`
-    const decided = stoppedOutcome({ ...request, reason })
+    const decided = outcomeOfForce({ ...request, reason }, this.activity)
     this.#state = { phase: 'abandoned', run, outcome: decided }
     failPoint('child:abandoned')
     this.#decide(decided)

@@ -31,6 +31,7 @@ import { takeSnapshot, type DelegatorSnapshot } from './snapshot.js'
 import { unseenSchemas } from './output-schema.js'
 import type { Unit } from './unit.js'
 import { createStallMonitor } from './stall-monitor.js'
+import { usageReport, type UsageOptions, type UsageRow } from './usage-report.js'
 import { createWaitingFeed } from './waiting-feed.js'
 import { createUnitWait, type ClaimedEnd, type WaitOptions } from './unit-wait.js'
 
@@ -65,6 +66,8 @@ export interface Delegator {
   /** @throws {DelegationError} UNKNOWN_DELEGATION for an id that never was, or that retention has dropped. */
   get(id: string): Promise<DelegationRecord>
   capacity(options?: CapacityOptions): Promise<Capacity>
+  /** What children have used, by session, model, runner or tree. @throws {DelegationError} OPTION_INVALID */
+  usage(options?: UsageOptions): Promise<readonly UsageRow[]>
   /**
    * The final event. Marks nothing delivered, unless `collect` is set: then no drain gets it.
    * @throws {DelegationError} UNKNOWN_DELEGATION, WAIT_TIMEOUT, CLOSED
@@ -242,6 +245,7 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
     list: whileThere(records.list),
     get: whileThere(records.get),
     capacity: whileThere(capacity),
+    usage: whileThere((given: UsageOptions = {}) => usageReport(ledger, given)),
     wait: whileThere(waits.wait),
     waitAndClaim: whileThere(waits.waitAndClaim),
     interrupt: whileThere((ids: string | readonly string[], given?: UnitInterruptOptions) =>

@@ -4,6 +4,7 @@ import type { ChildFacts } from '../core/child-facts.js'
 import type { AsyncDelegationEvent, ChildResult } from '../core/event.js'
 import type { JsonObject } from '../core/json.js'
 import type { Rejected } from '../core/refusal.js'
+import type { BudgetWarning } from './budget-charges.js'
 
 /**
  * Everything a delegator tells while it works. Payloads are plain data. What is told of a state is the state as it is
@@ -50,6 +51,8 @@ export interface DelegatorEventMap {
   unit: [{ readonly delegation_id: string; readonly state: string }]
   /** The final event of a unit, once the ledger has it (P3). Telling is not delivering: claim it to take it. */
   completion: [AsyncDelegationEvent]
+  /** Most of a budget is used: told once, on the way past 80 % of it. */
+  budget: [BudgetWarning]
   /** Nothing of a unit runs any more: it is out of the snapshot, and its slot is free unless it shares it (P6). */
   gone: [{ readonly delegation_id: string }]
   /** `close` was called: nothing more is admitted. */

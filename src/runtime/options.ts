@@ -9,6 +9,7 @@ import { defaultSummaryBudget, type SummaryBudget } from '../core/summary-budget
 import type { Ledger } from '../ledger/ledger.js'
 import type { Executor } from '../pool/executor.js'
 import type { Runner, RunnerReference } from '../runner.js'
+import { resolveBudgets, secondsProblem, type BudgetOptions, type ResolvedBudgets } from './budget-options.js'
 import { checkShapes } from './option-shapes.js'
 import type { StallOptions } from './stall-monitor.js'
 
@@ -63,6 +64,28 @@ export interface DelegatorOptions {
    * @defaultValue 0
    */
   readonly childTimeoutSeconds?: number
+  /**
+   * Wall clock limit of a unit from its dispatch, seconds, at most 2,147,483; 0 for none. At its end what runs is stopped as
+   * `timeout`, what waits never starts, and what had ended is in the event.
+   * @defaultValue 0
+   */
+  readonly deadlineSeconds?: number
+  /**
+   * How many turns a runner that loops may take, handed to it as `task.maxIterations`; from 1.
+   * @defaultValue 250
+   */
+  readonly maxIterations?: number
+  /**
+   * Most children that one session may ever start, nested ones too; none are given back. 0 refuses everything.
+   * @defaultValue no bound
+   */
+  readonly maxSpawnsPerSession?: number
+  /**
+   * What units may use, by what their runners report. Reserved when a call is admitted, and replaced by what was used
+   * when it ends; what does not fit is refused (`BUDGET`).
+   * @defaultValue no bound
+   */
+  readonly budgets?: BudgetOptions
   /**
    * Where isolated children run: `process` makes each killable for certain, and costs the start of a Node process. It says
    * nothing about references with a placement of their own, `shared` or `process`.
@@ -147,6 +170,9 @@ export interface ResolvedOptions {
   readonly interruptGraceMs: number
   readonly childTimeoutSeconds: number
   readonly childMemoryMb: number
+  readonly deadlineSeconds: number
+  readonly maxIterations: number
+  readonly budgets: ResolvedBudgets
   readonly importTimeoutMs: number
   readonly runners: Readonly<Record<string, RunnerReference | Runner>>
   readonly runner: RunnerInput | null
@@ -172,6 +198,7 @@ const defaults = {
   maxSharedThreads: 2,
   interruptGraceMs: 5_000,
   childTimeoutSeconds: 0,
+  maxIterations: 250,
   childMemoryMb: 512,
   importTimeoutMs: 30_000,
 } as const
@@ -205,8 +232,17 @@ export function resolveOptions(options: DelegatorOptions): ResolvedOptions {
     interruptGraceMs: number('interruptGraceMs', 0),
     childTimeoutSeconds: positiveSeconds(options.childTimeoutSeconds ?? defaults.childTimeoutSeconds),
     childMemoryMb: number('childMemoryMb', 16),
+    deadlineSeconds: deadline(options.deadlineSeconds ?? 0),
+    maxIterations: number('maxIterations', 1),
+    budgets: resolveBudgets(
+      options.budgets ?? {},
+      options.maxSpawnsPerSession === undefined
+        ? null
+        : wholeNumber('maxSpawnsPerSession', options.maxSpawnsPerSession, 0),
+      maxUnits,
+    ),
     importTimeoutMs: number('importTimeoutMs', 1),
-    runners: options.runners ?? {},
+    runners: named(options.runners ?? {}),
     runner: options.runner ?? null,
     adopt: options.adopt ?? false,
     independentCompletions: options.independentCompletions ?? false,
@@ -219,6 +255,22 @@ export function resolveOptions(options: DelegatorOptions): ResolvedOptions {
       unitCharacters: number('maxUnitSummaryCharacters', 0),
     },
   })
+}
+
+function deadline(seconds: number): number {
+  const expected = secondsProblem(seconds)
+  if (expected === null) return seconds
+  throw new TypeError(`Expected \`deadlineSeconds\` to be ${expected}, got ${shownValue(seconds)}`)
+}
+
+/** Where usage is added up by runner, each stands under the name that it was given. */
+function named(runners: NonNullable<DelegatorOptions['runners']>): ResolvedOptions['runners'] {
+  return Object.fromEntries(
+    Object.entries(runners).map(([name, runner]) => [
+      name,
+      typeof runner === 'function' ? runner : { name, ...runner },
+    ]),
+  )
 }
 
 function stallOptions(given: DelegatorOptions['stall']): StallOptions | null {

@@ -78,7 +78,8 @@ export function mayRunAgain(runner: RunnerReference | Runner | null): runner is 
 }
 
 /** All that a delegator in another process needs to run the unit again. Functions do not travel. */
-function workOf({ form, children, childTimeoutSeconds, summaryBudget, tells }: UnitRequest): Json {
+function workOf(request: UnitRequest): Json {
+  const { form, children, childTimeoutSeconds, deadlineSeconds, budget, summaryBudget, tells } = request
   const work = children.map((child) => ({
     ...child,
     runner: typeof child.runner === 'function' ? null : { ...child.runner },
@@ -87,6 +88,8 @@ function workOf({ form, children, childTimeoutSeconds, summaryBudget, tells }: U
     form,
     children: work,
     childTimeoutSeconds,
+    deadlineSeconds,
+    budget: { ...budget },
     summaryBudget: { ...summaryBudget },
     tells: { ...tells },
   }
@@ -108,7 +111,7 @@ export function planChildren(
   const summaryCharacters = shareOfBudget(request.summaryBudget, own?.length ?? request.children.length)
   const children = request.children.map((child, index) => ({ ...child, index }))
   const planned = own === null ? children : children.filter(({ index }) => own.includes(index))
-  return planned.map(({ runner, goal, context, role, model, outputSchema, index }) => ({
+  return planned.map(({ runner, goal, context, role, model, maxIterations, outputSchema, index }) => ({
     index,
     executor: typeof runner === 'function' ? executors.inline : executors.threads,
     timeoutMs: seconds === 0 ? null : seconds * 1000,
@@ -123,6 +126,7 @@ export function planChildren(
         delegationId: id,
         taskIndex: index,
         sessionKey: request.sessionKey,
+        maxIterations,
         ...(outputSchema !== undefined && { outputSchema }),
       },
       runner,

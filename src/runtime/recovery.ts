@@ -14,8 +14,10 @@ import { failPoint } from '../core/fail-point.js'
 import { ownerDeathEvent } from '../core/owner-death.js'
 import type { Ledger } from '../ledger/ledger.js'
 import type { Hold, Owner, TakenUnit, UnitRecord } from '../ledger/shapes.js'
+import type { RunnerReference } from '../runner.js'
 import type { EventHub } from './events.js'
 import { createOwnerJudge } from './owner-identity.js'
+import { tellUsage } from './unit-costs.js'
 import { transcriptsOf, unitFacts } from './unit-event.js'
 
 export interface Recovery {
@@ -62,7 +64,10 @@ export function createRecovery({ ledger, self, clock, hub, rerun }: RecoveryOpti
       transcriptTails: await tailsOf(unit.transcripts ?? []),
     })
     failPoint('recover:before-settle')
-    const settled = await ledger.settle(hold, { state: 'unknown', cause: 'owner_died', event, slot: 'freed' })
+    // Without `actual`: what its unfinished children had used nobody knows, so that what was reserved is spent.
+    const usage = tellUsage(event, unit.runner as RunnerReference | null)
+    const end = { state: 'unknown', cause: 'owner_died', event, slot: 'freed', usage } as const
+    const settled = await ledger.settle(hold, end)
     failPoint('recover:settled')
     if (!settled.won) return
     if (settled.fault !== undefined) hub.emit('fault', settled.fault)

@@ -24,6 +24,8 @@ import {
   checkWord,
   plainCopy,
 } from './checked.js'
+import { checkedBudget, checkedDeadline, checkedIterations } from './budget-options.js'
+import type { Budget } from '../core/budget.js'
 import { isReference } from './option-shapes.js'
 import { checkedSchema, withSchema } from './output-schema.js'
 import type { SummaryBudget } from '../core/summary-budget.js'
@@ -37,6 +39,7 @@ interface ChildRequest {
   readonly context: string | null
   readonly role: string
   readonly model: string | null
+  readonly maxIterations: number
   readonly runner: RunnerReference | Runner
   readonly outputSchema?: JsonObject
 }
@@ -60,6 +63,9 @@ export interface UnitRequest {
   readonly maxUnits: number
   readonly admitWithinMs: number
   readonly childTimeoutSeconds: number
+  /** Of the whole unit, from its dispatch; 0 for none. */
+  readonly deadlineSeconds: number
+  readonly budget: Budget
   readonly summaryBudget: SummaryBudget
   readonly tells: UnitTells
 }
@@ -91,7 +97,9 @@ export function batchRequest(
   if (call.run !== undefined) {
     const goals = tasks.map(({ goal }, index) => checkedGoal(goal, ` of task ${index}`))
     const run = call.run
-    const whole = { goal: '', context: shared.context, role: shared.role, model: shared.model }
+    const { context, role, model } = shared
+    const maxIterations = checkedIterations(call.maxIterations ?? options.maxIterations, '')
+    const whole = { goal: '', context, role, model, maxIterations }
     const runner: Runner = (_task, ctx) => run(ctx)
     const child = withSchema({ ...whole, runner }, outputSchema)
     return { ...shared, form: 'whole', goals, groups: null, children: [child] }
@@ -145,6 +153,10 @@ function childRequest(
     context: checkedContext(task.context ?? call.context ?? null, where),
     role: task.role ?? call.role ?? 'leaf',
     model: task.model ?? call.model ?? null,
+    maxIterations: checkedIterations(
+      task.maxIterations ?? call.maxIterations ?? options.maxIterations,
+      where,
+    ),
     runner: placed(resolveRunner(task.runner ?? call.runner ?? options.runner, options), isolation),
   }
 }
@@ -167,6 +179,8 @@ function common(call: CallOptions & BatchTells, options: ResolvedOptions, sessio
     maxUnits: call.maxUnits === undefined ? options.maxUnits : checkedCount('maxUnits', call.maxUnits),
     admitWithinMs: checkedNumber('admitWithinMs', admitWithinMs),
     childTimeoutSeconds: checkedNumber('childTimeoutSeconds', childTimeoutSeconds),
+    deadlineSeconds: checkedDeadline(call.deadlineSeconds ?? options.deadlineSeconds),
+    budget: checkedBudget(call.budget, options.budgets.unit),
     tells: {
       policy: completionPolicy,
       earlyFailure: earlyFailureNotice,

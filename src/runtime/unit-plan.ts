@@ -2,13 +2,15 @@
 import type { AsyncDelegationEvent, ChildResult } from '../core/event.js'
 import type { Clock } from '../core/clock.js'
 import type { Ledger } from '../ledger/ledger.js'
-import type { Hold, UnitDraft } from '../ledger/shapes.js'
+import type { Budget, BudgetUse } from '../core/budget.js'
+import type { Hold, Spent, UnitDraft } from '../ledger/shapes.js'
 import type { ChildRequest } from '../pool/executor.js'
 import type { Child, ChildPlan } from './child.js'
 import type { ChildLine } from './child-line.js'
 import type { EventHub } from './events.js'
 import type { NestedUnits } from './nested-units.js'
 import type { Unit } from './unit.js'
+import type { UnitMeter } from './unit-meter.js'
 import type { UnitForm } from './unit-event.js'
 
 /** The child that started a nested unit with `ctx.delegate`, and its unit. */
@@ -38,6 +40,12 @@ export interface UnitPlan {
   /** Where the children wait for their turn; units of one call share it. */
   readonly line: ChildLine
   readonly tells: UnitTells
+  /** What it may use. @defaultValue no bound */
+  readonly budget?: Budget
+  /** Of the unit below which it runs, or of the call whose other units share its budget: that is drawn on, too. */
+  readonly parentMeter?: UnitMeter | null
+  /** From its first admission, seconds. @defaultValue 0: none */
+  readonly deadlineSeconds?: number
 }
 
 /** What is told, and done, when one of several children ends before the others. */
@@ -58,6 +66,10 @@ export interface UnitDependencies {
   readonly nested: Pick<NestedUnits, 'onStopping' | 'onEnded'>
   /** How long what is below a child that has ended may go on, ms. */
   readonly graceMs: number
+  /** Most of the unit's budget is used. */
+  readonly onBudgetNear?: (use: BudgetUse, draft: UnitDraft) => void
+  /** The end of the unit moved these counters of budgets. */
+  readonly onSpent?: (spent: readonly Spent[], draft: UnitDraft) => void
   /** Puts a notice on the rail of completions. */
   readonly publish: (event: AsyncDelegationEvent) => Promise<unknown>
   /** Called once, when no child is live and the end is recorded: the unit can be forgotten. */

@@ -23,6 +23,7 @@ import type { ChildActivity, ChildRequest } from '../pool/executor.js'
 import { Ending } from './ending.js'
 import { createChild, type Child, type ChildWatcher } from './child.js'
 import type { StopResult } from './child-stop.js'
+import { UnitCosts } from './unit-costs.js'
 import type { UnitDependencies, UnitPlan } from './unit-plan.js'
 import { stopReport, type StopReport } from './stop-report.js'
 import { tellChild, tellDispatched, tellProgress, tellState } from './unit-edges.js'
@@ -43,6 +44,7 @@ export interface Unit {
   readonly children: readonly Child[]
   readonly isLive: boolean
   readonly runningSeconds: number
+  readonly costs: UnitCosts
   /** Paths by child index; null where no transcripts are kept. */
   readonly liveTranscripts: Readonly<Record<string, string>> | null
   /** Resolves once the ledger has the end; `taken_over` when another owner gives it one. Rejects only if the ledger fails for good. */
@@ -70,6 +72,7 @@ class RunningUnit implements Unit, ChildWatcher {
   readonly #dispatchedAt: number
   readonly #dispatchedMs: number
   readonly #entries: ChildResult[]
+  readonly costs: UnitCosts
   #outcomes = 0
   #state: UnitState = initialUnitState
   #isTold = false
@@ -87,6 +90,7 @@ class RunningUnit implements Unit, ChildWatcher {
     this.#dispatchedMs = clock.monotonicMs()
     this.liveTranscripts = transcriptsOf(plan.draft.transcripts)
     this.children = plan.children.map((childPlan) => createChild(childPlan, clock, this))
+    this.costs = new UnitCosts(plan, dependencies, this)
   }
 
   get id(): string {
@@ -119,6 +123,7 @@ class RunningUnit implements Unit, ChildWatcher {
 
   start(): void {
     this.plan.line.start(this.children)
+    this.costs.start()
   }
 
   async stop(request: StopRequest, graceMs: number, only: Child | null = null): Promise<StopReport> {
@@ -172,6 +177,7 @@ class RunningUnit implements Unit, ChildWatcher {
     if (checkpoint !== undefined && isActive(this.#state)) {
       this.#record({ child: { index: child.index, state: child.word, checkpoint } })
     }
+    this.costs.onProgress(child.index, activity.progress)
     if (this.#isTold) tellProgress(this.#dependencies.hub, this, child, activity)
   }
 
@@ -190,6 +196,7 @@ class RunningUnit implements Unit, ChildWatcher {
       this.#tellChild(child, entry)
       if (this.#outcomes < this.children.length) this.#onEarlyEnd(entry)
     }
+    this.costs.onOutcome(child.index, outcome)
     this.plan.line.leave(child)
     if (this.#outcomes === this.children.length) this.#finish()
   }
@@ -235,7 +242,7 @@ class RunningUnit implements Unit, ChildWatcher {
 
   #finish(): void {
     if (!isActive(this.#state)) return
-    const event = this.#buildEvent()
+    const event = this.costs.tell(this.#buildEvent())
     const cause = this.#causeOf(event.status)
     this.#state = transition(this.#state, { type: 'finish', status: event.status, cause })
     tellState(this.#dependencies.hub, this, 'finalizing')
@@ -253,7 +260,7 @@ class RunningUnit implements Unit, ChildWatcher {
     const claimedBy = collector()
     this.#slotIsKept = this.#hasLiveChild()
     const slot = this.#slotIsKept ? 'kept' : 'freed'
-    const end: Settlement = { state: event.status, cause, event, slot }
+    const end: Settlement = { state: event.status, cause, event, slot, ...this.costs.settlement() }
     let ending: UnitEnd | 'taken_over' | Error
     try {
       failPoint('settle:before')
@@ -262,6 +269,7 @@ class RunningUnit implements Unit, ChildWatcher {
       this.#endAs(event.status)
       if (settled.won && settled.fault !== undefined) hub.emit('fault', settled.fault)
       if (settled.won) hub.emit('completion', settled.event)
+      if (settled.won) this.costs.onSettled(settled.spent)
       // Not won: taken over while this process slept. The new owner's end counts, and is not ours to tell (P4).
       ending = settled.won ? settled : 'taken_over'
     } catch (error) {
@@ -292,10 +300,9 @@ class RunningUnit implements Unit, ChildWatcher {
   }
 
   #buildEvent(): AsyncDelegationEvent {
-    const { form, draft } = this.plan
     return unitEvent({
-      form,
-      draft,
+      form: this.plan.form,
+      draft: this.draft,
       first: this.children[0]?.outcome ?? null,
       results: this.#entries.sort((a, b) => a.task_index - b.task_index),
       ...this.#measures(),

@@ -142,6 +142,7 @@ describe('an agent whose run is taken up by another', () => {
       delegationId: 'd',
       taskIndex: 0,
       sessionKey: '',
+      maxIterations: 90,
     }
     expect(await run(task, context(null))).toMatchObject({ summary: 'done', api_calls: 3 })
     expect(checkpoints).toHaveLength(2)

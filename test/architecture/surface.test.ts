@@ -64,4 +64,4 @@ describe('docs/errors.md and the code agree', () => {
   })
 })
 
-const refusalCodes = ['CAPACITY', 'THREADS', 'KEY_REUSED']
+const refusalCodes = ['CAPACITY', 'THREADS', 'BUDGET', 'KEY_REUSED']

@@ -248,6 +248,7 @@ describe('what becomes of it', () => {
     })
     expect(log).toEqual({ level: 'info', path: join(folder, 'etc/run.log') })
     expect(runners['mine']).toEqual({
+      name: 'mine',
       url: pathToFileURL(join(folder, 'etc/mine.js')).href,
       export: 'work',
       placement: 'shared',
@@ -307,6 +308,47 @@ log: []
     ])
   })
 
+  it('limits of time, tokens, money and children are held to their bounds', async () => {
+    const problems = await problemsOf(`
+delegation:
+  deadline_seconds: -1
+  max_iterations: 0
+  max_spawns_per_session: 1.5
+  budgets:
+    tokens_per_unit: 0
+    cost_usd_per_unit: 0
+    tokens_per_session: -1
+    cost_usd_per_session: .nan
+    tokens_total: 2000000000000
+    cost_usd_total: five
+    tokens_per_day: 1
+`)
+    expect(problems).toEqual([
+      'delegation.deadline_seconds: expected 0 or a number of seconds up to 2147483, got -1',
+      'delegation.max_iterations: expected a whole number from 1 up, got 0',
+      'delegation.max_spawns_per_session: expected a whole number from 0 up, got 1.5',
+      'delegation.budgets.tokens_per_unit: expected a whole number from 1 to 1000000000000, got 0',
+      'delegation.budgets.cost_usd_per_unit: expected a number of dollars from 0.000001 to 1000000000, got 0',
+      'delegation.budgets.tokens_per_session: expected a whole number from 0 to 1000000000000, got -1',
+      'delegation.budgets.cost_usd_per_session: expected a number of dollars from 0 to 1000000000, got NaN',
+      'delegation.budgets.tokens_total: expected a whole number from 0 to 1000000000000, got 2000000000000',
+      'delegation.budgets.cost_usd_total: expected a number of dollars from 0 to 1000000000, got "five"',
+      expect.stringMatching(/^delegation\.budgets\.tokens_per_day: unknown key/),
+    ])
+  })
+
+  it('limits become options', async () => {
+    const path = write(
+      'delegation: { deadline_seconds: 60, max_iterations: 9, max_spawns_per_session: 0, budgets: { tokens_per_unit: 5, cost_usd_total: 2.5 } }',
+    )
+    expect((await load(path)).options).toMatchObject({
+      deadlineSeconds: 60,
+      maxIterations: 9,
+      maxSpawnsPerSession: 0,
+      budgets: { tokensPerUnit: 5, costUsdTotal: 2.5 },
+    })
+  })
+
   it.each([
     [
       'delegation: { max_async_childern: 1 }',
@@ -342,7 +384,7 @@ log: []
   it.each([
     [
       "command: { argv: [a, '{gaol}'] }",
-      'command.argv.1: unknown placeholder {gaol}; known: {goal}, {context}, {prompt}, {prompt_file}, {model}, ' +
+      'command.argv.1: unknown placeholder {gaol}; known: {goal}, {context}, {prompt}, {prompt_file}, {model}, {max_iterations}, ' +
         '{workdir}, {session}; write {{gaol}} for the text itself',
     ],
     ['command: {}', 'command.argv: expected a program and its arguments, got nothing'],

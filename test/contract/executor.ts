@@ -42,6 +42,7 @@ export function taskOf(goal = 'a goal', more: Partial<RunnerTask> = {}): RunnerT
     delegationId: 'deleg_0123456789abcdef0123',
     taskIndex: 0,
     sessionKey: 'agent:main:cli:dm:local',
+    maxIterations: 250,
     ...more,
   }
 }

@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { interruptLimit } from '../../src/ledger/interrupt-limit.js'
+import { interruptLimit } from '../../src/ledger/interrupt-lists.js'
 import type { Ledger } from '../../src/ledger/ledger.js'
 import type { Claim, Hold, Select, UnitDraft } from '../../src/ledger/shapes.js'
 import { createManualClock, type ManualClock } from '../support/manual-clock.js'

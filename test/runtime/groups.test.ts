@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import type { BatchTask, Delegator, DispatchBatchOptions } from '../../src/index.js'
 import { formatCompletion } from '../../src/index.js'
@@ -196,8 +197,11 @@ describe('a call with independent completions (spec 2.10)', () => {
         4: `${folder}/${id}-4/task-4.log`,
       },
     })
-    const event = await delegator.wait(ids[2] ?? '')
-    expect(event.live_transcripts).toEqual({ 2: `${folder}/${id}-3/task-2.log` })
+    const events = await Promise.all(ids.map((each) => delegator.wait(each)))
+    expect(events[2]?.live_transcripts).toEqual({ 2: `${folder}/${id}-3/task-2.log` })
+    const paths = Object.values((handle.status === 'dispatched' && handle.liveTranscripts) || {})
+    expect(paths).toHaveLength(5)
+    await expect.poll(() => paths.every((path) => existsSync(path))).toBe(true)
   })
 
   it('the same idempotency key gives the same handle; other groups are other work', async () => {
