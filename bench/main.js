@@ -26,6 +26,7 @@ const order = [
   'foreign-lock',
   'pending',
   'waking',
+  'host',
 ]
 const heads = ['', 'what', 'ours', 'baseline', 'ratio (middle half)', 'target', 'met']
 
