@@ -34,8 +34,7 @@ function print(record: DelegationRecord, deliveries: readonly DeliveryView[]): v
     ['TASK', 'STATE', 'TRANSCRIPT', 'GOAL'],
     ...record.children.map(({ task_index, state, goal }) => [
       String(task_index + 1),
-      // Of a unit elsewhere it is known only who has ended.
-      state === 'waiting' ? 'live' : state,
+      state,
       record.live_transcripts?.[String(task_index)] ?? '-',
       goal,
     ]),

@@ -22,6 +22,7 @@ import { currentSession } from './session-context.js'
 import { takeSnapshot, type DelegatorSnapshot } from './snapshot.js'
 import type { Unit } from './unit.js'
 import { createStallMonitor } from './stall-monitor.js'
+import { createStateRecorder } from './state-recorder.js'
 import { createUnitWait, type ClaimedEnd, type WaitOptions } from './unit-wait.js'
 
 /** How full the delegator is, in its scope. Snake-case holders: they are shown to callers elsewhere, too. */
@@ -127,12 +128,10 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
     onThoughtDead: interrupts.giveUpLost,
     isWorking: () => activeCount() > 0,
   })
-  const stallMonitor = createStallMonitor({
-    clock,
-    options: options.stall,
-    liveUnits: () => [...units.values()].filter((unit) => unit.isLive),
-    onFault: (error) => hub.emit('fault', error as Error),
-  })
+  const liveUnits = (): Unit[] => [...units.values()].filter((unit) => unit.isLive)
+  const onFault = (error: unknown): void => hub.emit('fault', error as Error)
+  const stallMonitor = createStallMonitor({ clock, options: options.stall, liveUnits, onFault })
+  const stateRecorder = createStateRecorder({ ledger, clock, liveUnits, onFault })
   const cleanup = createCleanup({
     clock,
     folders: [options.spillFolder, options.transcriptFolder].filter((folder) => folder !== null),
@@ -145,7 +144,7 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
   let isGone = false
 
   function activeCount(): number {
-    return [...units.values()].filter((unit) => unit.isLive).length
+    return liveUnits().length
   }
 
   function assertOpen(): void {
@@ -156,13 +155,17 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
     const admitted = admission.admit(request, call)
     stallMonitor.watch()
     cleanup.soon()
-    if (ledger.info.shared) void admitted.then(membership.followRequests, () => undefined)
+    if (ledger.info.shared) {
+      stateRecorder.watch()
+      void admitted.then(membership.followRequests, () => undefined)
+    }
     return admitted
   }
 
   async function shutDown(graceMs: number): Promise<void> {
     closing.abort()
     stallMonitor.stop()
+    stateRecorder.stop()
     // What follows is told to listeners: they must find the delegator closed.
     await Promise.resolve()
     hub.emit('closing')

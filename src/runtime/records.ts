@@ -1,5 +1,6 @@
 /** What `list`, `get` and refusals show of a unit: plain data, snake-case (R40). */
 import type { Clock } from '../core/clock.js'
+import { isLiveWord } from '../core/delegation.js'
 import { DelegationError } from '../core/errors.js'
 import type { ErrorDetail } from '../core/event.js'
 import type { JsonObject } from '../core/json.js'
@@ -144,7 +145,7 @@ function recordedChildren({ goal, goals, children, state, endedAt }: UnitRecord)
   return children.map((child, index) => ({
     task_index: index,
     goal: goals?.[index] ?? goal,
-    state: endedAt !== null && (goals === null || child.state === 'waiting') ? state : child.state,
+    state: endedAt !== null && (goals === null || isLiveWord(child.state)) ? state : child.state,
   }))
 }
 

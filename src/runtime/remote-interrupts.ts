@@ -21,6 +21,8 @@ interface RemoteInterruptsOptions {
 
 /** An owner hears of it within a second, and needs the grace and a second more for the proof. */
 const answerMs = 4_000
+/** An owner that heard of it before its unit ended tells how it went this soon after the end, ms. */
+const reportMs = 1_000
 const none = { signalled: 0, stopped: 0, escalated: 0, unreachable: 0 }
 
 export function createRemoteInterrupts(given: RemoteInterruptsOptions): RemoteInterrupts {
@@ -34,19 +36,26 @@ export function createRemoteInterrupts(given: RemoteInterruptsOptions): RemoteIn
     return [...ids].filter((id) => !isOurs(id))
   }
 
-  /** Null: neither answered nor ended. */
-  function answerOf(unit: UnitRecord | null, requestId: string) {
+  /** Null: neither answered nor ended, or its answer may be on its way. */
+  function answerOf(unit: UnitRecord | null, requestId: string, endSeenMs: Map<string, number>) {
     if (unit?.interruptReport?.requestId === requestId) return unit.interruptReport
     if (unit === null) return none
+    if (unit.endedAt === null || unit.slotHeld) return null
     // Another stop may have been asked for since, and its answer is in the place of ours: it tells of the same children.
-    // Without one it ended by itself, before it heard of this.
-    return unit.endedAt !== null && !unit.slotHeld ? (unit.interruptReport ?? none) : null
+    if (unit.interruptReport !== null) return unit.interruptReport
+    // An owner tells how it went when it knows, and that is after the end. Who says nothing by then had not heard of it.
+    const nowMs = clock.monotonicMs()
+    const seenMs = endSeenMs.get(unit.id) ?? nowMs
+    endSeenMs.set(unit.id, seenMs)
+    const endedBefore = unit.interrupt === null || unit.endedAt <= unit.interrupt.at
+    return endedBefore || nowMs - seenMs >= reportMs ? none : null
   }
 
   async function answers(ids: readonly string[], requestId: string, withinMs: number) {
     const deadlineMs = clock.monotonicMs() + withinMs
     const changes = watchChanges(ledger, clock, [])
     const waiting = new Set(ids)
+    const endSeenMs = new Map<string, number>()
     const reports: StopReport[] = []
     try {
       for (;;) {
@@ -54,13 +63,15 @@ export function createRemoteInterrupts(given: RemoteInterruptsOptions): RemoteIn
         for (const id of waiting) {
           const unit = await ledger.get(id)
           const isLate = clock.monotonicMs() >= deadlineMs
-          const answer = answerOf(unit, requestId) ?? (isLate ? silent(unit) : null)
+          const answer = answerOf(unit, requestId, endSeenMs) ?? (isLate ? silent(unit) : null)
           if (answer === null) continue
           reports.push(answer)
           waiting.delete(id)
         }
         if (waiting.size === 0) return reports
-        await changes.wait(deadlineMs - clock.monotonicMs())
+        const isEnding = [...waiting].some((id) => endSeenMs.has(id))
+        const leftMs = deadlineMs - clock.monotonicMs()
+        await changes.wait(isEnding ? Math.min(leftMs, reportMs) : leftMs)
       }
     } finally {
       changes.stop()
