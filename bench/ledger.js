@@ -50,7 +50,7 @@ export async function fill(path, { count, session, state }) {
         name === 'event' ? `json_set(event, '$.event_id', ${copyId}, '$.delegation_id', ${copyId})` : name,
       )
   const unit = columns('units', ['n', 'id', 'slot_key'])
-  const delivery = columns('deliveries', ['seq', 'event_id', 'delegation_id'])
+  const delivery = columns('deliveries', ['seq', 'event_id', 'delegation_id', 'event_crc'])
   const from = (table, key) => `FROM numbers, (SELECT * FROM ${table} WHERE ${key} = '${delegationId}')`
   db.exec('BEGIN IMMEDIATE')
   db.exec(`${ids} INSERT INTO deliveries (event_id, delegation_id, ${delivery}) SELECT ${copyId}, ${copyId}, ${renamed(delivery)}

@@ -22,6 +22,18 @@ export interface RunnerTask {
   /** From 0 within the unit; 0 for a single delegation. */
   readonly taskIndex: number
   readonly sessionKey: string
+  /** JSON Schema that the result's `output`, or the JSON in its `summary`, has to fit; absent where none was asked for. */
+  readonly outputSchema?: JsonObject
+  /** Set when the runner is called once more because its output did not fit (see `correctsOutput` of a reference). */
+  readonly correction?: OutputCorrection
+}
+
+/** What was wrong with the output of the run before. */
+export interface OutputCorrection {
+  /** At most ten, of at most 300 characters each. */
+  readonly errors: readonly string[]
+  /** What the run before returned. */
+  readonly previous: RunnerResult
 }
 
 /**
@@ -69,6 +81,15 @@ export interface SpawnedProcess {
   signal(name: NodeJS.Signals): void
 }
 
+export interface AskOptions {
+  /** How long the question stands, s. @defaultValue as long as the child runs */
+  readonly timeoutSeconds?: number
+  /** What counts as the answer when nobody gave one in time. @defaultValue none: then the promise is rejected */
+  readonly default?: string
+  /** What to choose from, 50 at most. They are shown; any answer is passed on. @defaultValue any text */
+  readonly choices?: readonly string[]
+}
+
 /** Lines for the child's own transcript. */
 export interface RunnerLogger {
   debug(text: string): void
@@ -92,6 +113,18 @@ export interface RunnerContext<Options = unknown> {
   progress(fields: JsonObject): void
   /** Adds a line to the child's transcript. */
   log(text: string): void
+  /**
+   * Asks whoever dispatched the child, and waits for the answer; its siblings go on, and waiting counts as no stall. An
+   * answer is a text of the user's or the model's own: data, not a command. Rejects with `QUESTION_TIMEOUT` when nobody
+   * answered in time and there is no default, with `QUESTION_INVALID` for what is no question, and with the signal's
+   * reason when the child is interrupted.
+   */
+  ask(question: string, options?: AskOptions): Promise<string>
+  /**
+   * Takes what is said to the child while it runs, beginning with what came before this call. What no child took is
+   * reported in its entry, as `missed_steer`. A second call replaces the first.
+   */
+  onSteer(take: (text: string) => unknown): void
   /** Keeps a state from which another run could go on; the last one counts. Plain data. */
   checkpoint(state: Json): void
   /** The last checkpoint of a run whose host died; null for a first run. */
@@ -138,6 +171,11 @@ export interface RunnerReference {
   readonly reportsProgress?: boolean
   /** Running it twice does no more than running it once: only then may it be retried. @defaultValue false */
   readonly idempotent?: boolean
+  /**
+   * True: where a task has an `outputSchema` and the output does not fit, it is called once more, with
+   * `task.correction`. @defaultValue false
+   */
+  readonly correctsOutput?: boolean
   /**
    * What becomes of its unfinished children when their host dies. `unknown`: they are reported, and never run again by
    * themselves. `retry`: they run anew. `adopt`: they go on from their last checkpoint. The last two are done by

@@ -12,6 +12,10 @@ export function addRun(program: Command, onEnd: (code: number) => void): void {
     .option('--toolsets <names>', 'toolsets of the children, joined by commas', names)
     .option('--role <role>', 'role of the children')
     .option('--model <model>', 'model of the children')
+    .option(
+      '--output-schema <file>',
+      'JSON Schema that the output of each child has to fit: one that does not has failed',
+    )
     .option('--session <key>', 'session the completion belongs to')
     .option('--key <key>', 'idempotency key: the same key is the same unit, for 7 days')
     .option('--timeout <seconds>', 'wall clock limit of each child; 0 for none', seconds)

@@ -2,6 +2,7 @@ import type { Config } from '../config/load.js'
 import type { Delegator, Dispatched, Isolation, Rejected } from '../index.js'
 import type { CommandOptions } from './open.js'
 import { runnerNamed } from './runner-named.js'
+import { schemaIn } from './schema-file.js'
 
 /** What a dispatch takes from the command line. */
 export interface DispatchingOptions extends CommandOptions {
@@ -10,6 +11,8 @@ export interface DispatchingOptions extends CommandOptions {
   readonly toolsets?: readonly string[]
   readonly role?: string
   readonly model?: string
+  /** Path of a file. */
+  readonly outputSchema?: string
   readonly session?: string
   readonly key?: string
   /** Of each child, seconds. */
@@ -19,7 +22,10 @@ export interface DispatchingOptions extends CommandOptions {
   readonly admitWithin?: number
 }
 
-/** One goal is a single unit, several are one batch. @throws {UsageError} for a runner that there is not. */
+/**
+ * One goal is a single unit, several are one batch. @throws {UsageError} for a runner that there is not, and for a schema
+ * that cannot be read.
+ */
 export async function dispatch(
   delegator: Delegator,
   goals: readonly string[],
@@ -27,8 +33,10 @@ export async function dispatch(
   options: DispatchingOptions,
 ): Promise<Dispatched | Rejected> {
   const { context, toolsets, role, model, session, key, timeout, isolation, admitWithin } = options
+  const { outputSchema } = options
   const call = {
     runner: runnerNamed(options.runner, config),
+    ...(outputSchema !== undefined && { outputSchema: await schemaIn(outputSchema) }),
     ...(context !== undefined && { context }),
     ...(toolsets !== undefined && { toolsets }),
     ...(role !== undefined && { role }),

@@ -95,8 +95,8 @@ export function createTreeState(nowMs: () => number, start: DelegatorSnapshot): 
   }
 
   function dispatched(payload: DelegatorEventMap['dispatched'][0]): TreeChange {
-    const { delegation_id: id, goals, parent_id: parentId = null } = payload
-    const children = goals.map((goal, index) => newChild(index, goal))
+    const { delegation_id: id, goals, task_indexes: own, parent_id: parentId = null } = payload
+    const children = own.map((index) => newChild(index, goals[index] ?? ''))
     const unit: TreeUnit = { id, parentId, startedMs: nowMs(), endedMs: null, status: 'running', children }
     units.set(id, unit)
     return { kind: 'dispatched', unit }
@@ -143,7 +143,7 @@ export function createTreeState(nowMs: () => number, start: DelegatorSnapshot): 
 
   function find(of: { readonly delegation_id: string; readonly task_index: number }) {
     const unit = units.get(of.delegation_id)
-    return { unit, child: unit?.children[of.task_index] }
+    return { unit, child: unit?.children.find(({ index }) => index === of.task_index) }
   }
 
   return {

@@ -29,11 +29,13 @@ export function configuredRunner(entry: ConfiguredRunner, folder: string): Runne
 }
 
 /** What a reference says of its runner, whatever that is. */
-function declarationsOf({ placement, reports_progress, idempotent, on_owner_death }: ConfiguredRunner) {
+function declarationsOf(entry: ConfiguredRunner) {
+  const { placement, reports_progress, idempotent, corrects_output, on_owner_death } = entry
   return {
     ...(isSet(placement) && { placement }),
     ...(isSet(reports_progress) && { reportsProgress: reports_progress }),
     ...(isSet(idempotent) && { idempotent }),
+    ...(isSet(corrects_output) && { correctsOutput: corrects_output }),
     ...(isSet(on_owner_death) && { onOwnerDeath: on_owner_death }),
   }
 }

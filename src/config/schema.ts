@@ -75,6 +75,7 @@ const runner = z
       placement: oneOf(['isolated', 'process', 'shared']).nullish(),
       reports_progress: z.boolean('true or false').nullish(),
       idempotent: z.boolean('true or false').nullish(),
+      corrects_output: z.boolean('true or false').nullish(),
       on_owner_death: oneOf(['unknown', 'retry', 'adopt']).nullish(),
     },
     mapping,

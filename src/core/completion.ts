@@ -108,6 +108,8 @@ export interface UnitFacts {
   /** Measured, two decimals. */
   readonly durationSeconds: number
   readonly metadata: JsonObject | null
+  /** Of one of several units of a call (spec 2.10). */
+  readonly part?: { readonly group: string | null; readonly taskIndexes: readonly number[] }
   readonly liveTranscripts: Readonly<Record<string, string>> | null
 }
 
@@ -128,6 +130,9 @@ const additiveFields = [
   'stall_grace_seconds',
   'stall_loop_blocked',
 ] as const
+
+/** What was found of an output that had to fit a schema. */
+const schemaFields = ['output', 'schema_valid', 'schema_retries', 'schema_errors'] as const
 
 /** Spec 1.7: exactly Hermes' sixteen fields, and our additive ones where they are not empty. */
 export function singleEvent(facts: UnitFacts, { status, fields, error, detail }: ChildOutcome): SingleEvent {
@@ -184,9 +189,12 @@ function additive(facts: UnitFacts, detail: ErrorDetail | null | undefined, fiel
   const added: Record<string, Json | undefined> = {}
   for (const name of routeFields) if (facts.route[name] !== undefined) added[name] = facts.route[name]
   if (facts.metadata !== null) added['metadata'] = facts.metadata
+  if (facts.part !== undefined) added['task_indexes'] = facts.part.taskIndexes
+  if (facts.part?.group) added['group'] = facts.part.group
   if (facts.liveTranscripts !== null) added['live_transcripts'] = facts.liveTranscripts
   if (detail) added['error_detail'] = detail
-  for (const name of additiveFields)
+  const names = fields['schema_valid'] === undefined ? additiveFields : [...additiveFields, ...schemaFields]
+  for (const name of names)
     if (fields[name] !== undefined && fields[name] !== null) added[name] = fields[name]
   return added
 }

@@ -1,4 +1,4 @@
-import type { JsonObject } from './json.js'
+import type { Json, JsonObject } from './json.js'
 
 /**
  * The result of one child of a batch, as the runner gave it (spec 4.6). `task_index` counts from 0 within the
@@ -13,6 +13,11 @@ export interface ChildResult extends JsonObject {
   readonly duration_seconds?: number | null
   readonly model?: string | null
   readonly exit_reason?: string | null
+  /** Of a task with a schema (spec 4.6): `output` is there if it fits, at most ten errors if it does not. */
+  readonly output?: Json
+  readonly schema_valid?: boolean
+  readonly schema_retries?: number
+  readonly schema_errors?: readonly string[]
   /** Path of the child's complete trace, when one was written. */
   readonly live_transcript?: string
 }
@@ -83,6 +88,11 @@ export interface SingleEvent extends CommonFields {
   /** Of a child that changed something in a git worktree of its own: where it is, its branch, and what it began with. */
   readonly worktree?: JsonObject
   readonly truncated?: boolean
+  /** Of a task with a schema (spec 4.6): `output` is there if it fits, at most ten errors if it does not. */
+  readonly output?: Json
+  readonly schema_valid?: boolean
+  readonly schema_retries?: number
+  readonly schema_errors?: readonly string[]
   readonly summary_truncated?: boolean
   readonly summary_full_path?: string
   readonly summary_full_characters?: number
@@ -95,6 +105,9 @@ export interface BatchEvent extends CommonFields {
   readonly goals: readonly string[]
   readonly results: readonly ChildResult[]
   readonly total_duration_seconds?: number | null
+  /** Of one of several units of a call: which of its `goals` are this unit's, and what their `group` is called. */
+  readonly task_indexes?: readonly number[]
+  readonly group?: string
   /** Of a notice: the unit still runs, `results` has the one child that ended, `n_tasks` is how many there are. */
   readonly task_failure_notice?: true
   readonly task_result_notice?: true

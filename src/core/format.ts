@@ -16,6 +16,8 @@ export interface FormatOptions {
   readonly timeZone?: string
   /** Sentences for the end of the introduction; must not contain a newline. */
   readonly note?: string
+  /** How many tasks a batch has, where the event does not hold all of them. @defaultValue as many as it holds */
+  readonly taskCount?: number
 }
 
 /**
@@ -190,21 +192,36 @@ function batchLines(event: JsonObject, options: FormatOptions): string[] {
   const results = sortedResults(event)
   const [first] = results
   if (first !== undefined && isNotice(event)) return noticeLines(event, first, options)
-  const count = results.length === 0 ? listOf(event['goals']).length : results.length
+  const { taskCount = results.length } = options
+  const goals = listOf(event['goals']).length
+  // Of one of several units of a call, tasks are counted within the call (spec 3.3).
+  const isPart = Array.isArray(event['task_indexes']) || isTruthy(event['group'])
+  const count = taskCount === 0 ? goals : taskCount
   // An absent key and a null differ, as in the original: `?` and `None`.
   const { duration_seconds: duration = '?', total_duration_seconds: total = duration } = event
   const subagents = count === 1 ? '1 subagent' : `${count} subagents`
   return [
     title('ASYNC DELEGATION BATCH COMPLETE', event),
-    introduction(`A batch of ${subagents} you dispatched to the background earlier has ended.`, options),
+    introduction(
+      isPart
+        ? `${partOf(event, count)}, which you dispatched to the background earlier, has ended; the others report separately.`
+        : `A batch of ${subagents} you dispatched to the background earlier has ended.`,
+      options,
+    ),
     '',
     ...dispatchedLines(event, options),
     ...callerLines(event),
     `${roleAndModel(event)}   Total duration: ${fieldText(total)}s`,
     ...(results.length === 0 && isTruthy(event['error'])
       ? ['--- ERROR ---', `The batch did not complete successfully: ${fieldText(event['error'])}`]
-      : results.flatMap((entry) => taskLines(entry, event, results.length))),
+      : results.flatMap((entry) => taskLines(entry, event, isPart ? goals : taskCount))),
   ]
+}
+
+function partOf(event: JsonObject, count: number): string {
+  const whole = `the ${listOf(event['goals']).length} subagents of a call`
+  const tasks = count === 1 ? `One of ${whole}` : `${count} of ${whole}`
+  return isTruthy(event['group']) ? `${tasks} (group ${fieldText(event['group'])})` : tasks
 }
 
 function taskLines(entry: JsonObject, event: JsonObject, count: number | string): string[] {
@@ -246,7 +263,8 @@ function statusOf(entry: JsonObject): string {
   return textOr(entry['status'], 'unknown')
 }
 
-function isDone(entry: JsonObject): boolean {
+/** True for a task that did what it was asked. */
+export function isDone(entry: JsonObject): boolean {
   return entry['status'] === 'completed' || entry['status'] === 'success'
 }
 

@@ -30,13 +30,13 @@ export function ownerDeathEvent(facts: UnitFacts, death: OwnerDeath): AsyncDeleg
     ...(Object.keys(transcriptTails).length > 0 && { transcript_tails: transcriptTails }),
   }
   const byIndex = new Map(recorded.map((entry) => [entry.task_index, entry]))
-  const count = goals?.length ?? 0
+  const indexes = facts.part?.taskIndexes ?? (goals ?? []).map((_goal, index) => index)
   const isPartial = goals !== null && recorded.length > 0
   const error = isPartial
-    ? `Delegation owner exited before the unit finished; ${recorded.length}/${count} child results were recorded ` +
+    ? `Delegation owner exited before the unit finished; ${recorded.length}/${indexes.length} child results were recorded ` +
       'and are included below, the rest are unknown.'
     : generic
-  const results = Array.from({ length: count }, (_, index) => byIndex.get(index) ?? unknownEntry(index))
+  const results = indexes.map((index) => byIndex.get(index) ?? unknownEntry(index))
   const event =
     goals === null
       ? singleEvent(facts, { status: 'unknown', cause: 'owner_died', fields: {}, error, detail: null })

@@ -1,7 +1,9 @@
-import { fieldText, formatCompletion, isBatch, isTruthy, sortedResults, taskIndex } from './format.js'
+import { fieldText, formatCompletion, isBatch, isTruthy, taskIndex } from './format.js'
 import { isJsonObject } from './json.js'
 import { headOf, oneLine, plainText, tailOf } from './plain-text.js'
 import { redact } from './redact.js'
+import { fairShares } from './summary-budget.js'
+import { shownTasks, type ShownTasks } from './shown-tasks.js'
 import type { FormatOptions } from './format.js'
 import type { Json, JsonObject } from './json.js'
 
@@ -22,7 +24,8 @@ export interface TurnOptions extends Pick<FormatOptions, 'timeZone'> {
    */
   readonly perChildCharacters?: number
   /**
-   * Most characters of all children of one event; those who wrote little leave their share to the others.
+   * Most characters of all children of one event; those who wrote little leave their share to the others. Of a batch of
+   * more than a 400th as many tasks, so many are shown, failed ones first, and the others are counted.
    * @defaultValue 48_000
    */
   readonly perEventCharacters?: number
@@ -33,6 +36,7 @@ const GOAL_CHARACTERS = 2_000
 /** Of all goals of one event; a share that shows nothing of its goal is not shown. */
 const GOALS_CHARACTERS = 24_000
 const LEAST_GOAL_CHARACTERS = 16
+const GROUP_CHARACTERS = 200
 const CONTEXT_CHARACTERS = 4_000
 const PATH_CHARACTERS = 4_000
 const HEAD_SHARE = 0.75
@@ -55,7 +59,7 @@ export function renderTurn(events: readonly JsonObject[], options: TurnOptions):
     note,
     ...(options.timeZone !== undefined && { timeZone: options.timeZone }),
   }
-  const blocks = events.map((event) => formatCompletion(armoured(event, limits), format))
+  const blocks = events.map((event) => blockOf(event, limits, format))
   if (blocks.length < 2) return blocks.join('')
   const header =
     `[IMPORTANT: ${blocks.length} background subagent delegations completed for this session. ` +
@@ -85,9 +89,19 @@ function resolveLimits(options: TurnOptions): Limits {
   return { nonce, perChild, perEvent }
 }
 
+function blockOf(event: JsonObject, limits: Limits, format: FormatOptions): string {
+  const shown = shownTasks(event, limits.perEvent, idOf(event, limits))
+  const text = formatCompletion(armoured(event, limits, shown), { ...format, taskCount: shown.count })
+  return shown.footer === null ? text : `${text}\n\n${shown.footer}`
+}
+
+function idOf(event: JsonObject, { nonce }: Limits): string {
+  return label(event['delegation_id'], nonce) ?? '?'
+}
+
 /** The event with nothing in it that could pass for ours: only the fields the layout prints. */
-function armoured(event: JsonObject, limits: Limits): JsonObject {
-  const fence = createFence(label(event['delegation_id'], limits.nonce) ?? '?', limits.nonce)
+function armoured(event: JsonObject, limits: Limits, { results }: ShownTasks): JsonObject {
+  const fence = createFence(idOf(event, limits), limits.nonce)
   const host = createHostWords(limits.nonce)
   const { toolsets } = event
   const common = {
@@ -107,7 +121,6 @@ function armoured(event: JsonObject, limits: Limits): JsonObject {
     const live = { '0': host.line(paths['0'], PATH_CHARACTERS) }
     return { ...common, ...words, goal: host.line(event['goal']), live_transcripts: live }
   }
-  const results = sortedResults(event)
   const words = fence.around(results, limits)
   const [error] = results.length === 0 ? fence.around([{ error: event['error'] }], limits) : []
   return {
@@ -115,9 +128,11 @@ function armoured(event: JsonObject, limits: Limits): JsonObject {
     ...error,
     is_batch: true,
     ...numbers(event, ['n_tasks']),
+    group: host.line(event['group'], GROUP_CHARACTERS),
+    task_indexes: Array.isArray(event['task_indexes']) ? [] : null,
     task_failure_notice: isTruthy(event['task_failure_notice']),
     task_result_notice: isTruthy(event['task_result_notice']),
-    goals: boundedGoals(listOf(event['goals']).map((goal) => host.line(goal) ?? '')),
+    goals: boundedGoals(shownGoals(event, results, host)),
     results: results.map((entry, position) => ({
       ...childLabels(entry, limits.nonce),
       ...words[position],
@@ -127,10 +142,16 @@ function armoured(event: JsonObject, limits: Limits): JsonObject {
   }
 }
 
+/** Goals of tasks that are not shown would take room from those that are. */
+function shownGoals(event: JsonObject, results: readonly JsonObject[], host: HostWords): readonly string[] {
+  const shown = new Set(results.map(taskIndex))
+  return listOf(event['goals']).map((goal, index) => (shown.has(index) ? (host.line(goal) ?? '') : ''))
+}
+
 /** They share one bound, as the words of the children do. */
 function boundedGoals(goals: readonly string[]): readonly string[] {
   const needs = goals.map((goal) => goal.length)
-  const shares = shared(needs, GOALS_CHARACTERS)
+  const shares = fairShares(needs, GOALS_CHARACTERS)
   return goals.map((goal, position) => {
     const share = shares[position] ?? 0
     if (goal.length <= share) return goal
@@ -273,7 +294,7 @@ function createFence(delegationId: string, nonce: string): Fence {
         summary: prepared(entry['summary'], plainText, perChild),
       }))
       const needs = texts.map(({ error, summary }) => Math.min(perChild, error.length + summary.length))
-      const shares = shared(needs, perEvent)
+      const shares = fairShares(needs, perEvent)
       return texts.map(({ error, summary }, position) => {
         const share = shares[position] ?? 0
         // The error goes first, up to a quarter, or to what the summary leaves.
@@ -283,19 +304,6 @@ function createFence(delegationId: string, nonce: string): Fence {
       })
     },
   }
-}
-
-/** Splits `total` fairly: nobody gets more than it needs, and what the modest leave goes to the others. */
-function shared(needs: readonly number[], total: number): readonly number[] {
-  const shares = new Array<number>(needs.length).fill(0)
-  const order = needs.map((need, position) => ({ need, position })).sort((a, b) => a.need - b.need)
-  let left = total
-  for (const [done, { need, position }] of order.entries()) {
-    const share = Math.min(need, Math.floor(left / (order.length - done)))
-    shares[position] = share
-    left -= share
-  }
-  return shares
 }
 
 /** `text` without the nonce, in any case: replaced, so that what stood around it cannot join to a new one. */

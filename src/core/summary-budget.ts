@@ -8,14 +8,32 @@ export interface SummaryBudget {
 
 export const defaultSummaryBudget: SummaryBudget = { childCharacters: 8_000, unitCharacters: 48_000 }
 
-/** Each child's share: what one saves is not another one's to spend, so that nothing depends on who ends first. */
+/** What is less than this says nothing, characters: the line that says where the whole is takes half of it. */
+export const leastShare = 400
+
+/**
+ * Each child's share, at least `leastShare` unless a child may have less anyway: a unit of more children than that allows
+ * goes over its bound by that much. What one saves is not another one's to spend, so that nothing depends on who ends first. */
 export function shareOfBudget(
   { childCharacters, unitCharacters }: SummaryBudget,
   childCount: number,
 ): number {
   if (unitCharacters === 0) return childCharacters
-  const share = Math.max(1, Math.floor(unitCharacters / Math.max(1, childCount)))
+  const share = Math.max(leastShare, Math.floor(unitCharacters / Math.max(1, childCount)))
   return childCharacters === 0 ? share : Math.min(childCharacters, share)
+}
+
+/** Splits `total` fairly: nobody gets more than it needs, and what the modest leave goes to the others. */
+export function fairShares(needs: readonly number[], total: number): readonly number[] {
+  const shares = new Array<number>(needs.length).fill(0)
+  const order = needs.map((need, position) => ({ need, position })).sort((a, b) => a.need - b.need)
+  let left = total
+  for (const [done, { need, position }] of order.entries()) {
+    const share = Math.min(need, Math.floor(left / (order.length - done)))
+    shares[position] = share
+    left -= share
+  }
+  return shares
 }
 
 /** Two thirds for the beginning, the rest for the end: a conclusion stands at either. */

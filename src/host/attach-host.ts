@@ -1,180 +1,230 @@
 /**
  * The idle drain, done right (P8). Invariants:
  *
- * H1. A turn is started only while the host says that it is idle, and only one at a time.
+ * H1. A turn is started only while the host says that its session is idle, and only one at a time in each session.
  * H2. A completion is acked once its turn was accepted, and not before; it is released when starting failed, and
  *     deferred at no cost when the host was busy after all.
+ * H3. What a host has accepted is no turn of it again, although its acknowledgement was lost.
  */
 import type { AsyncDelegationEvent } from '../core/event.js'
-import { isSuccess } from '../core/delegation.js'
-import { failPoint } from '../core/fail-point.js'
-import { turnText, type Completion } from '../runtime/completions.js'
+import type { Completion } from '../runtime/completions.js'
 import type { Delegator } from '../runtime/delegator.js'
-import { withSession } from '../runtime/session-context.js'
-import { isClosed, judge, keepRenewed, renewAfterMs } from './held-claims.js'
+import { waitingKey, type WaitingSession } from '../runtime/waiting-feed.js'
+import { isClosed, judge } from './held-claims.js'
+import { busySeconds, createTurns, type StartTurn } from './start-turn.js'
+
+/**
+ * Where a session's completions go (spec 5.3): to a session, itself or the one that continues it; to nobody, for good; or
+ * nobody can say at the moment, and it is asked again at no cost.
+ */
+export type ResolvedSession = { readonly sessionKey: string } | 'gone' | 'unavailable'
 
 export interface AttachHostOptions {
-  /** Whose completions. @defaultValue what the delegator itself dispatched */
+  /** One conversation, and the key of its completions. @defaultValue what the delegator itself dispatched */
   readonly sessionKey?: string
-  /** In place of `sessionKey`, where no key can say it. One that throws says no. */
-  readonly owns?: (event: AsyncDelegationEvent) => boolean
-  /** True while a new turn may start. A throw counts as busy. */
-  readonly isIdle: () => boolean
   /**
-   * Starts a turn with `text`, inside `withSession` of the events' session, and says whether it was accepted. A throw
-   * or a rejection means that it failed.
+   * Many conversations, a gateway's: says which events are its own. Each session then has turns of its own, and none
+   * waits for another. One that throws says no; a no is asked again after a minute, or after `idle`.
    */
-  readonly startTurn: (
-    text: string,
-    events: readonly AsyncDelegationEvent[],
-  ) => 'started' | 'busy' | Promise<'started' | 'busy'>
+  readonly owns?: (event: AsyncDelegationEvent) => boolean
+  /** True while a new turn may start in this session. Anything else, and a throw, counts as busy. */
+  readonly isIdle: (sessionKey: string) => boolean
+  /**
+   * Starts a turn with `text`, inside `withSession` of its session, and says whether it was accepted. A throw, a rejection
+   * or another answer means that it failed: that costs an attempt.
+   */
+  readonly startTurn: StartTurn
   /** Completions of one session that wait together become one turn. @defaultValue true */
   readonly coalesce?: boolean
+  /**
+   * Asked before each turn where the completions of a session, under a parent session, go now. A throw means that nobody
+   * can say at the moment. @defaultValue to the session itself
+   */
+  readonly resolveSession?: (
+    sessionKey: string,
+    parentSessionId: string | null,
+  ) => ResolvedSession | Promise<ResolvedSession>
 }
 
 export interface AttachedHost {
-  /** The host's turn has ended: what waits may be delivered now. */
-  idle(): void
+  /** A turn has ended, or a session is there now: what waits may be delivered. @defaultValue any session */
+  idle(sessionKey?: string): void
   /** Stops delivering. What was not accepted stays in the ledger. Resolves when nothing is under way any more. */
   detach(): Promise<void>
 }
 
-const busyPollSeconds = 0.25
-const retrySeconds = 1
+const retryMs = 1_000
+/** A stranger's completions are asked about again after this long, ms. */
+const strangerMs = 60_000
+
+/** What is remembered of a session as long as something waits for it. */
+interface Note {
+  /** Where it went when that was last asked. */
+  target?: string
+  /** Nothing is tried before. */
+  restUntilMs?: number
+  /** Up to here nothing was ours, as long as the time lasts. */
+  stranger?: { readonly lastSeq: number; readonly untilMs: number }
+}
 
 /** Hands completions to a host as new turns. Keeps the process alive only while there is something to wait for. */
 export function attachHost(delegator: Delegator, options: AttachHostOptions): AttachedHost {
-  const { sessionKey, owns, coalesce = true } = options
+  const { sessionKey: ownKey, owns, coalesce = true, resolveSession } = options
+  const { completions } = delegator
+  const turns = createTurns(completions, options.startTurn)
+  /** What waits, as last heard, without what is on its way to a turn. */
+  const waiting = new Map<string, WaitingSession>()
+  const underWay = new Map<string, Promise<void>>()
+  const notes = new Map<string, Note>()
+  /** Where a turn is being started. */
+  const starting = new Set<string>()
+  let timer: NodeJS.Timeout | null = null
   const detached = new AbortController()
-  const { signal } = detached
-  const select = owns !== undefined ? { owns } : sessionKey === undefined ? {} : { sessionKey }
-  let wake = (): void => undefined
+  const isDetached = (): boolean => detached.signal.aborted
 
-  function isIdle(): boolean {
+  /** One conversation has one turn at a time, whatever the keys are. */
+  const laneOf = (sessionKey: string): string => (owns === undefined ? '' : sessionKey)
+
+  function isIdle(sessionKey: string): boolean {
     try {
-      return options.isIdle()
+      // Anything but true is no proof: a promise, for one, would always pass.
+      return (options.isIdle(sessionKey) as unknown) === true
     } catch {
-      // A host that cannot say is busy.
       return false
     }
   }
 
-  async function startTurn(turn: readonly Completion[]): Promise<void> {
-    const { completions } = delegator
-    const events = turn.map(({ event }) => event)
-    const session = events[0]?.session_key ?? ''
-    const renewing = keepRenewed(turn)
-    let outcome: 'started' | 'busy'
+  function noteOf(key: string): Note {
+    const known = notes.get(key) ?? {}
+    notes.set(key, known)
+    return known
+  }
+
+  function isReady({ sessionKey, lastSeq }: WaitingSession, note: Note): boolean {
+    const nowMs = performance.now()
+    if (note.restUntilMs !== undefined && nowMs < note.restUntilMs) return false
+    if (note.stranger?.lastSeq === lastSeq && nowMs < note.stranger.untilMs) return false
+    const target = resolveSession === undefined ? sessionKey : note.target
+    // Where it goes must be asked first.
+    return target === undefined || (!starting.has(laneOf(target)) && isIdle(target))
+  }
+
+  /** Sets out for every session that is ready, or for one, and asks the others again in a moment. */
+  function pump(only?: string): void {
+    if (isDetached()) return
+    for (const [key, session] of waiting) {
+      if (only !== undefined && session.sessionKey !== only && notes.get(key)?.target !== only) continue
+      if (!underWay.has(key) && isReady(session, noteOf(key))) setOut(key, session)
+    }
+    if (waiting.size === 0) return
+    timer ??= setTimeout(() => {
+      timer = null
+      pump()
+    }, busySeconds * 1000)
+    // As long as something waits, the watch keeps the process alive.
+    timer.unref()
+  }
+
+  function setOut(key: string, session: WaitingSession): void {
+    waiting.delete(key)
+    const delivering = deliver(key, session)
+      .catch((error: unknown) => {
+        // A ledger in trouble is tried again; a closed delegator has nothing more to deliver.
+        if (!isClosed(error)) comeBack(key, session, retryMs)
+      })
+      .finally(() => {
+        underWay.delete(key)
+        pump()
+      })
+    underWay.set(key, delivering)
+  }
+
+  function comeBack(key: string, session: WaitingSession, restMs = 0): void {
+    noteOf(key).restUntilMs = performance.now() + restMs
+    if (!waiting.has(key)) waiting.set(key, session)
+  }
+
+  async function resolve({ sessionKey, parentSessionId }: WaitingSession): Promise<ResolvedSession> {
+    if (resolveSession === undefined) return { sessionKey }
     try {
-      failPoint('turn:before')
-      outcome = await withSession(session, async () => options.startTurn(turnText(events), events))
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
-      await judge(turn, () => completions.release(turn, `the turn failed to start: ${reason}`))
+      return await resolveSession(sessionKey, parentSessionId)
+    } catch {
+      return 'unavailable'
+    }
+  }
+
+  async function deliver(key: string, session: WaitingSession): Promise<void> {
+    const resolved = await resolve(session)
+    if (isDetached()) return
+    if (resolved === 'gone') {
+      const claimed = await claim(key, session)
+      await judge(claimed, () => completions.drop(claimed, 'its session is over'))
       return
-    } finally {
-      renewing.stop()
     }
-    failPoint('turn:answered')
-    if (outcome === 'started') await judge(turn, () => completions.ack(turn))
-    else await judge(turn, () => completions.defer(turn, busyPollSeconds))
-    failPoint('turn:over')
-  }
-
-  /** One turn per session; failures first, because they are what a parent may have to act upon. */
-  function turns(completions: readonly Completion[]): readonly (readonly Completion[])[] {
-    const sorted = [...completions].sort(
-      (a, b) => Number(isSuccess(a.event.status)) - Number(isSuccess(b.event.status)),
-    )
-    if (!coalesce) return completions.map((completion) => [completion])
-    const bySession = new Map<string, Completion[]>()
-    for (const completion of sorted) {
-      const turn = bySession.get(completion.event.session_key)
-      if (turn === undefined) bySession.set(completion.event.session_key, [completion])
-      else turn.push(completion)
+    const target = resolved === 'unavailable' ? undefined : (resolved.sessionKey as unknown)
+    if (typeof target !== 'string') {
+      comeBack(key, session, retryMs)
+      return
     }
-    return [...bySession.values()]
-  }
-
-  function untilIdle(): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(done, busyPollSeconds * 1000)
-      function done(): void {
-        clearTimeout(timer)
-        resolve()
-      }
-      wake = done
-    })
-  }
-
-  /** False when there is no turn to be started: it stopped delivering, or somebody else has the completion now. */
-  async function hostIsFree(claimed: Completion): Promise<boolean> {
-    let renewedMs = performance.now()
-    while (!isIdle() && !signal.aborted) {
-      await untilIdle()
-      if (performance.now() - renewedMs < renewAfterMs) continue
-      try {
-        if (!(await claimed.renew())) return false
-        renewedMs = performance.now()
-      } catch (error) {
-        // A ledger in trouble is asked again at the next look.
-        if (isClosed(error)) throw error
-      }
+    noteOf(key).target = target
+    const lane = laneOf(target)
+    if (starting.has(lane) || !isIdle(target)) {
+      comeBack(key, session)
+      return
     }
-    if (signal.aborted) await judge([claimed], () => claimed.defer(0))
-    return !signal.aborted
-  }
-
-  /** What may share a turn with the first. A ledger in trouble costs company, not the claim that there is. */
-  async function others(): Promise<readonly Completion[]> {
-    if (!coalesce) return []
+    starting.add(lane)
     try {
-      return await delegator.completions.claim(select)
-    } catch (error) {
-      if (isClosed(error)) throw error
-      return []
+      const turn = await turns.fresh(await claim(key, session))
+      const mayStart = !isDetached() && !isEnding(session.sessionKey, target) && isIdle(target)
+      // H1. What may not start comes again when the host is idle again.
+      if (mayStart && turn.length > 0) await turns.start(turn, target)
+      else await judge(turn, () => completions.defer(turn, 0))
+    } finally {
+      starting.delete(lane)
     }
   }
 
-  /** A ledger in trouble is tried again; a closed delegator has nothing more to deliver. */
-  async function deliverUntilDetached(): Promise<void> {
-    while (!detached.signal.aborted) {
-      try {
-        await deliver()
-        return
-      } catch (error) {
-        if (isClosed(error)) return
-        await new Promise((resolve) => setTimeout(resolve, retrySeconds * 1000))
-      }
+  async function claim(key: string, session: WaitingSession): Promise<readonly Completion[]> {
+    const limit = coalesce ? {} : { limit: 1 }
+    if (owns === undefined) return completions.claim({ waiting: session, ...limit })
+    let count = 0
+    const asked = (event: AsyncDelegationEvent): boolean => owns(event) && (count += 1) > 0
+    const claimed = await completions.claim({ waiting: session, owns: asked, ...limit })
+    if (count === 0) {
+      noteOf(key).stranger = { lastSeq: session.lastSeq, untilMs: performance.now() + strangerMs }
     }
+    return claimed
   }
 
-  async function deliver(): Promise<void> {
-    const following = delegator.completions.follow({ ...select, signal, keepAlive: 'while-working' })
-    for await (const first of following) {
-      if (!(await hostIsFree(first))) continue
-      const [turn = [], ...later] = turns([first, ...(await others())])
-      const rest = later.flat()
-      // H1: only one turn fits now. What is for other sessions comes again when the host is idle again.
-      await judge(rest, () => delegator.completions.defer(rest, 0))
-      if (isIdle()) await startTurn(turn)
-      else await judge(turn, () => delegator.completions.defer(turn, 0))
-    }
+  const isEnding = (...keys: readonly string[]): boolean => keys.some((key) => watch.isEnding(key))
+
+  function hear(sessions: readonly WaitingSession[]): void {
+    waiting.clear()
+    for (const session of sessions) waiting.set(waitingKey(session), session)
+    for (const key of notes.keys()) if (!waiting.has(key) && !underWay.has(key)) notes.delete(key)
+    pump()
   }
 
   function stop(): void {
     detached.abort()
-    wake()
+    if (timer !== null) clearTimeout(timer)
+    watch.stop()
   }
 
+  const watched = owns !== undefined ? { all: true } : ownKey !== undefined ? { sessionKey: ownKey } : {}
+  const watch = completions.watch(watched, hear)
   delegator.events.once('closing', stop)
-  const delivering = deliverUntilDetached()
   return {
-    idle: () => wake(),
-    detach() {
+    idle(sessionKey) {
+      for (const [key, session] of waiting) {
+        if (sessionKey === undefined || session.sessionKey === sessionKey) delete noteOf(key).stranger
+      }
+      pump(sessionKey)
+    },
+    async detach() {
       delegator.events.off('closing', stop)
       stop()
-      return delivering
+      await Promise.all(underWay.values())
     },
   }
 }

@@ -25,7 +25,10 @@ import type {
   UnitDraft,
   UnitPatch,
   UnitRecord,
+  UsageQuery,
+  UsageSum,
   Verdict,
+  Waiting,
 } from './shapes.js'
 
 /**
@@ -47,10 +50,17 @@ export interface Ledger {
   /** Alive; returns the interrupts that wait for this owner's units. @throws LEDGER_UNKNOWN_OWNER */
   heartbeat(ownerId: string): Promise<readonly InterruptRequest[]>
   /**
-   * The critical section (P1): key known, every charge fits (a held `slotKey` fits always), then charge and insert.
-   * @throws LEDGER_UNKNOWN_OWNER
+   * The critical section (P1): key known, every charge fits (those of a held `slotKey` always), then charge and insert.
+   * `joining` are further units of the same call: they have the first one's slot, and their holds its fence.
+   * @throws LEDGER_UNKNOWN_OWNER, LEDGER_DUPLICATE
    */
-  admit(ownerId: string, draft: UnitDraft, charges: readonly Charge[], key?: Key): Promise<Admission>
+  admit(
+    ownerId: string,
+    draft: UnitDraft,
+    charges: readonly Charge[],
+    key?: Key,
+    joining?: readonly UnitDraft[],
+  ): Promise<Admission>
   /** Undoes an admission of which nothing ran (R18): no record, no event, charges back. */
   withdraw(hold: Hold): Promise<boolean>
   /**
@@ -65,7 +75,7 @@ export interface Ledger {
   /** Asks the owners to stop what matches and is live, wherever it runs; returns what was asked. */
   requestInterrupt(
     select: Select,
-    request: { readonly requestId: string; readonly reason: string; readonly graceMs: number },
+    request: Omit<InterruptRequest, 'unitId' | 'at'>,
   ): Promise<readonly UnitRecord[]>
   /** Who has joined, for the caller to judge who is dead. */
   owners(): Promise<readonly Owner[]>
@@ -83,10 +93,14 @@ export interface Ledger {
     limit: number,
     leaseSeconds: number,
   ): Promise<{ readonly claims: readonly Claim[]; readonly nextAt: Instant | null }>
+  /** Where events are open that need not be pulled: one read for all sessions, however many wait for news of theirs. */
+  waiting(): Promise<readonly Waiting[]>
   /** One verdict for many claims in one step; false where the claim was lost. `release` past the attempts makes it `dead`. */
   resolve(tokens: readonly string[], verdict: Verdict): Promise<readonly boolean[]>
   /** Delivered by pull: marks an event delivered unless somebody else's claim on it is live. */
   collect(eventId: string): Promise<boolean>
+  /** Its target is gone for good: drops what is pending, also what waits for its time. False for all else: a claim decides itself. */
+  drop(eventIds: readonly string[], reason: string): Promise<readonly boolean[]>
   /** The operator: dead or dropped back to pending with fresh attempts, or dismissed for good. */
   reopen(eventIds: readonly string[], to: 'pending' | 'dismissed'): Promise<readonly boolean[]>
   /** One unit; ended ones until pruned. */
@@ -97,6 +111,8 @@ export interface Ledger {
   deliveries(select: Select, states: readonly DeliveryState[], page: Page): Promise<readonly Delivery[]>
   /** In use now, with holders: `capacity()`. */
   usage(counters: readonly string[]): Promise<readonly CounterUse[]>
+  /** What was used by children that have ended, added up; costs as much as there is in the time asked for. Kept for 90 days. */
+  usageSums(query: UsageQuery): Promise<readonly UsageSum[]>
   /** A hint that units, interrupts or deliveries changed; may merge, repeat or miss: who is told reads. What `onChange` throws is dropped. Keeps no process alive. */
   subscribe(onChange: () => void): () => void
   /** Deletes ended and resolved rows past retention; never pending or dead ones, never a key before its time. Returns how many. */

@@ -79,15 +79,12 @@ export function createMemoryLedger(options: MemoryLedgerOptions): Ledger {
     heartbeat: (ownerId) =>
       read(() => {
         owners.set(ownerId, { ...requireOwner(ownerId), seenAt: clock.now() })
-        return units
-          .liveOf(ownerId)
-          .map(({ interrupt }) => interrupt)
-          .filter((request) => request !== null)
+        return units.liveOf(ownerId).flatMap(({ interrupts }) => interrupts)
       }),
-    admit: (ownerId, draft, charges, key) =>
+    admit: (ownerId, draft, charges, key, joining) =>
       read(() => {
         requireOwner(ownerId)
-        const admission = units.admit(ownerId, draft, charges, key)
+        const admission = units.admit(ownerId, draft, charges, key, joining)
         // A refusal is no change: those who wait for a slot would wake each other with it.
         if (admission.status === 'admitted') changed()
         return admission
@@ -117,8 +114,10 @@ export function createMemoryLedger(options: MemoryLedgerOptions): Ledger {
         requireOwner(ownerId)
         return outbox.claim(ownerId, which, limit, leaseSeconds)
       }),
+    waiting: () => read(() => outbox.waiting()),
     resolve: (tokens, verdict) => write(() => tokens.map((token) => outbox.resolve(token, verdict))),
     collect: (eventId) => write(() => outbox.collect(eventId)),
+    drop: (eventIds, reason) => write(() => eventIds.map((id) => outbox.drop(id, reason))),
     reopen: (eventIds, to) => write(() => eventIds.map((id) => outbox.reopen(id, to))),
     get: (id) => read(() => units.get(id) ?? null),
     list: (which, live, { limit }) =>
@@ -138,6 +137,7 @@ export function createMemoryLedger(options: MemoryLedgerOptions): Ledger {
           return { counter, inUse, holders }
         }),
       ),
+    usageSums: (query) => read(() => units.usageSums(query)),
     subscribe: (onChange) => subscribers.add(onChange),
     prune: () => write(() => units.prune() + units.pruneKeys()),
     close() {

@@ -10,8 +10,8 @@ import {
   type DeliveryRules,
   type DeliveryStanding,
 } from './delivery-rules.js'
-import type { Claim, Delivery, DeliveryState, Page, Select, Verdict } from './shapes.js'
-import { belongingOfEvent, matches } from './select.js'
+import type { Claim, Delivery, DeliveryState, Page, Select, Verdict, Waiting } from './shapes.js'
+import { belongingOfEvent, matches, pulls } from './select.js'
 
 interface Row {
   readonly seq: number
@@ -36,8 +36,10 @@ export interface MemoryOutbox {
     limit: number,
     leaseSeconds: number,
   ): { claims: Claim[]; nextAt: Instant | null }
+  waiting(): Waiting[]
   resolve(token: string, verdict: Verdict): boolean
   collect(eventId: string): boolean
+  drop(eventId: string, reason: string): boolean
   reopen(eventId: string, to: 'pending' | 'dismissed'): boolean
   list(select: Select, states: readonly DeliveryState[], page: Page): Delivery[]
   /** A dead consumer's claims go back, costing no attempt. */
@@ -83,6 +85,10 @@ export function createMemoryOutbox({
     if (wasOpen) close(row)
     else reopenRow(row)
   }
+
+  /** What time alone has made of a row. */
+  const standingOf = ({ standing, bornAt }: Row): DeliveryStanding =>
+    afterTime(standing, bornAt, clock.now(), rules, random)
 
   function unclaim(row: Row): void {
     if (row.claim === null) return
@@ -154,10 +160,11 @@ export function createMemoryOutbox({
   const owns = (select: Select, row: Row): boolean => matches(select, belongingOfEvent(row.event, row.origin))
 
   function lease(row: Row, consumer: string, leaseSeconds: number): Claim {
-    const until = clock.now() + leaseSeconds
+    const since = clock.now()
+    const until = since + leaseSeconds
     claimCount += 1
     const token = `${consumer}:${claimCount}`
-    row.standing = { ...row.standing, state: 'claimed', leasedUntil: until }
+    row.standing = { ...row.standing, state: 'claimed', leasedUntil: until, since }
     row.claim = { token, consumer }
     tokens.set(token, row)
     return { token, eventId: row.eventId, until, delivery: snapshot(row) }
@@ -178,6 +185,7 @@ export function createMemoryOutbox({
         availableAt: atOnce,
         reason: null,
         leasedUntil: null,
+        since: null,
       } as const
       const row: Row = { seq, eventId, bornAt: now, origin, event: stored, pulled, standing, claim: null }
       rows.set(eventId, row)
@@ -192,19 +200,35 @@ export function createMemoryOutbox({
       for (const row of candidates(select)) {
         if (claims.length >= limit) break
         if (!isOpen(row.standing.state) || !owns(select, row)) continue
-        if (row.pulled && !('ids' in select)) continue
-        move(row, afterTime(row.standing, row.bornAt, now, rules, random))
+        if (row.pulled && !pulls(select)) continue
+        move(row, standingOf(row))
         const { state, availableAt, leasedUntil } = row.standing
         if (state === 'pending' && availableAt <= now) claims.push(lease(row, consumer, leaseSeconds))
         else if (isOpen(state)) nextAt = Math.min(nextAt ?? Infinity, leasedUntil ?? availableAt)
       }
       return { claims, nextAt }
     },
+    waiting() {
+      const groups = new Map<string, Waiting>()
+      for (const session of open.values()) {
+        for (const { seq: lastSeq, event, origin: dispatchedBy, pulled, standing } of session.values()) {
+          if (pulled) continue
+          const { sessionKey, parentSessionId } = belongingOfEvent(event, dispatchedBy)
+          const key = JSON.stringify([sessionKey, parentSessionId, dispatchedBy])
+          const dueAt = Math.min(
+            standing.leasedUntil ?? standing.availableAt,
+            groups.get(key)?.dueAt ?? Infinity,
+          )
+          groups.set(key, { sessionKey, parentSessionId, dispatchedBy, dueAt, lastSeq })
+        }
+      }
+      return [...groups.values()]
+    },
     resolve(token, verdict) {
       const row = tokens.get(token)
       if (row === undefined) return false
       const now = clock.now()
-      move(row, afterTime(row.standing, row.bornAt, now, rules, random))
+      move(row, standingOf(row))
       if (row.claim?.token !== token) return false
       move(row, afterVerdict(row.standing, verdict, now, rules, random))
       return true
@@ -212,9 +236,17 @@ export function createMemoryOutbox({
     collect(eventId) {
       const row = rows.get(eventId)
       if (row === undefined) return false
-      move(row, afterTime(row.standing, row.bornAt, clock.now(), rules, random))
+      move(row, standingOf(row))
       if (row.standing.state === 'claimed') return false
-      move(row, { ...row.standing, state: 'delivered', reason: null, leasedUntil: null })
+      move(row, { ...row.standing, state: 'delivered', reason: null, leasedUntil: null, since: null })
+      return true
+    },
+    drop(eventId, reason) {
+      const row = rows.get(eventId)
+      if (row === undefined) return false
+      move(row, afterTime(row.standing, row.bornAt, clock.now(), rules, random))
+      if (row.standing.state !== 'pending') return false
+      move(row, { ...row.standing, state: 'dropped', reason })
       return true
     },
     reopen(eventId, to) {
@@ -222,7 +254,7 @@ export function createMemoryOutbox({
       if (row === undefined || (row.standing.state !== 'dead' && row.standing.state !== 'dropped'))
         return false
       row.bornAt = clock.now()
-      const fresh = { attempts: 0, availableAt: atOnce, leasedUntil: null }
+      const fresh = { attempts: 0, availableAt: atOnce, leasedUntil: null, since: null }
       move(row, { ...row.standing, ...fresh, state: to })
       if (to === 'dismissed' && !isRetained(eventId)) drop(row)
       return true
@@ -231,7 +263,7 @@ export function createMemoryOutbox({
       const found: Delivery[] = []
       for (const row of stored(select)) {
         if (found.length >= limit) break
-        if (row.seq > afterSeq && states.includes(row.standing.state) && owns(select, row))
+        if (row.seq > afterSeq && states.includes(standingOf(row).state) && owns(select, row))
           found.push(snapshot(row))
       }
       return found
@@ -239,7 +271,7 @@ export function createMemoryOutbox({
     freeClaimsOf(consumer) {
       for (const row of [...tokens.values()]) {
         if (row.claim?.consumer !== consumer) continue
-        move(row, { ...row.standing, state: 'pending', leasedUntil: null })
+        move(row, { ...row.standing, state: 'pending', availableAt: atOnce, leasedUntil: null, since: null })
       }
     },
     forget(eventId) {
@@ -250,8 +282,9 @@ export function createMemoryOutbox({
     },
   }
 
-  function snapshot({ seq, eventId, event, origin, pulled, bornAt, standing }: Row): Delivery {
-    const { state, attempts, availableAt, reason } = standing
+  function snapshot(row: Row): Delivery {
+    const { seq, eventId, event, origin, pulled, bornAt } = row
+    const { state, attempts, availableAt, reason } = standingOf(row)
     const shown = hasLeft(origin) ? { ...event, restored: true as const } : event
     return {
       seq,

@@ -5,8 +5,10 @@ import type { Charge } from './shapes.js'
 /** Counters, and the slots that charge them. One slot is one charge, however many units share its key (P2). */
 export interface Slots {
   isHeld(slotKey: string): boolean
-  /** The first charge that does not fit under the limit of this call (R14), or undefined. */
-  firstFull(charges: readonly Charge[]): Charge | undefined
+  /** Ids of the units that hold it. */
+  membersOf(slotKey: string): readonly string[]
+  /** Under the limit of this call (R14). */
+  fits(charge: Charge): boolean
   /** Charges a new slot, or joins the one that is there. */
   occupy(slotKey: string, unitId: string, charges: readonly Charge[]): void
   /** The last unit of a slot gives its charges back. */
@@ -37,7 +39,8 @@ export function createSlots(): Slots {
   return {
     inUse,
     isHeld: (slotKey) => slots.has(slotKey),
-    firstFull: (charges) => charges.find(({ counter, amount, limit }) => inUse(counter) + amount > limit),
+    membersOf: (slotKey) => slots.get(slotKey)?.unitIds ?? [],
+    fits: ({ counter, amount, limit }) => inUse(counter) + amount <= limit,
     occupy(slotKey, unitId, charges) {
       const held = slots.get(slotKey)
       if (held !== undefined) {

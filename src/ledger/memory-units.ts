@@ -7,6 +7,7 @@ import type {
   Charge,
   ChildRecord,
   Hold,
+  InterruptRequest,
   Key,
   Select,
   Settled,
@@ -18,27 +19,35 @@ import type {
   UnitRecord,
 } from './shapes.js'
 import type { MemoryOutbox } from './memory-outbox.js'
+import { isBudget } from './budget-rules.js'
+import { createBudgets } from './memory-budgets.js'
+import { createUsages, type Usages } from './memory-usages.js'
 import { createSlots } from './memory-slots.js'
+import { interruptLimit } from './interrupt-limit.js'
 import { belongingOfUnit, matches } from './select.js'
 
 export interface MemoryUnits {
-  admit(ownerId: string, draft: UnitDraft, charges: readonly Charge[], key?: Key): Admission
+  admit(
+    ownerId: string,
+    draft: UnitDraft,
+    charges: readonly Charge[],
+    key?: Key,
+    joining?: readonly UnitDraft[],
+  ): Admission
   withdraw(hold: Hold): boolean
   record(hold: Hold, patch: UnitPatch): boolean
   settle(hold: Hold, end: Settlement): Settled
   freeSlot(hold: Hold): void
   takeOver(deadOwnerId: string, byOwnerId: string, which: 'all' | 'unknown'): TakenUnit[]
   /** Live units of `select` get the request; returns them. */
-  askToStop(
-    select: Select,
-    request: { readonly requestId: string; readonly reason: string; readonly graceMs: number },
-  ): UnitRecord[]
+  askToStop(select: Select, request: Omit<InterruptRequest, 'unitId' | 'at'>): UnitRecord[]
   get(id: string): UnitRecord | undefined
   /** Newest first. */
   select(select: Select, live: boolean | null): Generator<UnitRecord>
   liveOf(ownerId: string): UnitRecord[]
   inUse(counter: string): number
   holdersOf(counter: string): SlotHolderRecord[]
+  usageSums: Usages['sums']
   prune(): number
   pruneKeys(): number
 }
@@ -78,6 +87,8 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     { readonly fingerprint: string; readonly id: string; readonly until: number }
   >()
   const slots = createSlots()
+  const budgets = createBudgets()
+  const usages = createUsages(clock)
 
   function update(stored: StoredUnit, change: Partial<Life>): void {
     Object.assign(stored.life, change)
@@ -110,6 +121,11 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     if (!isLive(stored)) prunable.add(stored.draft.id)
   }
 
+  function hasLiveUnit(slotKey: string): boolean {
+    const members = slots.membersOf(slotKey).map((id) => units.get(id))
+    return members.some((unit) => unit !== undefined && isLive(unit))
+  }
+
   function prune(): number {
     let count = 0
     for (const id of prunable) {
@@ -122,16 +138,21 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     return count
   }
 
+  const inUse = (counter: string): number => slots.inUse(counter) + budgets.inUse(counter)
+
   function holdersOf(counter: string): SlotHolderRecord[] {
-    return slots
-      .unitsOf(counter)
+    return [...slots.unitsOf(counter), ...budgets.unitsOf(counter)]
       .map((id) => units.get(id))
       .filter((unit) => unit !== undefined)
       .map(({ draft: { id, goal }, life: { owner, admittedAt } }) => ({ id, goal, owner, admittedAt }))
   }
 
   function insert(ownerId: string, draft: UnitDraft, charges: readonly Charge[]): Hold {
-    slots.occupy(draft.slotKey, draft.id, charges)
+    slots.occupy(
+      draft.slotKey,
+      draft.id,
+      charges.filter((charge) => !isBudget(charge)),
+    )
     const children = new Array<ChildRecord>(draft.childCount).fill(unstarted)
     const life: Life = {
       owner: ownerId,
@@ -142,37 +163,57 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
       admittedAt: clock.now(),
       endedAt: null,
       children,
-      interrupt: null,
-      interruptReport: null,
+      interrupts: [],
+      interruptReports: [],
       late: [],
     }
     units.set(draft.id, { draft, life, dispatchedBy: ownerId, snapshot: null })
     return { id: draft.id, fence: 1 }
   }
 
-  function admit(ownerId: string, draft: UnitDraft, charges: readonly Charge[], key?: Key): Admission {
+  function assertNew({ id }: UnitDraft): void {
+    if (units.has(id) || outbox.has(id)) throw new DelegationError('LEDGER_DUPLICATE', { id })
+  }
+
+  function admit(
+    ownerId: string,
+    draft: UnitDraft,
+    charges: readonly Charge[],
+    key?: Key,
+    joining: readonly UnitDraft[] = [],
+  ): Admission {
     const known = key === undefined ? undefined : keys.get(key.key)
     if (key !== undefined && known !== undefined && known.until > clock.now()) {
       return { status: known.fingerprint === key.fingerprint ? 'existing' : 'key_reused', id: known.id }
     }
-    const full = slots.isHeld(draft.slotKey) ? undefined : slots.firstFull(charges)
+    const isJoining = slots.isHeld(draft.slotKey)
+    const full = charges.find((charge) =>
+      isBudget(charge) ? !budgets.fits(charge) : !isJoining && !slots.fits(charge),
+    )
     if (full !== undefined) {
       const { counter, limit } = full
-      return { status: 'refused', counter, limit, inUse: slots.inUse(counter), holders: holdersOf(counter) }
+      const refused = { counter, limit, inUse: inUse(counter), holders: holdersOf(counter) }
+      return { status: 'refused', ...refused, ...(isBudget(full) && { spent: budgets.spent(counter) }) }
     }
-    if (units.has(draft.id) || outbox.has(draft.id))
-      throw new DelegationError('LEDGER_DUPLICATE', { id: draft.id })
+    assertNew(draft)
+    joining.forEach(assertNew)
     const hold = insert(ownerId, draft, charges)
+    for (const other of joining) insert(ownerId, other, charges)
     if (key !== undefined) {
       keys.set(key.key, { fingerprint: key.fingerprint, id: draft.id, until: clock.now() + key.keepSeconds })
     }
-    return { status: 'admitted', hold }
+    const spent = budgets.charge(draft, charges)
+    return { status: 'admitted', hold, ...(spent.length > 0 && { spent }) }
   }
 
-  function recordReport(hold: Hold, { interruptReport }: UnitPatch): void {
+  function recordReport(hold: Hold, { interruptReport: report }: UnitPatch): void {
     const stored = units.get(hold.id)
-    if (interruptReport !== undefined && stored?.life.fence === hold.fence)
-      update(stored, { interruptReport })
+    if (report === undefined || stored?.life.fence !== hold.fence) return
+    const { interrupts, interruptReports } = stored.life
+    update(stored, {
+      interrupts: interrupts.filter(({ requestId }) => requestId !== report.requestId),
+      interruptReports: [...interruptReports.slice(1 - interruptLimit), report],
+    })
   }
 
   function record(hold: Hold, patch: UnitPatch): boolean {
@@ -204,14 +245,17 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     const claim = end.claimedBy
       ? outbox.claim(end.claimedBy.consumer, { ids: [hold.id] }, 1, end.claimedBy.leaseSeconds).claims[0]
       : undefined
+    const spent = budgets.settle(stored.draft, end.actual, () => !hasLiveUnit(stored.draft.slotKey))
+    usages.add(stored.draft, end.usage)
     prune()
-    return { won: true, event, claim: claim ?? null }
+    return { won: true, event, claim: claim ?? null, ...(spent.length > 0 && { spent }) }
   }
 
   function withdraw(hold: Hold): boolean {
     const stored = writable(hold)
     if (stored === undefined) return false
     releaseSlot(stored)
+    budgets.withdraw(stored.draft)
     units.delete(hold.id)
     for (const [key, entry] of keys) if (entry.id === hold.id) keys.delete(key)
     return true
@@ -248,6 +292,7 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     takeOver,
     prune,
     holdersOf,
+    usageSums: usages.sums,
     freeSlot(hold) {
       const held = units.get(hold.id)
       if (held?.life.fence !== hold.fence) return
@@ -256,8 +301,10 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     },
     askToStop(which, request) {
       const asked = [...stored(which, true)]
-      for (const unit of asked)
-        update(unit, { interrupt: { ...request, unitId: unit.draft.id, at: clock.now() } })
+      for (const unit of asked) {
+        const asking = { ...request, unitId: unit.draft.id, at: clock.now() }
+        update(unit, { interrupts: [...unit.life.interrupts.slice(1 - interruptLimit), asking] })
+      }
       return asked.map(recordOf)
     },
     get(id) {
@@ -269,7 +316,7 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     },
     liveOf: (ownerId) =>
       [...units.values()].filter((unit) => unit.life.owner === ownerId && isLive(unit)).map(recordOf),
-    inUse: (counter) => slots.inUse(counter),
+    inUse,
     pruneKeys() {
       const now = clock.now()
       let count = 0

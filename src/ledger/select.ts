@@ -21,20 +21,25 @@ export function matches(select: Select, what: Belonging): boolean {
     return select.ids.includes(what.id) || (what.eventId !== undefined && select.ids.includes(what.eventId))
   }
   if ('eventIds' in select) return select.eventIds.includes(what.eventId ?? what.id)
+  if ('sessionKey' in select) {
+    const { sessionKey, dispatchedBy, parentSessionId } = select
+    if (what.sessionKey !== sessionKey) return false
+    if (parentSessionId !== undefined && what.parentSessionId !== parentSessionId) return false
+    return dispatchedBy === undefined ? sessionKey !== '' : what.dispatchedBy === dispatchedBy
+  }
   if ('parentSessionId' in select) {
     return select.parentSessionId !== '' && what.parentSessionId === select.parentSessionId
   }
   if ('originUiSessionId' in select) {
     return select.originUiSessionId !== '' && what.originUiSessionId === select.originUiSessionId
   }
-  if ('sessionKey' in select) {
-    if (what.sessionKey !== select.sessionKey) return false
-    if (select.dispatchedBy !== undefined) return what.dispatchedBy === select.dispatchedBy
-    return select.sessionKey !== ''
-  }
   if ('dispatchedBy' in select) return what.dispatchedBy === select.dispatchedBy
   return assertNever(select)
 }
+
+/** True when a claim by `select` takes what is there to be collected, too. */
+export const pulls = (select: Select): boolean =>
+  'ids' in select || ('eventIds' in select && select.pull === true)
 
 export function belongingOfUnit(unit: UnitDraft, dispatchedBy: string): Belonging {
   return {

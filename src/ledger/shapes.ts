@@ -21,11 +21,25 @@ export interface Hold {
   readonly fence: number
 }
 
-/** A counter charged at admission, e.g. `units`; `limit` is that of *this* call (R14). Given back when the slot is. */
+/** A counter charged at admission, e.g. `units`; `limit` is that of *this* call (R14). A counter has one kind of charge. */
 export interface Charge {
   readonly counter: string
   readonly amount: number
   readonly limit: number
+  /**
+   * `release`: of the slot, given back with it; who joins a held slot pays none. `keep`: spent for good. `actual`: reserved
+   * for all units of the slot; each draws from it what it spent when it settles, and the last one gives back the rest. A
+   * withdrawal gives back whatever was charged.
+   * @defaultValue 'release'
+   */
+  readonly atSettle?: 'release' | 'keep' | 'actual'
+}
+
+/** What of a `keep` or `actual` counter was spent for good, before and after one step. */
+export interface Spent {
+  readonly counter: string
+  readonly before: number
+  readonly after: number
 }
 
 /** What is known of a unit before it runs. `runner: null` (a plain function) can be neither retried nor adopted. */
@@ -58,6 +72,17 @@ export interface UnitDraft {
   /** `collect`: only who asks for it by id gets its event, and then it leaves the outbox. */
   readonly delivery: 'claim' | 'collect'
   readonly metadata: JsonObject | null
+  /** Of one of the units into which a call was split; absent for a call that is one unit. */
+  readonly part?: CallPart
+}
+
+/** Which of a call's tasks are a unit's own (spec 2.10). Its `goals`, and the indexes of its children, are the whole call's. */
+export interface CallPart {
+  readonly callId: string
+  /** How many units the call has: `<callId>-1` and so on; a single one has the call's own id. */
+  readonly unitCount: number
+  readonly group: string | null
+  readonly taskIndexes: readonly number[]
 }
 
 /** `unknown`: it is never run again by itself. `retry`: unfinished children run anew. `adopt`: from their checkpoints. */
@@ -80,9 +105,10 @@ export interface UnitRecord extends UnitDraft {
   readonly admittedAt: Instant
   readonly endedAt: Instant | null
   readonly children: readonly ChildRecord[]
-  readonly interrupt: InterruptRequest | null
-  /** How the last interrupt that was asked for from elsewhere went. */
-  readonly interruptReport: InterruptAnswer | null
+  /** Asked for from elsewhere, and not answered yet; the oldest first. */
+  readonly interrupts: readonly InterruptRequest[]
+  /** How those that were answered went; the oldest first. */
+  readonly interruptReports: readonly InterruptAnswer[]
   readonly late: readonly UnitPatch[]
 }
 
@@ -107,7 +133,7 @@ export interface Key {
  * live, ended or pruned. `key_reused`: the same key for other work.
  */
 export type Admission =
-  | { readonly status: 'admitted'; readonly hold: Hold }
+  | { readonly status: 'admitted'; readonly hold: Hold; readonly spent?: readonly Spent[] }
   | { readonly status: 'existing'; readonly id: string }
   | { readonly status: 'key_reused'; readonly id: string }
   | {
@@ -116,6 +142,8 @@ export type Admission =
       readonly limit: number
       readonly inUse: number
       readonly holders: readonly SlotHolderRecord[]
+      /** Of a `keep` or `actual` charge: what of `inUse` nobody gives back any more. */
+      readonly spent?: number
     }
 
 /** What became known while the unit lives. */
@@ -130,13 +158,47 @@ export interface UnitPatch {
   readonly interruptReport?: InterruptAnswer
 }
 
-/** The end. `slot: 'kept'` leaves the slot charged until `freeSlot` (P6). `claimedBy`: born claimed, so that no drain takes it. */
+/**
+ * The end. `slot: 'kept'` leaves the slot charged until `freeSlot` (P6). `claimedBy`: born claimed, so that no drain takes it.
+ * `actual`: what this unit spent of what was reserved; a reservation that it does not name is spent whole, for nobody
+ * knows better, and one that was never made is passed over.
+ */
 export interface Settlement {
   readonly state: string
   readonly cause: string
   readonly event: AsyncDelegationEvent
   readonly slot: 'freed' | 'kept'
+  readonly actual?: readonly Pick<Charge, 'counter' | 'amount'>[]
+  /** Of each child that reported any. */
+  readonly usage?: readonly ChildUsage[]
   readonly claimedBy?: { readonly consumer: string; readonly leaseSeconds: number }
+}
+
+/** What one child used. Money in millionths of a dollar, so that sums are exact. */
+export interface ChildUsage {
+  readonly model: string | null
+  readonly runner: string | null
+  readonly apiCalls: number
+  readonly inputTokens: number
+  readonly outputTokens: number
+  readonly costMicros: number
+}
+
+/** By what usage is added up. `tree`: a call with all of its groups and nested units, named by its slot key. */
+export type UsageKey = 'session' | 'model' | 'runner' | 'tree'
+
+/** What units that ended since then have used (`null`: ever), the dearest keys first. */
+export interface UsageQuery {
+  readonly by: UsageKey
+  readonly since: Instant | null
+  readonly limit: number
+}
+
+export interface UsageSum extends Omit<ChildUsage, 'model' | 'runner'> {
+  /** Null: no model, or no runner, was named. */
+  readonly key: string | null
+  /** Children that reported any. */
+  readonly children: number
 }
 
 /** What a settle came to. `claim` is there when the event was born claimed; `fault` when the end had to be kept elsewhere. */
@@ -145,6 +207,8 @@ export type Settled =
       readonly won: true
       readonly event: AsyncDelegationEvent
       readonly claim: Claim | null
+      /** Of the counters that the end moved. */
+      readonly spent?: readonly Spent[]
       readonly fault?: Error
     }
   | { readonly won: false; readonly state: string }
@@ -161,19 +225,28 @@ export interface InterruptAnswer {
 export interface InterruptRequest {
   readonly requestId: string
   readonly unitId: string
+  /** Of one child alone, by its index; null for all of the unit. */
+  readonly child: number | null
   readonly reason: string
   readonly graceMs: number
   readonly at: Instant
 }
 
+/** A session, whose empty key matches only with `dispatchedBy`; with `parentSessionId` only what has this one, or none. */
+export interface SessionScope {
+  readonly sessionKey: string
+  readonly dispatchedBy?: string
+  readonly parentSessionId?: string | null
+}
+
 /**
- * Whose. Plain data, so that an index or a subject can serve it. An empty key matches only with `dispatchedBy`. `ids` are
- * those of units, with all their events, or of single events; `eventIds` are those of single events alone, and pull nothing.
+ * Whose. Plain data, so that an index or a subject can serve it. `ids` are those of units, with all their events, or of
+ * single events; `eventIds` are those of single events alone, and take what is there to be collected only with `pull`.
  */
 export type Select =
   | { readonly ids: readonly string[] }
-  | { readonly eventIds: readonly string[] }
-  | { readonly sessionKey: string; readonly dispatchedBy?: string }
+  | { readonly eventIds: readonly string[]; readonly pull?: true }
+  | SessionScope
   | { readonly parentSessionId: string }
   | { readonly originUiSessionId: string }
   | { readonly dispatchedBy: string }
@@ -195,6 +268,17 @@ export interface Delivery {
   /** Only who names it gets it. */
   readonly pulled: boolean
   readonly event: AsyncDelegationEvent
+}
+
+/** What one owner's units have open for one session, without the events. */
+export interface Waiting {
+  readonly sessionKey: string
+  readonly parentSessionId: string | null
+  readonly dispatchedBy: string
+  /** When the first of it can be claimed. */
+  readonly dueAt: Instant
+  /** The newest of it. */
+  readonly lastSeq: number
 }
 
 /** The right to resolve one delivery until `until`; lost to a take-over or the lease's end. */

@@ -115,8 +115,10 @@ const numbers: Readonly<Record<string, number>> = {
   NOTADB: 26,
 }
 
-/** SQLite's own error as one of the catalogue; anything else is returned as it is. */
+/** SQLite's own error, or that of a row that is no JSON, as one of the catalogue; anything else is returned as it is. */
 export function ledgerError(error: unknown, path: string): unknown {
+  if (error instanceof SyntaxError)
+    return new DelegationError('LEDGER_CORRUPT', { path, problem: error.message }, error)
   const number = resultCode(error)
   const known = number === null ? undefined : codes[number]
   if (known === undefined) return error

@@ -2,7 +2,6 @@
  * The ledger in a file: every process that opens the same one shares its units, caps and completions. One connection, on
  * the main thread; reads are immediate, writes go through the writer.
  */
-import { open as openFile } from 'node:fs/promises'
 import { defaultBackoff } from '../core/backoff.js'
 import type { Clock } from '../core/clock.js'
 import { DelegationError } from '../core/errors.js'
@@ -10,11 +9,14 @@ import { defaultDeliveryRules, type DeliveryRules } from './delivery-rules.js'
 import type { Ledger } from './ledger.js'
 import type { Admission, Hold, Settled, Settlement } from './shapes.js'
 import { createCheckpoints } from './sqlite-checkpoint.js'
-import { isOfTheFile } from './sqlite-driver.js'
+import { isOfTheFile, type Sqlite } from './sqlite-driver.js'
 import { openLedgerFile } from './sqlite-file.js'
 import { createSqliteOutbox } from './sqlite-outbox.js'
 import { allOwners, enter, isJoined, leave } from './sqlite-owners.js'
+import { openPowerLog } from './sqlite-power.js'
 import { pruneAll, pruneOnce } from './sqlite-prune.js'
+import { createSqliteBudgets } from './sqlite-budgets.js'
+import { createSqliteUsages } from './sqlite-usages.js'
 import { createSqliteSlots } from './sqlite-slots.js'
 import { createSqliteSpool } from './sqlite-spool.js'
 import { createSqliteUnits } from './sqlite-units.js'
@@ -75,17 +77,21 @@ async function openSqliteLedger(
   const { durability, busyMs, retentionSeconds } = { ...defaults, ...options }
   const rules = { ...defaultDeliveryRules, backoff: defaultBackoff, ...options.rules }
   const db = await openLedgerFile(path, busyMs)
-  const log = durability === 'power' ? await openFile(`${path}-wal`, 'r+') : null
+  const log = durability === 'power' ? await orClose(db, openPowerLog(path)) : null
   const checkpoints = createCheckpoints(path)
   const outbox = createSqliteOutbox(db, { clock, random, rules })
   const slots = createSqliteSlots(db)
-  const units = createSqliteUnits(db, clock, slots, outbox)
+  const budgets = createSqliteBudgets(db)
+  const usages = createSqliteUsages(db, clock)
+  const units = createSqliteUnits(db, clock, slots, budgets, usages, outbox)
   const spool = createSqliteSpool(path)
   const subscribers = createSubscribers()
   const joined = new Set<string>()
   let stopWatch: (() => void) | null = null
   let replayTimer: NodeJS.Timeout | null = null
   let isClosed = false
+  /** The last dispatch was refused: others want the same slots, and the next free one goes to who is first. */
+  let isContended = false
 
   const writer = createSqliteWriter({
     db,
@@ -95,7 +101,7 @@ async function openSqliteLedger(
       checkpoints.afterCommit()
       subscribers.tell()
     },
-    sync: log === null ? null : onePending(() => log.datasync()),
+    sync: log === null ? null : () => log.sync(),
   })
 
   async function write<T>(step: () => T, options?: WriteOptions<T>): Promise<T> {
@@ -187,16 +193,18 @@ async function openSqliteLedger(
       }
       return read(() => units.interruptsOf(ownerId))
     },
-    async admit(ownerId, draft, charges, key) {
+    async admit(ownerId, draft, charges, key, joining) {
       // Refused from a read: who finds no room takes no lock from those who work (P1).
       const answer = (): Admission | null => units.answer(draft, charges, key)
       const answered = await read(answer)
+      const isAtOnce = isContended
+      isContended = answered?.status === 'refused'
       if (answered !== null) return answered
       const admit = (): Admission => {
         requireOwner(ownerId)
-        return units.admit(ownerId, draft, charges, key)
+        return units.admit(ownerId, draft, charges, key, joining)
       }
-      return write(admit, { answer })
+      return write(admit, { answer, isAtOnce })
     },
     withdraw: (hold) => write(() => units.withdraw(hold)),
     record: (hold, patch) =>
@@ -242,8 +250,10 @@ async function openSqliteLedger(
         return { claims, nextAt: claims.length < limit ? outbox.nextAt(select) : null }
       })
     },
+    waiting: () => read(() => outbox.waiting()),
     resolve: (tokens, verdict) => write(() => tokens.map((token) => outbox.resolve(token, verdict))),
     collect: (eventId) => write(() => outbox.collect(eventId)),
+    drop: (eventIds, reason) => write(() => eventIds.map((id) => outbox.drop(id, reason))),
     reopen: (eventIds, to) => write(() => eventIds.map((id) => outbox.reopen(id, to))),
     get: (id) => read(() => units.get(id)),
     list: (select, live, page) => read(() => units.list(select, live, page)),
@@ -252,10 +262,11 @@ async function openSqliteLedger(
       read(() =>
         counters.map((counter) => ({
           counter,
-          inUse: slots.inUse(counter),
-          holders: slots.holdersOf(counter),
+          inUse: slots.inUse(counter) + budgets.inUse(counter),
+          holders: [...slots.holdersOf(counter), ...budgets.holdersOf(counter)],
         })),
       ),
+    usageSums: (query) => read(() => usages.sums(query)),
     subscribe(onChange) {
       const takeBack = subscribers.add(onChange)
       stopWatch ??= watchForeignWrites(db, path, subscribers.tell)
@@ -282,18 +293,11 @@ async function openSqliteLedger(
   }
 }
 
-/** One at a time: who asks while one is under way gets the next one, for it may have missed what was just written. */
-function onePending(sync: () => Promise<void>): () => Promise<void> {
-  let running: Promise<void> = Promise.resolve()
-  let next: Promise<void> | null = null
-  return () => {
-    next ??= running
-      .catch(() => undefined)
-      .then(() => {
-        next = null
-        running = sync()
-        return running
-      })
-    return next
+async function orClose<T>(db: Sqlite, opening: Promise<T>): Promise<T> {
+  try {
+    return await opening
+  } catch (error) {
+    db.close()
+    throw error
   }
 }

@@ -1,4 +1,5 @@
 /** Deliveries of the SQLite ledger. How each moves is `delivery-rules.ts`; what is written here runs inside a write. */
+import { crc32 } from 'node:zlib'
 import type { Clock, Instant } from '../core/clock.js'
 import { DelegationError } from '../core/errors.js'
 import type { AsyncDelegationEvent } from '../core/event.js'
@@ -10,10 +11,11 @@ import {
   type DeliveryRules,
   type DeliveryStanding,
 } from './delivery-rules.js'
-import type { Claim, Delivery, DeliveryState, Page, Select, Verdict } from './shapes.js'
-import { belongingOfEvent } from './select.js'
+import type { Claim, Delivery, DeliveryState, Page, Select, Verdict, Waiting } from './shapes.js'
+import { belongingOfEvent, pulls } from './select.js'
 import type { Sqlite } from './sqlite-driver.js'
 import { whereOf, type Where } from './sqlite-select.js'
+import { asColumns, due, isDue, standingColumns, storedOf, type StandingRow } from './sqlite-standing.js'
 
 export interface SqliteOutbox {
   /** Returns the event as stored, with its `seq`. `pulled`: only who asks by id gets it. @throws LEDGER_DUPLICATE */
@@ -23,8 +25,10 @@ export interface SqliteOutbox {
   /** When the next of `select` can be claimed: now, later, or never (null). Writes nothing. */
   nextAt(select: Select): Instant | null
   claim(consumer: string, select: Select, limit: number, leaseSeconds: number): Claim[]
+  waiting(): Waiting[]
   resolve(token: string, verdict: Verdict): boolean
   collect(eventId: string): boolean
+  drop(eventId: string, reason: string): boolean
   reopen(eventId: string, to: 'pending' | 'dismissed'): boolean
   list(select: Select, states: readonly DeliveryState[], page: Page): Delivery[]
   /** A dead consumer's claims go back, costing no attempt. */
@@ -32,34 +36,16 @@ export interface SqliteOutbox {
   has(eventId: string): boolean
 }
 
-/** What moves of a row, and what tells it apart. */
-interface StandingRow {
-  readonly seq: number
-  readonly event_id: string
-  readonly delegation_id: string
-  readonly state: DeliveryState
-  readonly attempts: number
-  readonly available_at: number
-  readonly leased_until: number | null
-  readonly born_at: number
-  readonly claim: string | null
-  readonly claims: number
-  readonly pulled: number
-  readonly reason: string | null
-}
-
 /** What is handed out: it may be large, and is read for what is returned only. */
 interface Body {
   readonly event: string
+  /** Null: written by a program that kept none. */
+  readonly event_crc: number | null
   /** 1 when who dispatched it has left: then the event is `restored`. */
   readonly is_left: number
 }
 
-const standingColumns = `seq, event_id, delegation_id, state, attempts, available_at, leased_until, born_at, claim,
-  claims, pulled, reason`
 const isOpen = 'is_open = 1'
-/** When an open row can be claimed. */
-const due = "CASE state WHEN 'claimed' THEN leased_until ELSE available_at END"
 /** Most events are the final ones of their units, and have their ids: the index holds the others. */
 const byId = {
   ids: '(event_id IN ? OR (delegation_id IN ? AND delegation_id <> event_id))',
@@ -83,9 +69,7 @@ export function createSqliteOutbox(
 
   /** What time alone has made of a row. */
   const standingOf = (row: StandingRow): DeliveryStanding => {
-    const { state, attempts, available_at: availableAt, reason, leased_until: leasedUntil } = row
-    const stored = { state, attempts, availableAt, reason, leasedUntil }
-    return afterTime(stored, row.born_at, clock.now(), rules, random)
+    return afterTime(storedOf(row), row.born_at, clock.now(), rules, random)
   }
 
   function move(row: StandingRow, to: DeliveryStanding): void {
@@ -96,12 +80,12 @@ export function createSqliteOutbox(
       return
     }
     db.sql(
-      `UPDATE deliveries SET state = :state, attempts = :attempts, available_at = :availableAt, reason = :reason,
-         leased_until = :leasedUntil, resolved_at = :resolvedAt, is_open = :isOpen,
+      `UPDATE deliveries SET state = :state, attempts = :attempts, available_at = :available_at, reason = :reason,
+         leased_until = :leased_until, resolved_at = :resolvedAt, is_open = :isOpen,
          claim = CASE :state WHEN 'claimed' THEN claim END,
          claimed_by = CASE :state WHEN 'claimed' THEN claimed_by END WHERE seq = :seq`,
     ).run({
-      ...to,
+      ...asColumns(to),
       seq: row.seq,
       resolvedAt: isOver ? clock.now() : null,
       isOpen: isOver || to.state === 'dead' ? 0 : 1,
@@ -109,13 +93,14 @@ export function createSqliteOutbox(
   }
 
   function leaseRow(row: StandingRow, consumer: string, leaseSeconds: number): Claim {
-    const until = clock.now() + leaseSeconds
+    const now = clock.now()
+    const until = now + leaseSeconds
     // Unique without chance: a row counts its claims.
     const token = `${consumer}:${row.seq}:${row.claims + 1}`
     db.sql(
       `UPDATE deliveries SET state = 'claimed', claim = :token, claimed_by = :consumer, claims = claims + 1,
-         leased_until = :until WHERE seq = :seq`,
-    ).run({ seq: row.seq, token, consumer, until })
+         leased_until = :until, available_at = :now WHERE seq = :seq`,
+    ).run({ seq: row.seq, token, consumer, until, now })
     return { token, eventId: row.event_id, until, delivery: { ...deliveryOf(row), state: 'claimed' } }
   }
 
@@ -127,7 +112,7 @@ export function createSqliteOutbox(
     for (;;) {
       const rows = db
         .sql(
-          `SELECT ${standingColumns} FROM deliveries WHERE ${sql} AND seq > :after AND ${due} <= :now
+          `SELECT ${standingColumns} FROM deliveries WHERE ${sql} AND seq > :after AND ${isDue}
            ORDER BY seq LIMIT :page`,
         )
         .all<StandingRow>({ ...values, after, now, page })
@@ -142,8 +127,10 @@ export function createSqliteOutbox(
     const claims: Claim[] = []
     for (const row of candidates(select, limit, now)) {
       const standing = standingOf(row)
-      const moved = standing.state !== row.state || standing.attempts !== row.attempts
-      if (moved) move(row, standing)
+      const stored = storedOf(row)
+      const isMoved =
+        standing.state !== row.state || standing.attempts !== row.attempts || standing.since !== stored.since
+      if (isMoved) move(row, standing)
       if (standing.state !== 'pending' || standing.availableAt > now) continue
       claims.push(leaseRow({ ...row, ...asColumns(standing) }, consumer, leaseSeconds))
       failPoint('claim:leased')
@@ -156,12 +143,13 @@ export function createSqliteOutbox(
     claim,
     add(event, origin, pulled) {
       const { id: delegationId, eventId = delegationId, ...route } = belongingOfEvent(event, origin)
+      const text = JSON.stringify(event)
       const stored = db
         .sql(
           `INSERT INTO deliveries (event_id, delegation_id, session_key, parent_session_id, origin_ui_session_id,
-             dispatched_by, pulled, is_open, state, attempts, available_at, born_at, claims, event)
+             dispatched_by, pulled, is_open, state, attempts, available_at, born_at, claims, event, event_crc)
            VALUES (:eventId, :delegationId, :sessionKey, :parentSessionId, :originUiSessionId, :dispatchedBy,
-             :pulled, 1, 'pending', 0, :atOnce, :now, 0, :event) ON CONFLICT (event_id) DO NOTHING
+             :pulled, 1, 'pending', 0, :atOnce, :now, 0, :text, :crc) ON CONFLICT (event_id) DO NOTHING
            RETURNING seq`,
         )
         .get<{ readonly seq: number }>({
@@ -171,7 +159,8 @@ export function createSqliteOutbox(
           pulled: pulled ? 1 : 0,
           now: clock.now(),
           atOnce,
-          event: JSON.stringify(event),
+          text,
+          crc: crc32(text),
         })
       if (stored === undefined) throw new DelegationError('LEDGER_DUPLICATE', { id: eventId })
       return { ...event, seq: stored.seq }
@@ -185,7 +174,7 @@ export function createSqliteOutbox(
       const { sql, values } = openOf(select)
       // The first one that can be claimed now ends the search; all are looked at only when there is none.
       const now = db
-        .sql(`SELECT ${due} AS next FROM deliveries WHERE ${sql} AND ${due} <= :now LIMIT 1`)
+        .sql(`SELECT min(${due}, :now) AS next FROM deliveries WHERE ${sql} AND ${isDue} LIMIT 1`)
         .get<{ readonly next: number }>({ ...values, now: clock.now() })
       if (now !== undefined) return now.next
       const later = db
@@ -193,6 +182,15 @@ export function createSqliteOutbox(
         .get<{ readonly next: number | null }>(values)
       return later?.next ?? null
     },
+    waiting: () =>
+      db
+        .sql(
+          `SELECT session_key AS sessionKey, parent_session_id AS parentSessionId, dispatched_by AS dispatchedBy,
+             min(${due}) AS dueAt, max(seq) AS lastSeq
+           FROM deliveries WHERE ${isOpen} AND pulled = 0
+           GROUP BY session_key, parent_session_id, dispatched_by`,
+        )
+        .all<Waiting>({}),
     resolve(token, verdict) {
       const row = db
         .sql(`SELECT ${standingColumns} FROM deliveries WHERE claim = :token`)
@@ -209,7 +207,15 @@ export function createSqliteOutbox(
       if (row === undefined) return false
       const standing = standingOf(row)
       if (standing.state === 'claimed') return false
-      move(row, { ...standing, state: 'delivered', reason: null, leasedUntil: null })
+      move(row, { ...standing, state: 'delivered', reason: null, leasedUntil: null, since: null })
+      return true
+    },
+    drop(eventId, reason) {
+      const row = rowOf(eventId)
+      if (row === undefined) return false
+      const standing = standingOf(row)
+      if (standing.state !== 'pending') return false
+      move(row, { ...standing, state: 'dropped', reason })
       return true
     },
     reopen(eventId, to) {
@@ -219,7 +225,7 @@ export function createSqliteOutbox(
       if (standing.state !== 'dead' && standing.state !== 'dropped') return false
       const now = clock.now()
       db.sql('UPDATE deliveries SET born_at = :now WHERE seq = :seq').run({ now, seq: row.seq })
-      move(row, { ...standing, attempts: 0, availableAt: atOnce, leasedUntil: null, state: to })
+      move(row, { ...standing, attempts: 0, availableAt: atOnce, leasedUntil: null, since: null, state: to })
       return true
     },
     list(select, states, { afterSeq = 0, limit }) {
@@ -248,9 +254,9 @@ export function createSqliteOutbox(
     },
     freeClaimsOf(consumer) {
       db.sql(
-        `UPDATE deliveries SET state = 'pending', claim = NULL, claimed_by = NULL, leased_until = NULL
-         WHERE claimed_by = :consumer`,
-      ).run({ consumer })
+        `UPDATE deliveries SET state = 'pending', claim = NULL, claimed_by = NULL, leased_until = NULL,
+           available_at = :atOnce WHERE claimed_by = :consumer`,
+      ).run({ consumer, atOnce })
     },
     has: (eventId) =>
       db.sql('SELECT 1 FROM deliveries WHERE event_id = :eventId').get({ eventId }) !== undefined,
@@ -261,11 +267,13 @@ export function createSqliteOutbox(
     const { state, attempts, availableAt, reason } = standingOf(row)
     const body = db
       .sql(
-        `SELECT event, dispatched_by NOT IN (SELECT id FROM owners) AS is_left FROM deliveries
+        `SELECT event, event_crc, dispatched_by NOT IN (SELECT id FROM owners) AS is_left FROM deliveries
          WHERE seq = :seq`,
       )
       .get<Body>({ seq })
     if (body === undefined) throw new DelegationError('LEDGER_CORRUPT', { missing: eventId })
+    if (body.event_crc !== null && body.event_crc !== crc32(body.event))
+      throw new DelegationError('LEDGER_CORRUPT', { damaged: eventId })
     const stored = { ...(JSON.parse(body.event) as AsyncDelegationEvent), seq }
     const event = body.is_left === 1 ? { ...stored, restored: true as const } : stored
     return {
@@ -286,10 +294,5 @@ export function createSqliteOutbox(
 /** A pull takes what it names; nobody else gets what is there for a pull. */
 function openOf(select: Select): Where {
   const { sql, values } = whereOf(select, byId)
-  return { sql: `${sql} AND ${isOpen}${'ids' in select ? '' : ' AND pulled = 0'}`, values }
-}
-
-function asColumns(standing: DeliveryStanding): Partial<StandingRow> {
-  const { state, attempts, availableAt: available_at, reason, leasedUntil: leased_until } = standing
-  return { state, attempts, available_at, reason, leased_until }
+  return { sql: `${sql} AND ${isOpen}${pulls(select) ? '' : ' AND pulled = 0'}`, values }
 }

@@ -1,3 +1,4 @@
+import { usageKeepSeconds } from './budget-rules.js'
 import type { Sqlite } from './sqlite-driver.js'
 
 /** Bounds how long one step holds the loop, and the file. */
@@ -43,5 +44,8 @@ export function pruneOnce(db: Sqlite, now: number, retentionSeconds: number): nu
   const keys = db
     .sql(`DELETE FROM keys WHERE key IN (SELECT key FROM keys WHERE until <= :now LIMIT ${rowsPerStep})`)
     .run({ now })
-  return deliveries + units.length + keys
+  const usages = db
+    .sql(`DELETE FROM usages WHERE n IN (SELECT n FROM usages WHERE ended_at < :before LIMIT ${rowsPerStep})`)
+    .run({ before: now - usageKeepSeconds })
+  return deliveries + units.length + keys + usages
 }

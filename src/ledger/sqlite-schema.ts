@@ -68,6 +68,26 @@ const migrations: readonly string[] = [
   CREATE INDEX deliveries_open ON deliveries (seq) WHERE is_open = 1;
   CREATE INDEX deliveries_resolved ON deliveries (resolved_at) WHERE resolved_at IS NOT NULL;
   `,
+  `
+  CREATE TABLE budgets (
+    counter TEXT PRIMARY KEY, reserved REAL NOT NULL, spent REAL NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE reservations (
+    unit TEXT NOT NULL, counter TEXT NOT NULL, slot_key TEXT NOT NULL, amount REAL NOT NULL, at_settle TEXT NOT NULL,
+    PRIMARY KEY (unit, counter)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX reservations_slot ON reservations (slot_key);
+  CREATE INDEX reservations_counter ON reservations (counter);
+
+  CREATE TABLE usages (
+    n INTEGER PRIMARY KEY, unit TEXT NOT NULL, tree TEXT NOT NULL, session_key TEXT NOT NULL, model TEXT, runner TEXT,
+    ended_at REAL NOT NULL, api_calls REAL NOT NULL, input_tokens REAL NOT NULL, output_tokens REAL NOT NULL,
+    cost_micros REAL NOT NULL
+  ) STRICT;
+  CREATE INDEX usages_ended ON usages (ended_at);
+  `,
+  // Of the event's text: SQLite does not notice when a disk, or another program, has changed letters of it.
+  'ALTER TABLE deliveries ADD COLUMN event_crc INTEGER',
 ]
 
 /** What this program writes: `major * 1000 + minor`. */

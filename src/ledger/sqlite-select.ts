@@ -1,6 +1,6 @@
 /** Selectors as SQL. The rules are those of `matches` in select.ts, which the contract suite holds both to. */
 import { assertNever } from '../core/errors.js'
-import type { Select } from './shapes.js'
+import type { Select, SessionScope } from './shapes.js'
 import type { SqliteValues } from './sqlite-driver.js'
 
 export interface Where {
@@ -25,6 +25,7 @@ export function whereOf(select: Select, byId: ById): Where {
   if ('eventIds' in select) {
     return { sql: listed(byId.eventIds), values: { ids: JSON.stringify(select.eventIds) } }
   }
+  if ('sessionKey' in select) return ofSession(select)
   if ('parentSessionId' in select) {
     const { parentSessionId } = select
     return parentSessionId === ''
@@ -38,18 +39,26 @@ export function whereOf(select: Select, byId: ById): Where {
     const sql = "origin_ui_session_id = :originUiSessionId AND origin_ui_session_id <> ''"
     return { sql, values: { originUiSessionId } }
   }
-  if ('sessionKey' in select) {
-    const { sessionKey, dispatchedBy } = select
-    if (dispatchedBy !== undefined) {
-      const sql = 'session_key = :sessionKey AND dispatched_by = :dispatchedBy'
-      return { sql, values: { sessionKey, dispatchedBy } }
-    }
-    return sessionKey === '' ? nothing : { sql: 'session_key = :sessionKey', values: { sessionKey } }
-  }
   if ('dispatchedBy' in select) {
     return { sql: 'dispatched_by = :dispatchedBy', values: { dispatchedBy: select.dispatchedBy } }
   }
   return assertNever(select)
+}
+
+function ofSession({ sessionKey, dispatchedBy, parentSessionId }: SessionScope): Where {
+  if (sessionKey === '' && dispatchedBy === undefined) return nothing
+  const terms = [
+    'session_key = :sessionKey',
+    ...(dispatchedBy === undefined ? [] : ['dispatched_by = :dispatchedBy']),
+    // A plus: the index of the session serves, not that of the parent.
+    ...(parentSessionId === undefined ? [] : ['+parent_session_id IS :parentSessionId']),
+  ]
+  const values = {
+    sessionKey,
+    ...(dispatchedBy !== undefined && { dispatchedBy }),
+    ...(parentSessionId !== undefined && { parentSessionId }),
+  }
+  return { sql: terms.join(' AND '), values }
 }
 
 function listed(sql: string): string {

@@ -4,8 +4,10 @@ import type { Sqlite } from './sqlite-driver.js'
 
 export interface SqliteSlots {
   isHeld(slotKey: string): boolean
-  /** The first charge that does not fit under the limit of this call (R14), or undefined. */
-  firstFull(charges: readonly Charge[]): Charge | undefined
+  /** False once the last unit of a slot has ended, whether or not the slot was given back. */
+  hasLiveUnit(slotKey: string): boolean
+  /** Under the limit of this call (R14). */
+  fits(charge: Charge): boolean
   /** Charges a slot that nobody holds yet. */
   occupy(slotKey: string, charges: readonly Charge[]): void
   /** The last unit of a slot gives its charges back. After its unit let go of it. */
@@ -30,8 +32,16 @@ export function createSqliteSlots(db: Sqlite): SqliteSlots {
 
   return {
     isHeld,
+    hasLiveUnit: (slotKey) =>
+      db
+        .sql(
+          `SELECT 1 FROM units WHERE id = :slotKey AND slot_key = id AND ended_at IS NULL
+           UNION ALL SELECT 1 FROM units
+           WHERE slot_key = :slotKey AND slot_key <> id AND slot_held = 1 AND ended_at IS NULL LIMIT 1`,
+        )
+        .get({ slotKey }) !== undefined,
     inUse,
-    firstFull: (charges) => charges.find(({ counter, amount, limit }) => inUse(counter) + amount > limit),
+    fits: ({ counter, amount, limit }) => inUse(counter) + amount <= limit,
     occupy(slotKey, charges) {
       for (const { counter, amount } of charges) {
         db.sql('INSERT INTO charges (slot_key, counter, amount) VALUES (:slotKey, :counter, :amount)').run({

@@ -106,8 +106,8 @@ function recordOf(row: UnitRow, known: readonly ChildRow[]): UnitRecord {
     admittedAt: row.admitted_at,
     endedAt: row.ended_at,
     children,
-    interrupt: parsed(row.interrupt) as InterruptRequest | null,
-    interruptReport: parsed(row.interrupt_report) as InterruptAnswer | null,
+    interrupts: (parsed(row.interrupt) as readonly InterruptRequest[] | null) ?? [],
+    interruptReports: (parsed(row.interrupt_report) as readonly InterruptAnswer[] | null) ?? [],
     late: (parsed(row.late) as readonly UnitPatch[] | null) ?? [],
   }
 }

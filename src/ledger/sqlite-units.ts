@@ -6,7 +6,6 @@ import type {
   Admission,
   Charge,
   Hold,
-  InterruptAnswer,
   InterruptRequest,
   Key,
   Page,
@@ -19,14 +18,24 @@ import type {
   UnitRecord,
 } from './shapes.js'
 import type { Sqlite } from './sqlite-driver.js'
+import { createSqliteInterrupts } from './sqlite-interrupts.js'
 import type { SqliteOutbox } from './sqlite-outbox.js'
 import { createUnitRows, unitColumns, type UnitRow } from './sqlite-unit-rows.js'
+import { isBudget } from './budget-rules.js'
+import type { SqliteBudgets } from './sqlite-budgets.js'
+import type { SqliteUsages } from './sqlite-usages.js'
 import type { SqliteSlots } from './sqlite-slots.js'
 
 export interface SqliteUnits {
   /** What can be said without writing: a known key, or that the counter is full. Null: it may be admitted. */
   answer(draft: UnitDraft, charges: readonly Charge[], key?: Key): Admission | null
-  admit(ownerId: string, draft: UnitDraft, charges: readonly Charge[], key?: Key): Admission
+  admit(
+    ownerId: string,
+    draft: UnitDraft,
+    charges: readonly Charge[],
+    key?: Key,
+    joining?: readonly UnitDraft[],
+  ): Admission
   withdraw(hold: Hold): boolean
   record(hold: Hold, patch: UnitPatch): boolean
   settle(hold: Hold, end: Settlement): Settled
@@ -42,6 +51,7 @@ export interface SqliteUnits {
 
 interface WritableRow {
   readonly slot_key: string
+  readonly session_key: string
   readonly dispatched_by: string
   readonly child_count: number
   readonly pulled: number
@@ -54,20 +64,25 @@ export function createSqliteUnits(
   db: Sqlite,
   clock: Clock,
   slots: SqliteSlots,
+  budgets: SqliteBudgets,
+  usages: SqliteUsages,
   outbox: SqliteOutbox,
 ): SqliteUnits {
   const rows = createUnitRows(db)
+  const interrupts = createSqliteInterrupts(db, clock, rows)
 
   /** The unit that `hold` may write, or undefined: gone, ended, or taken over since. */
   const writable = ({ id, fence }: Hold) =>
     db
       .sql(
-        'SELECT slot_key, dispatched_by, child_count, pulled FROM units WHERE id = :id AND fence = :fence AND ended_at IS NULL',
+        'SELECT slot_key, session_key, dispatched_by, child_count, pulled FROM units WHERE id = :id AND fence = :fence AND ended_at IS NULL',
       )
       .get<WritableRow>({ id, fence })
 
   const isKnown = (id: string): boolean =>
     db.sql('SELECT 1 FROM units WHERE id = :id').get({ id }) !== undefined
+
+  const isFull = (charge: Charge): boolean => !(isBudget(charge) ? budgets : slots).fits(charge)
 
   const isJoining = ({ id, slotKey }: UnitDraft): boolean => slotKey !== id && slots.isHeld(slotKey)
 
@@ -80,16 +95,19 @@ export function createSqliteUnits(
     if (known !== undefined) {
       return { status: known.fingerprint === key?.fingerprint ? 'existing' : 'key_reused', id: known.unit }
     }
-    const full = slots.firstFull(charges)
-    // Who joins a held slot is admitted however full it is (P2); a slot of one's own is held by nobody before.
-    if (full === undefined || isJoining(draft)) return null
+    let full = charges.find(isFull)
+    // Who joins a held slot pays none (P2); a slot of one's own is held by nobody before.
+    if (full !== undefined && isJoining(draft)) full = charges.filter(isBudget).find(isFull)
+    if (full === undefined) return null
     const { counter, limit } = full
+    const kind = isBudget(full) ? budgets : slots
     return {
       status: 'refused',
       counter,
       limit,
-      inUse: slots.inUse(counter),
-      holders: slots.holdersOf(counter),
+      inUse: kind.inUse(counter),
+      holders: kind.holdersOf(counter),
+      ...(isBudget(full) && { spent: budgets.spent(counter) }),
     }
   }
 
@@ -117,16 +135,31 @@ export function createSqliteUnits(
     })
   }
 
-  function admit(ownerId: string, draft: UnitDraft, charges: readonly Charge[], key?: Key): Admission {
+  function assertNew({ id }: UnitDraft): void {
+    if (isKnown(id) || outbox.has(id)) throw new DelegationError('LEDGER_DUPLICATE', { id })
+  }
+
+  function admit(
+    ownerId: string,
+    draft: UnitDraft,
+    charges: readonly Charge[],
+    key?: Key,
+    joining: readonly UnitDraft[] = [],
+  ): Admission {
     const answered = answer(draft, charges, key)
     if (answered !== null) return answered
-    if (isKnown(draft.id) || outbox.has(draft.id)) {
-      throw new DelegationError('LEDGER_DUPLICATE', { id: draft.id })
-    }
-    if (!isJoining(draft)) slots.occupy(draft.slotKey, charges)
+    assertNew(draft)
+    joining.forEach(assertNew)
+    if (!isJoining(draft))
+      slots.occupy(
+        draft.slotKey,
+        charges.filter((charge) => !isBudget(charge)),
+      )
+    const spent = budgets.charge(draft, charges)
     failPoint('admit:charged')
     insert(ownerId, draft)
     failPoint('admit:inserted')
+    for (const other of joining) insert(ownerId, other)
     if (key !== undefined) {
       db.sql(
         'INSERT OR REPLACE INTO keys (key, fingerprint, unit, until) VALUES (:key, :fingerprint, :unit, :until)',
@@ -137,7 +170,7 @@ export function createSqliteUnits(
         until: clock.now() + key.keepSeconds,
       })
     }
-    return { status: 'admitted', hold: { id: draft.id, fence: 1 } }
+    return { status: 'admitted', hold: { id: draft.id, fence: 1 }, ...(spent.length > 0 && { spent }) }
   }
 
   function keepLate(id: string, patch: UnitPatch): void {
@@ -149,7 +182,7 @@ export function createSqliteUnits(
 
   function record(hold: Hold, patch: UnitPatch): boolean {
     const { phase, child, interruptReport } = patch
-    if (interruptReport !== undefined) recordReport(hold, interruptReport)
+    if (interruptReport !== undefined) interrupts.answer(hold, interruptReport)
     const unit = writable(hold)
     if (unit === undefined || isSecondResult(hold.id, child)) {
       if (child !== undefined) keepLate(hold.id, patch)
@@ -159,14 +192,6 @@ export function createSqliteUnits(
       db.sql('UPDATE units SET state = :phase WHERE id = :id').run({ phase, id: hold.id })
     if (child !== undefined && child.index < unit.child_count) recordChild(hold.id, child)
     return true
-  }
-
-  function recordReport({ id, fence }: Hold, report: InterruptAnswer): void {
-    db.sql('UPDATE units SET interrupt_report = :report WHERE id = :id AND fence = :fence').run({
-      report: JSON.stringify(report),
-      id,
-      fence,
-    })
   }
 
   function isSecondResult(unit: string, child: UnitPatch['child']): boolean {
@@ -200,12 +225,15 @@ export function createSqliteUnits(
        WHERE id = :id`,
     ).run({ state: end.state, cause: end.cause, now: clock.now(), slotKept, id: hold.id })
     if (end.slot === 'freed') slots.release(unit.slot_key)
+    const { slot_key: slotKey } = unit
+    const spent = budgets.settle({ id: hold.id, slotKey }, end.actual, () => !slots.hasLiveUnit(slotKey))
+    usages.add(hold.id, unit, end.usage)
     failPoint('settle:ended')
     const claim =
       end.claimedBy === undefined
         ? null
         : outbox.lease(event, end.claimedBy.consumer, end.claimedBy.leaseSeconds)
-    return { won: true, event, claim }
+    return { won: true, event, claim, ...(spent.length > 0 && { spent }) }
   }
 
   function freeSlot({ id, fence }: Hold): void {
@@ -225,6 +253,7 @@ export function createSqliteUnits(
     db.sql('DELETE FROM children WHERE unit = :id').run({ id: hold.id })
     db.sql('DELETE FROM keys WHERE unit = :id').run({ id: hold.id })
     slots.release(unit.slot_key)
+    budgets.withdraw({ id: hold.id, slotKey: unit.slot_key })
     return true
   }
 
@@ -262,24 +291,8 @@ export function createSqliteUnits(
       db
         .sql('SELECT 1 FROM units WHERE owner = :ownerId AND (ended_at IS NULL OR slot_held = 1) LIMIT 1')
         .get({ ownerId }) !== undefined,
-    askToStop(select, request) {
-      const asked = rows.list(select, true, { limit: Number.MAX_SAFE_INTEGER })
-      return asked.map((unit) => {
-        const interrupt: InterruptRequest = { ...request, unitId: unit.id, at: clock.now() }
-        db.sql('UPDATE units SET interrupt = :interrupt WHERE id = :id').run({
-          interrupt: JSON.stringify(interrupt),
-          id: unit.id,
-        })
-        return { ...unit, interrupt }
-      })
-    },
-    interruptsOf: (ownerId) =>
-      db
-        .sql(
-          'SELECT interrupt FROM units WHERE owner = :ownerId AND ended_at IS NULL AND interrupt IS NOT NULL ORDER BY n',
-        )
-        .all<{ readonly interrupt: string }>({ ownerId })
-        .map(({ interrupt }) => JSON.parse(interrupt) as InterruptRequest),
+    askToStop: interrupts.ask,
+    interruptsOf: interrupts.ofOwner,
   }
 }
 

@@ -6,6 +6,7 @@
  *     DelegationError has written nothing yet, and fails alone.
  * W2. The event loop never waits for a lock: a busy file is tried again by a timer, until the step's patience ends (P11).
  */
+import { stat } from 'node:fs'
 import { DelegationError } from '../core/errors.js'
 import { failPoint } from '../core/fail-point.js'
 import { ledgerError, type Sqlite } from './sqlite-driver.js'
@@ -22,6 +23,8 @@ export interface SqliteWriter {
 export interface WriteOptions<T> {
   /** What can be said without writing, or null. Asked again while the file is busy: a no waits for no lock. */
   readonly answer?: () => T | null
+  /** Tried in this very tick if nothing else waits: what was just read is then the least out of date. */
+  readonly isAtOnce?: boolean
   /** Resolves only when a power cut cannot take it away any more, where the ledger promises that. */
   readonly isResult?: boolean
   /** Tried for as long as the ledger is open: nobody would do it instead. */
@@ -58,7 +61,7 @@ interface Done {
 
 /** Bounds how long one commit may hold the loop. */
 const maxStepsPerCommit = 64
-/** Most locks are held for less than this, ms: so long a busy file is tried again in every turn of the loop. */
+/** Most locks are held for less than this, ms: so long a busy file is tried again as soon as the CPU was let go of. */
 const atOnceMs = 1
 const firstPauseMs = 1
 const longestPauseMs = 8
@@ -73,21 +76,37 @@ export function createSqliteWriter({ db, path, busyMs, onCommit, sync }: WriterO
 
   function enqueue<T>(
     step: () => T,
-    { isResult = false, isPatient = false, answer }: WriteOptions<T> = {},
+    { isResult = false, isPatient = false, isAtOnce = false, answer }: WriteOptions<T> = {},
   ): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const deadlineMs = isPatient ? Infinity : performance.now() + busyMs
       const told = { resolve: resolve as Job['resolve'], reject }
       queue.push({ step, answer: answer ?? null, isResult, deadlineMs, ...told })
-      schedule(0)
+      if (isAtOnce && queue.length === 1 && !isScheduled) flush()
+      else schedule(() => setImmediate(flush))
     })
   }
 
-  function schedule(afterMs: number): void {
+  function schedule(start: () => void): void {
     if (isScheduled) return
     isScheduled = true
-    if (afterMs === 0) setImmediate(flush)
-    else setTimeout(flush, afterMs)
+    start()
+  }
+
+  /**
+   * Who holds the lock may wait for this very CPU, and would get none from one turn of the loop after the other: a call
+   * that goes through the thread pool puts this thread to sleep, for less time than any timer does.
+   */
+  function flushAfterNap(): void {
+    let isFlushed = false
+    const flushOnce = (): void => {
+      clearTimeout(pool)
+      if (!isFlushed) flush()
+      isFlushed = true
+    }
+    // The threads of the pool may all be busy.
+    const pool = setTimeout(flushOnce, firstPauseMs)
+    stat(path, flushOnce)
   }
 
   function flush(): void {
@@ -103,7 +122,7 @@ export function createSqliteWriter({ db, path, busyMs, onCommit, sync }: WriterO
     }
     if (done.length > 0) settle(done)
     if (busy.length > 0) retryLater(busy)
-    if (queue.length > 0) schedule(0)
+    if (queue.length > 0) schedule(() => setImmediate(flush))
     tellIdle()
   }
 
@@ -147,13 +166,17 @@ export function createSqliteWriter({ db, path, busyMs, onCommit, sync }: WriterO
     for (const job of late) job.reject(new DelegationError('LEDGER_BUSY', { path, waited_ms: busyMs }))
     const waiting = batch.filter((job) => job.deadlineMs > now && !isAnswered(job))
     queue = [...waiting, ...queue]
-    if (queue.length === 0) return
+    if (queue.length === 0) {
+      busySinceMs = null
+      return
+    }
     if (busySinceMs === null) {
       busySinceMs = now
       pauseMs = firstPauseMs
     }
-    if (now - busySinceMs < atOnceMs) return schedule(0)
-    schedule(pauseMs)
+    if (now - busySinceMs < atOnceMs) return schedule(flushAfterNap)
+    const afterMs = pauseMs
+    schedule(() => setTimeout(flush, afterMs))
     pauseMs = Math.min(pauseMs * 2, longestPauseMs)
   }
 

@@ -1,18 +1,20 @@
 /** What a runner is handed, in a thread and on the host's own loop alike. */
 import type { Clock } from '../core/clock.js'
+import { graceBelow } from '../core/grace.js'
 import type { Json, JsonObject } from '../core/json.js'
 import { transcriptLine } from '../core/transcript-line.js'
 import type { RunnerContext, SpawnOptions, SpawnedProcess } from '../runner.js'
+import { ask } from './child-ask.js'
+import { createChildTalk, type ChildTalk } from './child-talk.js'
+import { errorDetail } from './error-detail.js'
 import type { ChildActivity } from './executor.js'
+import type { ChildWord, HostWord } from './messages.js'
 import { toPlain } from './plain-data.js'
 
 /** How many lines travel together. */
 export const keptLines = 20
 const progressCharacters = 16_384
 export const checkpointCharacters = 1_048_576
-
-/** How long before the end of a grace the child's processes are killed; of a short one, half of it, ms. */
-const lastMomentsMs = 1_000
 
 interface Line {
   readonly at: number
@@ -27,6 +29,8 @@ export interface ChildChannel {
   readonly context: RunnerContext
   /** Aborts the child's signal, and kills its processes shortly before the grace ends. Only the first reason counts. */
   interrupt(reason: unknown, graceMs?: number): void
+  /** What the host answers, or says by itself. */
+  hear(word: HostWord): void
   /** Adds text that the child wrote to a stream, line by line. */
   output(role: 'stdout' | 'stderr', text: string): void
   /** What became visible since the last call, or null when nothing did. */
@@ -42,6 +46,7 @@ interface ChannelOptions {
   readonly spawn: (argv: readonly string[], options?: SpawnOptions) => SpawnedProcess
   readonly killProcesses: () => void
   readonly after: Clock['after']
+  readonly say: (word: ChildWord) => void
   /** Called with all news there is. It decides when to take them. */
   readonly onActivity: () => void
 }
@@ -72,11 +77,13 @@ export function createChildChannel({
   spawn,
   killProcesses,
   after,
+  say,
   onActivity,
 }: ChannelOptions): ChildChannel {
   /** Made when the runner first looks: most never do, and it is the dearest part of a context. */
   let abort: AbortController | null = null
   let interrupted: { readonly reason: unknown } | null = null
+  let talk: ChildTalk | null = null
   const progress: Record<string, unknown> = {}
   const partial = { stdout: '', stderr: '' }
   let lines: Line[] = []
@@ -118,6 +125,24 @@ export function createChildChannel({
     return abort.signal
   }
 
+  function talks(): ChildTalk {
+    if (talk === null) {
+      talk = createChildTalk(say)
+      if (interrupted !== null) talk.interrupt(interrupted.reason)
+      if (isEnded) talk.end()
+    }
+    return talk
+  }
+
+  /** What a child throws while it is steered is its own to note, and not the end of it. */
+  async function steer(take: (text: string) => unknown, text: string): Promise<void> {
+    try {
+      await take(text)
+    } catch (error) {
+      log('error', `onSteer: ${errorDetail(error).message}`)
+    }
+  }
+
   const context: ContextToBe = {
     [makeSignal]: signal,
     options,
@@ -135,6 +160,8 @@ export function createChildChannel({
       mark()
     },
     spawn,
+    ask: (question, given) => ask(talks(), question, given),
+    onSteer: (take) => talks().onTold('steer', (text) => void steer(take, text as string)),
     logger: {
       debug: (text) => log('debug', text),
       info: (text) => log('info', text),
@@ -147,11 +174,13 @@ export function createChildChannel({
     context: withSignal(context),
     interrupt(reason, graceMs) {
       stopKillTimer()
-      if (graceMs !== undefined) stopKillTimer = after(killAfterMs(graceMs), killProcesses)
+      if (graceMs !== undefined) stopKillTimer = after(graceBelow(graceMs), killProcesses)
       if (interrupted !== null) return
       interrupted = { reason }
       abort?.abort(reason)
+      talk?.interrupt(reason)
     },
+    hear: (word) => talks().hear(word),
     output(role, text) {
       if (isEnded) return
       const parts = (partial[role] + text).split('\n')
@@ -175,13 +204,9 @@ export function createChildChannel({
       stopKillTimer()
       if (!isEnded) flushPartial()
       isEnded = true
+      talk?.end()
     },
   }
-}
-
-/** A child needs what is left of its grace to return what its processes printed (P5). */
-function killAfterMs(graceMs: number): number {
-  return Math.max(graceMs / 2, graceMs - lastMomentsMs)
 }
 
 /** Progress is a courtesy: what of it is no plain data is named instead of breaking the child. */

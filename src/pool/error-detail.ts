@@ -24,6 +24,22 @@ export function errorDetail(thrown: unknown, depth = causeDepth): ErrorDetail {
   }
 }
 
+/** An error of the runtime's own, thrown inside a child. `code` says why. */
+export class RunnerError extends Error {
+  override readonly name = 'RunnerError'
+  readonly code: string
+
+  constructor(code: string, message: string) {
+    super(message)
+    this.code = code
+  }
+}
+
+/** An error to throw, of one that is data. */
+export function errorFrom({ name, message, code }: ErrorDetail): Error {
+  return Object.assign(new Error(message), { name, ...(code !== undefined && { code }) })
+}
+
 /** An error of the runtime's own about a runner, with a code that callers can test. */
 export function runnerError(code: string, message: string, cause?: unknown): ErrorDetail {
   return { name: 'RunnerError', code, message, ...(cause !== undefined && { cause: errorDetail(cause) }) }

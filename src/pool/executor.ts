@@ -39,12 +39,23 @@ export type ChildEnd =
       readonly error: ErrorDetail
     }
 
+/** What a child asks its host. Settled once; when the child has ended, or was interrupted, an answer is dropped. */
+export interface ChildRequest {
+  readonly kind: string
+  readonly payload: Json
+  answer(value: Json): void
+  /** The child's promise is rejected with this error. */
+  fail(error: ErrorDetail): void
+}
+
 /** Told by the executor, always on the host's thread. Contract: must not throw. */
 export interface ChildObserver {
   /** The runner is loaded and called. At most once, before anything else. */
   onStarted(): void
   /** A few times a second at most. Never after `onEnd`. */
   onActivity(activity: ChildActivity): void
+  /** The child asks, and goes on meanwhile. Never before `onStarted`, never after `onEnd`; 32 at most are open. */
+  onRequest(request: ChildRequest): void
   /**
    * Exactly once, and only when nothing of the child can run any more: its run returned, or the `exit` event of its
    * very thread came (P6). A child that cannot be stopped never gets here.
@@ -61,6 +72,11 @@ export interface ChildRun {
   interrupt(reason: string, graceMs?: number): void
   /** Forced: ends its thread and kills its process groups. False where this placement has no such means. */
   terminate(): boolean
+  /**
+   * Says something to the child. It waits until the child is started and takes what is said under this `kind`: resolves
+   * true then, and false when the child ended before, or has left 64 messages waiting.
+   */
+  tell(kind: string, payload: Json): Promise<boolean>
   /** Resolves true when the child's event loop answered, false when it had not within `withinMs`. */
   heartbeat(withinMs: number): Promise<boolean>
 }

@@ -5,6 +5,7 @@ import { endOf, spillInBackground, spillPath } from './child-result.js'
 import { errorDetail } from './error-detail.js'
 import type { ChildEnd, ChildJob, ChildObserver, ChildRun, Executor } from './executor.js'
 import { createGroupWatcher } from './group-watcher.js'
+import { createHostTalk, type HostTalk } from './host-talk.js'
 import { createLifeline } from './lifeline.js'
 import { appendInBackground, createTranscript } from './transcript.js'
 
@@ -22,7 +23,9 @@ export function createInlineExecutor({ clock }: { readonly clock: Clock }): Exec
     const transcript = createTranscript(job.transcriptPath, append)
     const lifeline = createLifeline(`${job.task.delegationId}:${job.task.taskIndex}`, watcher)
     let stopTimer: (() => void) | null = null
+    let hasStarted = false
     let isOver = false
+    let talk: HostTalk | null = null
     const channel = createChildChannel({
       options: null,
       resumeFrom: null,
@@ -30,8 +33,13 @@ export function createInlineExecutor({ clock }: { readonly clock: Clock }): Exec
       spawn: (argv, options) => lifeline.spawn(argv, options),
       after: (ms, fn) => clock.after(ms, fn),
       killProcesses: () => lifeline.kill(),
+      say: (word) => talks().hear(word),
       onActivity: () => (stopTimer ??= clock.after(activityIntervalMs, flush)),
     })
+
+    function talks(): HostTalk {
+      return (talk ??= createHostTalk(observer, channel.hear, hasStarted))
+    }
 
     function flush(): void {
       stopTimer?.()
@@ -46,11 +54,14 @@ export function createInlineExecutor({ clock }: { readonly clock: Clock }): Exec
       lifeline.cut()
       flush()
       isOver = true
+      talk?.end()
       observer.onEnd(end)
     }
 
     const call = async (): Promise<ChildEnd> => {
       observer.onStarted()
+      hasStarted = true
+      talk?.start()
       const kept: Promise<void>[] = []
       const spill = (text: string): string => {
         const path = spillPath(job)
@@ -74,6 +85,7 @@ export function createInlineExecutor({ clock }: { readonly clock: Clock }): Exec
         lifeline.cut()
         return isOver
       },
+      tell: (kind, payload) => (isOver ? Promise.resolve(false) : talks().tell(kind, payload)),
       heartbeat: () => Promise.resolve(!isOver),
     }
   }

@@ -3,6 +3,8 @@
  * child is named by its run number.
  */
 import { MessagePort } from 'node:worker_threads'
+import type { ErrorDetail } from '../core/event.js'
+import type { Json } from '../core/json.js'
 import type { RunnerReference } from '../runner.js'
 import type { ChildActivity, ChildEnd, ChildJob } from './executor.js'
 
@@ -36,6 +38,23 @@ export interface InterruptMessage {
   readonly graceMs?: number | undefined
 }
 
+/** What the host says to one child. `request` is the one that is answered; `tell` numbers what it says by itself. */
+export type HostWord =
+  | { readonly type: 'answer'; readonly request: number; readonly value: Json }
+  | { readonly type: 'fail'; readonly request: number; readonly error: ErrorDetail }
+  | { readonly type: 'tell'; readonly tell: number; readonly kind: string; readonly payload: Json }
+
+export interface WordMessage {
+  readonly type: 'word'
+  readonly run: number
+  readonly word: HostWord
+}
+
+/** What one child says to its host. `told`: whether the child took what it was told. */
+export type ChildWord =
+  | { readonly type: 'request'; readonly request: number; readonly kind: string; readonly payload: Json }
+  | { readonly type: 'told'; readonly tell: number; readonly taken: boolean }
+
 /** Of a child of a thread. */
 export function jobMessage(
   run: number,
@@ -64,6 +83,7 @@ export function jobMessage(
 /** Host to thread. */
 export type ControlMessage =
   | InterruptMessage
+  | WordMessage
   | { readonly type: 'ping'; readonly ping: number }
   /** Children of a shared thread, those of one tick together; or the one of a process. */
   | { readonly type: 'jobs'; readonly jobs: readonly JobMessage[] }
@@ -73,6 +93,7 @@ export type ThreadMessage =
   | { readonly type: 'started'; readonly run: number }
   | { readonly type: 'activity'; readonly children: readonly (readonly [run: number, ChildActivity])[] }
   | { readonly type: 'pong'; readonly ping: number }
+  | { readonly type: 'word'; readonly run: number; readonly word: ChildWord }
   /** The child uses more memory than it may. */
   | { readonly type: 'memory'; readonly run: number }
   /** Of a shared thread: those that ended in one turn of its loop. Of a process: its one. */

@@ -8,9 +8,10 @@
  * F4. No process and no pipe keeps the host alive (R5).
  */
 import type { Clock } from '../core/clock.js'
-import type { RunnerReference } from '../runner.js'
+import type { Json, RunnerReference } from '../runner.js'
 import type { ChildEnd, ChildJob, ChildObserver, ChildRun, Executor } from './executor.js'
 import { createGroupWatcher, type GroupWatcher } from './group-watcher.js'
+import type { HostTalk } from './host-talk.js'
 import { createLineReader } from './line-reader.js'
 import { memoryLimitBytes } from './memory-limit.js'
 import type { ControlMessage, JobMessage, Reply, ThreadMessage } from './messages.js'
@@ -21,7 +22,13 @@ import { killGroup, killProcess, launchProcess, type LaunchedProcess } from './p
 import { parseReport } from './process-report.js'
 import { canWatchResident, createResidentWatch, type ResidentWatch } from './resident-watch.js'
 import { importBackstopMs } from './thread-pool.js'
-import { hearReport, markStarted, type ReportedChild, type ReportingThread } from './thread-reports.js'
+import {
+  hearReport,
+  markStarted,
+  talkWith,
+  type ReportedChild,
+  type ReportingThread,
+} from './thread-reports.js'
 import { waitAtMost } from './wait-at-most.js'
 
 export interface ProcessExecutorOptions {
@@ -79,9 +86,11 @@ export function createProcessExecutor(options: ProcessExecutorOptions): Executor
 /** A class, because it owns a process with several phases. */
 class ProcessChild implements ChildRun, ReportedChild {
   readonly observer: ChildObserver
+  readonly run = run
   readonly moduleKey: string
   readonly gone: Promise<void>
   started = false
+  talk: HostTalk | null = null
   stopImportTimer = nothing
   readonly #around: Surroundings
   readonly #launched: LaunchedProcess
@@ -104,7 +113,12 @@ class ProcessChild implements ChildRun, ReportedChild {
     this.gone = new Promise((resolve) => (this.#tellGone = resolve))
     this.#around = around
     this.#tooLate = `the runner module ${url} blocked its process for ${importTimeoutMs} ms while it was imported`
-    this.#reporting = { children: new Map([[run, this]]), loaded: new Set(), pings: createPings(clock) }
+    this.#reporting = {
+      children: new Map([[run, this]]),
+      loaded: new Set(),
+      pings: createPings(clock),
+      send: (message) => this.#tell(message),
+    }
     const handOver = lineOf({ type: 'jobs', jobs: [jobMessage(job, around)] })
     this.#launched = launchProcess(job.task, childMemoryMb)
     this.#listen()
@@ -122,6 +136,11 @@ class ProcessChild implements ChildRun, ReportedChild {
   terminate(): boolean {
     if (!this.#hasEnded) this.#kill('terminated')
     return true
+  }
+
+  tell(kind: string, payload: Json): Promise<boolean> {
+    if (this.#hasEnded) return Promise.resolve(false)
+    return talkWith(this, () => this.#reporting).tell(kind, payload)
   }
 
   heartbeat(withinMs: number): Promise<boolean> {
@@ -214,6 +233,7 @@ class ProcessChild implements ChildRun, ReportedChild {
     if (this.#hasEnded) return
     this.#hasEnded = true
     this.stopImportTimer()
+    this.talk?.end()
     this.#around.onGone(this)
     this.observer.onEnd(end)
     this.#tellGone()

@@ -7,7 +7,8 @@ import type { JsonObject } from '../core/json.js'
 import { checkpointCharacters, keptLines, plainProgress } from './child-channel.js'
 import { errorDetail } from './error-detail.js'
 import type { ChildActivity, ChildEnd } from './executor.js'
-import type { Reply, ThreadMessage } from './messages.js'
+import { requestCharacters } from './child-talk.js'
+import type { ChildWord, Reply, ThreadMessage } from './messages.js'
 import { toPlain } from './plain-data.js'
 
 /** More than a worker lets through, whose own bounds are tighter. */
@@ -38,6 +39,10 @@ function reportOf(message: Fields, run: number): ThreadMessage | null {
       return { type: 'memory', run }
     case 'pong':
       return typeof message['ping'] === 'number' ? { type: 'pong', ping: message['ping'] } : null
+    case 'word': {
+      const word = wordOf(message['word'])
+      return word === null ? null : { type: 'word', run, word }
+    }
     case 'activity': {
       const activity = activityOf(onlyEntry(message['children']))
       return activity === null ? null : { type: 'activity', children: [[run, activity]] }
@@ -47,6 +52,15 @@ function reportOf(message: Fields, run: number): ThreadMessage | null {
     default:
       return null
   }
+}
+
+function wordOf(value: unknown): ChildWord | null {
+  if (!isFields(value)) return null
+  const { type, request, kind, payload, tell, taken } = value
+  if (type === 'told' && typeof tell === 'number') return { type, tell, taken: taken === true }
+  if (type !== 'request' || typeof request !== 'number' || typeof kind !== 'string') return null
+  const plain = toPlain(payload, 'request', requestCharacters)
+  return { type, request, kind: kind.slice(0, nameCharacters), payload: plain }
 }
 
 function isFields(value: unknown): value is Fields {

@@ -27,7 +27,13 @@ import { createPings } from './pings.js'
 import { endByExit, type Leaving } from './thread-end.js'
 import { idleThreadMs, poolSettings } from './pool-settings.js'
 import { allExited, linkOf, listenTo, terminate, type ThreadLink } from './thread-link.js'
-import { hearReport, markStarted, type ReportedChild, type ReportingThread } from './thread-reports.js'
+import {
+  hearReport,
+  markStarted,
+  talkWith,
+  type ReportedChild,
+  type ReportingThread,
+} from './thread-reports.js'
 import { importBackstopMs, type ThreadPool, type ThreadPoolOptions } from './thread-pool.js'
 
 interface SharedThread extends ReportingThread {
@@ -44,7 +50,6 @@ interface SharedThread extends ReportingThread {
 }
 
 interface SharedChild extends ReportedChild {
-  readonly run: number
   readonly job: ChildJob<RunnerReference>
   readonly thread: SharedThread
   interruptReason: string | null
@@ -80,6 +85,11 @@ export function createSharedPool(options: ThreadPoolOptions): ThreadPool {
       children: new TurnoverMap(),
       loaded: new Set(),
       pings: createPings(clock),
+      send(message) {
+        // A child that is marked as started may not have travelled yet.
+        flush(thread)
+        tell(thread, message)
+      },
       affinity: null,
       leaving: null,
       failure: null,
@@ -132,6 +142,7 @@ export function createSharedPool(options: ThreadPoolOptions): ThreadPool {
     child.stopImportTimer()
     const { thread } = child
     thread.children.delete(child.run)
+    child.talk?.end()
     if (thread.children.size === 0)
       thread.stopIdleTimer = clock.after(idleThreadMs, () => leave(thread, 'retired'))
     child.observer.onEnd(end)
@@ -170,6 +181,7 @@ export function createSharedPool(options: ThreadPoolOptions): ThreadPool {
       thread,
       interruptReason: null,
       started: false,
+      talk: null,
       ended: false,
       stopImportTimer: nothing,
     }
@@ -194,6 +206,8 @@ export function createSharedPool(options: ThreadPoolOptions): ThreadPool {
         else tell(thread, interrupt)
       },
       terminate: () => child.ended,
+      tell: (kind, payload) =>
+        child.ended ? Promise.resolve(false) : talkWith(child, () => thread).tell(kind, payload),
       heartbeat(withinMs) {
         if (child.ended || thread.link === null) return Promise.resolve(false)
         return thread.pings.ask((ping) => tell(thread, { type: 'ping', ping }), withinMs)

@@ -12,13 +12,7 @@ import { Piscina } from 'piscina'
 import type { Clock } from '../core/clock.js'
 import type { RunnerReference } from '../runner.js'
 import type { ChildEnd, ChildJob, ChildObserver, ChildRun } from './executor.js'
-import {
-  jobMessage,
-  type ControlMessage,
-  type InterruptMessage,
-  type Reply,
-  type ThreadMessage,
-} from './messages.js'
+import { jobMessage, type InterruptMessage, type Reply, type ThreadMessage } from './messages.js'
 import {
   labelled,
   labelOf,
@@ -33,7 +27,13 @@ import { createPings } from './pings.js'
 import { poolSettings } from './pool-settings.js'
 import { allExited, linkOf, listenTo, terminate, type ThreadLink } from './thread-link.js'
 import { endByExit, lost, type Leaving } from './thread-end.js'
-import { hearReport, markStarted, type ReportedChild, type ReportingThread } from './thread-reports.js'
+import {
+  hearReport,
+  markStarted,
+  talkWith,
+  type ReportedChild,
+  type ReportingThread,
+} from './thread-reports.js'
 import { createWaitingLine } from './waiting-line.js'
 
 export interface ThreadPoolOptions {
@@ -61,7 +61,6 @@ interface Thread extends ReportingThread, ThreadLink {
 }
 
 interface PooledChild extends ReportedChild {
-  readonly run: number
   readonly job: ChildJob<RunnerReference>
   readonly affinity: string
   thread: Thread | null
@@ -134,7 +133,7 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
     child.thread = thread
     thread.affinity = child.affinity
     thread.children.set(child.run, child)
-    if (child.interrupt !== null) tell(thread, child.interrupt)
+    if (child.interrupt !== null) thread.send(child.interrupt)
     if (thread.loaded.has(child.moduleKey)) markStarted(thread, child)
     else
       child.stopImportTimer = clock.after(importTimeoutMs + importBackstopMs, () => leave(thread, 'import'))
@@ -143,10 +142,6 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
   function leave(thread: Thread, why: Leaving): void {
     thread.leaving ??= why
     terminate(thread)
-  }
-
-  function tell(thread: Thread, message: ControlMessage): void {
-    thread.control.postMessage(message)
   }
 
   function greet(message: unknown): void {
@@ -159,6 +154,7 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
       loaded: new Set(),
       children: new Map(),
       pings: createPings(clock),
+      send: (message) => link.control.postMessage(message),
       leaving: null,
       failure: null,
     }
@@ -207,6 +203,7 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
     child.stopImportTimer()
     waiting.remove(child)
     child.thread?.children.delete(child.run)
+    child.talk?.end()
     child.observer.onEnd(end)
   }
 
@@ -221,6 +218,7 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
       thread: null,
       interrupt: null,
       started: false,
+      talk: null,
       ended: false,
       stopImportTimer: nothing,
     }
@@ -247,7 +245,7 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
           reason: child.interrupt?.reason ?? reason,
           graceMs,
         }
-        if (child.thread !== null) tell(child.thread, child.interrupt)
+        child.thread?.send(child.interrupt)
       },
       terminate() {
         if (child.ended) return true
@@ -255,10 +253,12 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
         else leave(child.thread, 'terminated')
         return true
       },
+      tell: (kind, payload) =>
+        child.ended ? Promise.resolve(false) : talkWith(child, () => child.thread).tell(kind, payload),
       heartbeat(withinMs) {
         const { thread } = child
         if (thread === null || child.ended) return Promise.resolve(false)
-        return thread.pings.ask((ping) => tell(thread, { type: 'ping', ping }), withinMs)
+        return thread.pings.ask((ping) => thread.send({ type: 'ping', ping }), withinMs)
       },
     }
   }

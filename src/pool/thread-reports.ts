@@ -1,14 +1,18 @@
 /** What a thread, of either kind of pool, reports of its children while they run. Their ends are the pool's own. */
 import { assertNever } from '../core/errors.js'
 import type { ChildObserver } from './executor.js'
-import type { ThreadMessage } from './messages.js'
+import { createHostTalk, type HostTalk } from './host-talk.js'
+import type { ControlMessage, ThreadMessage } from './messages.js'
 import type { Pings } from './pings.js'
 
 export interface ReportedChild {
+  readonly run: number
   readonly observer: ChildObserver
   /** Names its runner, and so the module that must be loaded first. */
   readonly moduleKey: string
   started: boolean
+  /** Null until something is said. */
+  talk: HostTalk | null
   stopImportTimer: () => void
 }
 
@@ -17,6 +21,7 @@ export interface ReportingThread {
   /** Modules that it has loaded. */
   readonly loaded: Set<string>
   readonly pings: Pings
+  readonly send: (message: ControlMessage) => void
 }
 
 /** What a pool has to act upon is not among them. */
@@ -31,11 +36,25 @@ export function hearReport(thread: ReportingThread, report: ThreadReport): void 
     case 'activity':
       for (const [run, activity] of report.children) thread.children.get(run)?.observer.onActivity(activity)
       return
+    case 'word': {
+      const child = thread.children.get(report.run)
+      return child === undefined ? undefined : talkWith(child, () => thread).hear(report.word)
+    }
     case 'pong':
       return thread.pings.answer(report.ping)
     default:
       return assertNever(report)
   }
+}
+
+/** What is said to and by the child. `carrier` is asked for once the child has started. */
+export function talkWith(
+  child: ReportedChild,
+  carrier: () => Pick<ReportingThread, 'send'> | null,
+): HostTalk {
+  const { run, observer, started } = child
+  child.talk ??= createHostTalk(observer, (word) => carrier()?.send({ type: 'word', run, word }), started)
+  return child.talk
 }
 
 /** Tells the observer, once, that the child's runner is loaded and called. */
@@ -44,6 +63,7 @@ export function markStarted(thread: ReportingThread, child: ReportedChild): void
   child.started = true
   child.stopImportTimer()
   child.observer.onStarted()
+  child.talk?.start()
   if (thread.loaded.has(child.moduleKey)) return
   thread.loaded.add(child.moduleKey)
   // The thread told of the one that loaded the module: those that came meanwhile have it now, too.

@@ -15,8 +15,8 @@ import { createGroupWatcher } from './group-watcher.js'
 import { createLifeline, type Lifeline } from './lifeline.js'
 import { loadRunner } from './load-runner.js'
 import { createMemorySampler } from './memory-sampler.js'
-import type { ControlMessage, InterruptMessage, JobMessage, Reply } from './messages.js'
-import type { Json, Runner } from '../runner.js'
+import type { ControlMessage, InterruptMessage, JobMessage, Reply, WordMessage } from './messages.js'
+import type { Json, Runner, RunnerContext } from '../runner.js'
 import { createResidueWatch } from './residue.js'
 import { appendAtOnce, createTranscript, type Transcript } from './transcript.js'
 
@@ -25,6 +25,7 @@ const activityIntervalMs = 100
 /** Nice value of what runs children: the host's own loop goes first. */
 const childNiceness = 10
 const maxEarly = 10_000
+const maxEarlyWords = 100
 const maxTimerMs = 2 ** 31 - 1
 const maxRepliesTogether = 16
 
@@ -39,6 +40,9 @@ interface Child {
 const children = new Map<number, Child>()
 /** Interrupts that came before their child did. One that came after its end stays; so there is a bound. */
 const early = new Map<number, InterruptMessage>()
+/** What the host said to a child of an isolated thread before its job came, by another channel than its own. */
+let earlyWords: WordMessage[] = []
+let siblingsAreGuarded = false
 const whose = new AsyncLocalStorage<Child>()
 /** The one child of an isolated thread; in a shared one the async context tells. */
 let sole: Child | null = null
@@ -93,9 +97,16 @@ function hear(message: ControlMessage): void {
     for (const job of message.jobs) void runChild(job).then((reply) => answer(job.run, reply))
     return
   }
+  if (message.type === 'word') return hearWord(message)
   const child = children.get(message.run)
   if (child !== undefined) child.channel.interrupt(message.reason, message.graceMs)
   else if (early.size < maxEarly) early.set(message.run, message)
+}
+
+function hearWord(message: WordMessage): void {
+  const child = children.get(message.run)
+  if (child !== undefined) whose.run(child, () => child.channel.hear(message.word))
+  else if (!siblingsAreGuarded && earlyWords.length < maxEarlyWords) earlyWords.push(message)
 }
 
 function redirectOutput(): void {
@@ -115,8 +126,6 @@ function redirectOutput(): void {
 
 /** An error outside of any promise ends the child it came from, and never the thread under its siblings. */
 const onStray = (error: unknown): void => currentChild()?.fail(error)
-
-let siblingsAreGuarded = false
 
 /** What one child of a shared thread does to `process` must end no other: not by an exit, nor by `removeAllListeners`. */
 function guardSiblings(): void {
@@ -197,6 +206,7 @@ async function run(job: JobMessage, runner: Runner): Promise<Reply> {
     },
     killProcesses: () => lifeline?.kill(),
     after,
+    say: (word) => tell({ type: 'word', run: job.run, word }),
     onActivity: () => noteActivity(job.run),
   })
   if (!job.shared) residue.start()
@@ -237,13 +247,15 @@ function execute(
     const interrupt = early.get(job.run)
     early.delete(job.run)
     if (interrupt !== undefined) channel.interrupt(interrupt.reason, interrupt.graceMs)
+    for (const { run, word } of earlyWords) if (run === job.run) channel.hear(word)
+    earlyWords = []
     const spill = (text: string): string => {
       const path = spillPath(job)
       spillAtOnce(path, text)
       return path
     }
     const limit = { characters: job.summaryCharacters, spill }
-    const call = async (): Promise<ChildEnd> => endOf(await runner(job.task, channel.context), limit)
+    const call = async (): Promise<ChildEnd> => endOf(await called(job, runner, channel.context), limit)
     const start = (): void =>
       void call()
         .catch(threw)
@@ -254,6 +266,15 @@ function execute(
       start()
     }
   })
+}
+
+/** What judges an output is loaded only where there is something to judge. */
+function called(job: JobMessage, runner: Runner, context: RunnerContext): unknown {
+  const { outputSchema } = job.task
+  if (outputSchema === undefined) return runner(job.task, context)
+  return import('./checked-output.js').then(({ runChecked }) =>
+    runChecked(outputSchema, runner, job, context),
+  )
 }
 
 function endLine(end: ChildEnd): string {

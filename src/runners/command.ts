@@ -4,8 +4,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { DelegationError } from '../core/errors.js'
+import { isJsonObject } from '../core/json.js'
 import {
   defineRunner,
+  type Json,
   type JsonObject,
   type RunnerContext,
   type RunnerReference,
@@ -15,13 +17,17 @@ import { commandProblems } from './command-check.js'
 import { environmentOf } from './command-environment.js'
 import { commandOf, type Command, type CommandRunnerOptions } from './command-options.js'
 import { isSessionId } from './command-reading.js'
+import { promptOf } from './command-prompt.js'
 import { failed, interrupted, runProgram } from './command-run.js'
 import { fill, fillAll, uses, type TemplateValues } from './command-template.js'
 import { isProgram } from './program-path.js'
 import { openWorktree, type Worktree } from './worktree.js'
 
 /** Where and how its children run, beside what they run. */
-export type CommandReferenceOptions = Pick<RunnerReference, 'placement' | 'idempotent' | 'onOwnerDeath'>
+export type CommandReferenceOptions = Pick<
+  RunnerReference,
+  'placement' | 'idempotent' | 'correctsOutput' | 'onOwnerDeath'
+>
 
 /**
  * Runs a program for each goal, in a process group of its own that dies with the child, its thread and the host. No
@@ -34,7 +40,13 @@ export function commandRunner(
 ): RunnerReference {
   checked(options)
   const given = { ...options, ...(options.cwd !== undefined && { cwd: resolve(options.cwd) }) }
-  return { url: import.meta.url, options: given as unknown as JsonObject, ...reference }
+  const correctsOutput = corrects(commandOf(options))
+  return {
+    url: import.meta.url,
+    options: given as unknown as JsonObject,
+    ...(correctsOutput && { correctsOutput }),
+    ...reference,
+  }
 }
 
 /** The longest argument, bytes: Linux takes 131,072, and other systems no less. */
@@ -73,7 +85,8 @@ async function runIn(
   task: RunnerTask,
   ctx: RunnerContext<CommandRunnerOptions>,
 ): ReturnType<typeof runProgram> {
-  const prompt = [task.goal, task.context ?? ''].filter((text) => text !== '').join('\n\n')
+  const session = sessionFrom(task.correction?.previous ?? ctx.resumeFrom) ?? command.session
+  const prompt = promptOf(task, session !== '' && hasSession(command))
   const values: TemplateValues = {
     goal: task.goal,
     context: task.context ?? '',
@@ -81,7 +94,7 @@ async function runIn(
     prompt_file: '',
     model: task.model ?? '',
     workdir,
-    session: sessionFrom(ctx.resumeFrom) ?? command.session,
+    session,
   }
   const { argv, stdin } = fitting(command, values)
   const needsFile = uses([...argv.flat(), stdin ?? undefined], 'prompt_file')
@@ -102,9 +115,22 @@ async function runIn(
 }
 
 /** The agent's own session that an earlier run of this child kept. */
-function sessionFrom(state: RunnerContext['resumeFrom']): string | null {
-  const id = (state as JsonObject | null)?.['session_id']
+function sessionFrom(state: Json): string | null {
+  const id = isJsonObject(state) ? state['session_id'] : null
   return typeof id === 'string' && isSessionId(id) ? id : null
+}
+
+const templatesOf = ({ argv, stdin }: Command): readonly (string | undefined)[] => [
+  ...argv.flat(),
+  stdin ?? undefined,
+]
+
+const hasSession = (command: Command): boolean => uses(templatesOf(command), 'session')
+
+/** It can be told what was wrong, and finds what it worked on where it was. */
+function corrects(command: Command): boolean {
+  const templates = templatesOf(command)
+  return command.worktree === false && (uses(templates, 'prompt') || uses(templates, 'prompt_file'))
 }
 
 /** The templates for a prompt of this size. */

@@ -20,9 +20,11 @@ import type { Ledger } from '../ledger/ledger.js'
 import type { Admission as LedgerAdmission, Hold, UnitDraft, UnitRecord } from '../ledger/shapes.js'
 import type { Executor } from '../pool/executor.js'
 import type { EventHub } from './events.js'
-import { watchChanges } from './ledger-changes.js'
 import { maxThreadsBound, type ResolvedOptions } from './options.js'
-import { draftOf, newDelegationId, planChildren, transcriptPath } from './plan-unit.js'
+import { callIdOf, partHandle, type PartHandle } from './groups.js'
+import { draftsOf, newDelegationId, planChildren } from './plan-unit.js'
+import { createPatience } from './admit-within.js'
+import { createChildLine } from './child-line.js'
 import { fingerprintOf } from './fingerprint.js'
 import type { ProcessHold } from './process-hold.js'
 import type { Records } from './records.js'
@@ -37,7 +39,10 @@ import { transcriptsOf } from './unit-event.js'
 /** What a dispatch that was admitted returns, before its runner has finished (R17). */
 export interface Dispatched {
   readonly status: 'dispatched'
+  /** Of the unit; of a call that was split (spec 2.10), of the call: then `units` says what each is called. */
   readonly delegationId: string
+  /** There where the call has two units or more. */
+  readonly units?: readonly PartHandle[]
   /** Paths of the children's transcripts, by index; absent where none are kept. */
   readonly liveTranscripts?: Readonly<Record<string, string>>
 }
@@ -74,8 +79,6 @@ export interface AdmissionDependencies {
 const keyKeepSeconds = 7 * 24 * 3600
 const collectLeaseSeconds = 300
 const loggedGoalCharacters = 80
-/** Who waits for a slot tries again this long after a change, ms. */
-const retryPauseMs = 5
 /** Not even an empty counter is under it. */
 const noLimitFits = -1
 
@@ -128,15 +131,16 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
     threadsInUse += reserved
     let isStarted = false
     try {
-      const draft = draftOf(request, call, options, newDelegationId())
+      const drafts = draftsOf(request, call, options, newDelegationId())
+      const [first, ...joining] = drafts
       // Short of threads nothing may be admitted, but a known key is still answered, and a full cap still named.
       const limit = isShort ? noLimitFits : request.maxUnits
       const charge = { counter: counterFor(request.sessionKey), amount: 1, limit }
       failPoint('dispatch:before-admit')
-      const admission = await ledger.admit(ownerId, draft, [charge], keyOf(request, call))
+      const admission = await ledger.admit(ownerId, first, [charge], keyOf(request, call), joining)
       if (admission.status === 'existing') {
-        const paths = request.children.map((_child, index) => transcriptPath(options, admission.id, index))
-        return dispatched(admission.id, transcriptsOf(paths))
+        const known = draftsOf(request, call, options, callIdOf(admission.id, request.groups))
+        return dispatched(known)
       }
       if (admission.status === 'key_reused') return await keyReused(admission.id, call.idempotencyKey ?? '')
       if (admission.status === 'refused') {
@@ -146,7 +150,7 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
           ? threadsShort(request, wanted)
           : full(request, admission)
       }
-      const outcome = await launch(request, draft, admission.hold, wanted)
+      const outcome = await launch(request, drafts, admission.hold.fence, wanted)
       isStarted = outcome.status === 'dispatched'
       return outcome
     } finally {
@@ -178,46 +182,68 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
     return keyReusedRefusal(key, holder, options.capacityScope)
   }
 
-  /** A2. */
-  async function launch(request: UnitRequest, draft: UnitDraft, held: Hold, wanted: number) {
+  /** A2: the units of one call start together, or not at all. */
+  async function launch(
+    request: UnitRequest,
+    drafts: readonly [UnitDraft, ...UnitDraft[]],
+    fence: number,
+    wanted: number,
+  ) {
+    const withdraw = async (): Promise<void> => {
+      for (const { id } of drafts) await ledger.withdraw({ id, fence })
+    }
     if (closing.aborted) {
-      await ledger.withdraw(held)
+      await withdraw()
       throw new DelegationError('CLOSED')
     }
-    const children = planChildren(request, draft, options, dependencies)
-    const unit = unitOf({ form: request.form, draft, hold: held, children, tells: request.tells }, wanted)
+    const line = createChildLine(request.children.length, options.maxConcurrentChildren)
+    let liveUnits = drafts.length
+    const onGone = (): void => {
+      liveUnits -= 1
+      if (liveUnits === 0) threadsInUse -= wanted
+    }
+    const started = drafts.map((draft) => {
+      const children = planChildren(request, draft, options, dependencies)
+      const { form, tells } = request
+      return unitOf({ form, draft, hold: { id: draft.id, fence }, children, tells, line }, onGone)
+    })
     failPoint('dispatch:admitted')
     try {
-      unit.start()
+      // Only the first child of the first unit is handed over at once, and can fail to be.
+      for (const unit of started) unit.start()
     } catch (error) {
-      await ledger.withdraw(held)
+      await withdraw()
       return scheduleFailure(error instanceof Error ? error.message : String(error), kindOf(request))
     }
-    units.set(draft.id, unit)
-    if (draft.transcripts !== null) void makeTranscriptFolder(draft, clock.now())
+    for (const unit of started) enter(unit)
     failPoint('dispatch:started')
-    const { id, goal } = draft
+    return dispatched(drafts)
+  }
+
+  function enter(unit: Unit): void {
+    const { draft } = unit
+    const { id, goal, transcripts } = draft
+    units.set(id, unit)
+    if (transcripts !== null) void makeTranscriptFolder(draft, clock.now())
     if (logger.isLevelEnabled('info'))
       logger.info(
         {
           delegation_id: id,
-          session: request.sessionKey || '<cli>',
+          session: draft.route.sessionKey || '<cli>',
           goal: goal.slice(0, loggedGoalCharacters),
         },
         'dispatched',
       )
     unit.tellDispatched(false)
-    return dispatched(id, unit.liveTranscripts)
   }
 
   function unitOf(
-    plan: Pick<UnitPlan, 'form' | 'draft' | 'hold' | 'children' | 'tells'> & Partial<UnitPlan>,
-    threads: number,
+    plan: Pick<UnitPlan, 'form' | 'draft' | 'hold' | 'children' | 'tells' | 'line'> & Partial<UnitPlan>,
+    onGone: () => void,
   ): Unit {
     const { id } = plan.draft
-    const { maxConcurrentChildren } = options
     return createUnit(
-      { recorded: [], admittedAt: null, maxConcurrentChildren, ...plan },
+      { recorded: [], admittedAt: null, ...plan },
       {
         clock,
         ledger,
@@ -226,7 +252,7 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
         collector: () =>
           collectors.has(id) ? { consumer: ownerId, leaseSeconds: collectLeaseSeconds } : null,
         onGone: () => {
-          threadsInUse -= threads
+          onGone()
           units.delete(id)
           if (hub.isHeard('gone')) hub.emit('gone', { delegation_id: id })
         },
@@ -239,7 +265,8 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
     const plan = rerunPlan(held, record, options, dependencies)
     if (closing.aborted || plan === null) return false
     const threads = Math.min(plan.children.length, options.maxConcurrentChildren)
-    const unit = unitOf(plan, threads)
+    const line = createChildLine(plan.children.length, options.maxConcurrentChildren)
+    const unit = unitOf({ ...plan, line }, () => (threadsInUse -= threads))
     threadsInUse += threads
     failPoint('rerun:before-start')
     try {
@@ -255,46 +282,27 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
   }
 
   async function admit(request: UnitRequest, call: CallOptions): Promise<Dispatched | Rejected> {
-    if (request.admitWithinMs > 0) return admitWithin(request, call)
-    const outcome = await admitOnce(request, call)
+    const outcome =
+      request.admitWithinMs > 0 ? await patience.admit(request, call) : await admitOnce(request, call)
     if (outcome.status === 'rejected' && outcome.refusal !== undefined) hub.emit('refused', outcome)
     return outcome
   }
 
-  /** The caller waits, nothing piles up (P1). Timers, not clocks, say that its time is over: the last look comes after it. */
-  async function admitWithin(request: UnitRequest, call: CallOptions): Promise<Dispatched | Rejected> {
-    const over = new AbortController()
-    const stopDeadline = clock.after(request.admitWithinMs, () => over.abort())
-    const isOver = (): boolean => over.signal.aborted
-    const changes = watchChanges(ledger, clock, [closing, over.signal])
-    try {
-      for (;;) {
-        changes.reset()
-        const isLast = isOver()
-        const outcome = await admitOnce(request, call)
-        if (outcome.status === 'dispatched' || outcome.refusal === undefined) return outcome
-        if (isLast || neverFits(request) || outcome.refusal.code === 'KEY_REUSED') {
-          hub.emit('refused', outcome)
-          return outcome
-        }
-        await hold.during(changes.wait(request.admitWithinMs))
-        // A hint may be empty, and an attempt may cause the next one: the pause keeps that from taking the loop.
-        if (!isOver()) await hold.during(pause())
-      }
-    } finally {
-      stopDeadline()
-      changes.stop()
-    }
-  }
-
-  const pause = (): Promise<void> => new Promise((resolve) => void clock.after(retryPauseMs, resolve))
+  const patience = createPatience({ admitOnce, neverFits, ledger, clock, hold, closing })
 
   return { admit, rerun, counterFor }
 }
 
-function dispatched(
-  delegationId: string,
-  liveTranscripts: Readonly<Record<string, string>> | null = null,
-): Dispatched {
-  return { status: 'dispatched', delegationId, ...(liveTranscripts !== null && { liveTranscripts }) }
+/** The handle of a call, from its units as they were drafted. */
+function dispatched(drafts: readonly [UnitDraft, ...UnitDraft[]]): Dispatched {
+  const [first, ...others] = drafts
+  const transcripts = drafts.map((draft) => transcriptsOf(draft.transcripts))
+  return {
+    status: 'dispatched',
+    delegationId: first.part?.callId ?? first.id,
+    ...(others.length > 0 && { units: drafts.map(partHandle) }),
+    ...(transcripts[0] !== null && {
+      liveTranscripts: Object.assign({}, ...transcripts) as Readonly<Record<string, string>>,
+    }),
+  }
 }

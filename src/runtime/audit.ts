@@ -47,10 +47,9 @@ export async function auditLedger(
 }
 
 function liveFinding(unit: UnitRecord, owner: Owner | undefined, now: number): AuditFinding | null {
-  const { id, interrupt, interruptReport } = unit
+  const { id, interrupts } = unit
   if (owner === undefined) return ownerDied(id)
-  if (interrupt === null || interruptReport?.requestId === interrupt.requestId) return null
-  if (now - interrupt.at < interrupt.graceMs / 1000 + stopSeconds) return null
+  if (!interrupts.some(({ at, graceMs }) => now - at >= graceMs / 1000 + stopSeconds)) return null
   return {
     kind: 'not_stopping',
     id,

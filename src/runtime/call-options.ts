@@ -39,6 +39,12 @@ export interface CallOptions {
   readonly maxUnitSummaryCharacters?: number
   /** Wall clock limit of each child, seconds; 0 for none. @defaultValue that of the delegator */
   readonly childTimeoutSeconds?: number
+  /**
+   * JSON Schema, draft 2020-12 or draft-07, at most 64 kB: what each child's `output`, or the JSON in its summary, has to
+   * fit. It is judged in the child's own thread; one that does not fit is `failed`, with `schema_errors`. Needs a runner
+   * by reference. @throws SCHEMA_INVALID, SCHEMA_TOO_LARGE
+   */
+  readonly outputSchema?: JsonObject
   /** Where isolated children run. @defaultValue that of the delegator */
   readonly isolation?: Isolation
 }
@@ -55,6 +61,9 @@ export interface BatchTask {
   readonly role?: string
   readonly model?: string | null
   readonly runner?: RunnerInput
+  /** With `independentCompletions`: tasks of one group end as one unit. At most 200 characters. */
+  readonly group?: string
+  readonly outputSchema?: JsonObject
 }
 
 /** What the whole-batch form returns (R31). */
@@ -86,6 +95,12 @@ export interface DispatchBatchOptions extends CallOptions, BatchTells {
   readonly goals?: readonly string[]
   /** In place of `goals`, where children differ. */
   readonly tasks?: readonly BatchTask[]
+  /**
+   * Splits the call into units with completions of their own: one for each distinct `group` of its tasks, and one for
+   * each task without. They are `<delegationId>-1` and so on, share one slot, and are at most 100.
+   * @defaultValue that of the delegator
+   */
+  readonly independentCompletions?: boolean
   /** In place of a runner per child: the original's own form. The batch may then be empty (R33). */
   readonly run?: WholeBatchRun
 }

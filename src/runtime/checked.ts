@@ -17,6 +17,12 @@ export function checkCall(call: unknown): void {
 }
 
 /** @throws {DelegationError} OPTION_INVALID */
+export function checkFlag(name: string, value: unknown): void {
+  if (typeof value === 'boolean') return
+  throw new DelegationError('OPTION_INVALID', { [name]: shownValue(value), expected: 'true or false' })
+}
+
+/** @throws {DelegationError} OPTION_INVALID */
 export function checkWord(name: string, value: unknown, known: readonly string[]): void {
   if (known.includes(value as string)) return
   throw new DelegationError('OPTION_INVALID', { [name]: shownValue(value), expected: known.join(' or ') })

@@ -1,41 +1,47 @@
 import pLimit, { type LimitFunction } from 'p-limit'
 import { startOrFail, type Child } from './child.js'
 
-/** The children of a unit, so many at once; each keeps its place until it has its outcome. */
+/** The children of a call, so many at once; each keeps its place until it has its outcome. */
 export interface ChildLine {
-  /** The child has its outcome: the next one may start. */
+  /**
+   * Lets a unit's children in. Of the first unit the first child is handed over before this returns.
+   * @throws if that cannot be done: then none of them runs.
+   */
+  start(children: readonly Child[]): void
+  /** The child has its outcome: the next one may start. A waiting one that was stopped is passed over. */
   leave(child: Child): void
-  /** Who has not started stays where it is: a stop settles it. */
-  clear(): void
 }
 
-/** Hands the first child over before it returns. @throws if that cannot be done: then none of them runs. */
-export function startInLine(children: readonly Child[], width: number): ChildLine {
-  const [first, ...rest] = children
-  first?.start()
-  if (rest.length === 0) return { leave: nothing, clear: nothing }
+/** @param childCount of all units that use the line: one alone has nobody to wait for. */
+export function createChildLine(childCount: number, width: number): ChildLine {
+  return childCount === 1 ? lineOfOne : lineOfMany(width)
+}
+
+const lineOfOne: ChildLine = {
+  start: ([only]) => only?.start(),
+  leave: () => undefined,
+}
+
+function lineOfMany(width: number): ChildLine {
   const waiters = new Map<Child, () => void>()
-  const limit: LimitFunction = pLimit({ concurrency: width, rejectOnClear: true })
+  const limit: LimitFunction = pLimit(width)
+  let isFirst = true
   const outcomeOf = (child: Child): Promise<void> =>
     child.outcome === null ? new Promise((resolve) => waiters.set(child, resolve)) : Promise.resolve()
-  // A place that was cleared was cleared by a stop, which settles the child itself.
-  if (first) limit(() => outcomeOf(first)).catch(nothing)
-  for (const child of rest) {
-    limit(() => {
-      if (child.word !== 'waiting') return
-      startOrFail(child)
-      return outcomeOf(child)
-    }).catch(nothing)
-  }
   return {
+    start(children) {
+      if (isFirst) children[0]?.start()
+      isFirst = false
+      for (const child of children) {
+        void limit(() => {
+          startOrFail(child)
+          return outcomeOf(child)
+        })
+      }
+    },
     leave(child) {
       waiters.get(child)?.()
       waiters.delete(child)
     },
-    clear: () => limit.clearQueue(),
   }
-}
-
-function nothing(): void {
-  // for what is answered elsewhere
 }

@@ -7,24 +7,21 @@
  */
 import type { Clock } from '../core/clock.js'
 import { roundedSeconds } from '../core/clock.js'
-import {
-  outcomeOfError,
-  outcomeOfResult,
-  stoppedOutcome,
-  type ChildOutcome,
-  type StopRequest,
-} from '../core/completion.js'
+import { outcomeOfError, stoppedOutcome, type ChildOutcome, type StopRequest } from '../core/completion.js'
 import { assertNever } from '../core/errors.js'
 import { failPoint } from '../core/fail-point.js'
+import type { Json } from '../core/json.js'
 import { errorDetail } from '../pool/error-detail.js'
 import type {
   ChildActivity,
   ChildEnd,
   ChildJob,
   ChildObserver,
+  ChildRequest,
   ChildRun,
   Executor,
 } from '../pool/executor.js'
+import { outcomeOfEnd, wordOfStop } from './child-words.js'
 
 type ChildState =
   | { readonly phase: 'waiting' }
@@ -39,6 +36,8 @@ export type StopResult = 'stopped' | 'escalated' | 'unreachable'
 export interface ChildWatcher {
   onActivity(child: Child, activity: ChildActivity): void
   onStarted(child: Child): void
+  /** Only while its outcome is open. */
+  onRequest(child: Child, request: ChildRequest): void
   /** Its first stop was asked for, by whomever. */
   onStopping(child: Child): void
   /** Exactly once (C1). */
@@ -71,6 +70,8 @@ export interface Child {
   failToStart(error: unknown): void
   /** False: its event loop did not answer within `withinMs`. */
   heartbeat(withinMs: number): Promise<boolean>
+  /** Resolves true once the child took it; false when it ended before, or does not run. */
+  tell(kind: string, payload: Json): Promise<boolean>
   /** Polite, then forced after `graceMs`. Resolves when it is known how that went; null if there was nothing to stop. */
   stop(request: StopRequest, graceMs: number): Promise<StopResult> | null
 }
@@ -213,6 +214,14 @@ class RunningChild implements Child, ChildObserver {
     return this.#state.phase === 'running' ? this.#state.run.heartbeat(withinMs) : Promise.resolve(true)
   }
 
+  tell(kind: string, payload: Json): Promise<boolean> {
+    return this.#state.phase === 'running' ? this.#state.run.tell(kind, payload) : Promise.resolve(false)
+  }
+
+  onRequest(request: ChildRequest): void {
+    if (this.#state.phase === 'running') this.#watcher.onRequest(this, request)
+  }
+
   onStarted(): void {
     this.#isCalled = true
     // A child that stood in line has not been quiet.
@@ -303,14 +312,4 @@ class RunningChild implements Child, ChildObserver {
     run.interrupt(request.reason, grace)
     return result
   }
-}
-
-function wordOfStop(stop: StopRequest | null, isCalled: boolean): string {
-  if (stop === null) return isCalled ? 'running' : 'waiting'
-  return stop.cause === 'stalled' ? 'stalling' : 'interrupting'
-}
-
-function outcomeOfEnd(end: ChildEnd, stop: StopRequest | null): ChildOutcome {
-  if (end.kind === 'returned') return outcomeOfResult(end.result, stop)
-  return outcomeOfError(end.error, end.kind, stop)
 }

@@ -9,6 +9,7 @@ import { createCleanup } from './cleanup.js'
 import { numberProblem } from './checked.js'
 import { asClosed } from './closed.js'
 import { createCompletions, type Completions } from './completions.js'
+import { createEndSession, type EndSession } from './end-session.js'
 import { createEventHub, type DelegatorEvents } from './events.js'
 import { createInterrupts, type InterruptOptions, type SessionSelect } from './interrupts.js'
 import type { InterruptReport } from './stop-report.js'
@@ -20,9 +21,11 @@ import type { CallOptions, DispatchBatchOptions, DispatchOptions } from './call-
 import { batchRequest, singleRequest, type UnitRequest } from './request.js'
 import { currentSession } from './session-context.js'
 import { takeSnapshot, type DelegatorSnapshot } from './snapshot.js'
+import { unseenSchemas } from './output-schema.js'
 import type { Unit } from './unit.js'
 import { createStallMonitor } from './stall-monitor.js'
 import { createStateRecorder } from './state-recorder.js'
+import { createWaitingFeed } from './waiting-feed.js'
 import { createUnitWait, type ClaimedEnd, type WaitOptions } from './unit-wait.js'
 
 /** How full the delegator is, in its scope. Snake-case holders: they are shown to callers elsewhere, too. */
@@ -70,6 +73,11 @@ export interface Delegator {
   interrupt(id: string, options?: InterruptOptions): Promise<InterruptReport>
   /** Stops what belongs to any of the selectors; none given stops nothing (spec 2.11). */
   interruptForSession(select: SessionSelect, options?: InterruptOptions): Promise<InterruptReport>
+  /**
+   * The user has ended a session, or reset it: interrupts its units, and drops for good what waits for it. What is
+   * dispatched meanwhile under the same key is the next conversation's, and is told to it afterwards.
+   */
+  readonly endSession: EndSession
   interruptAll(reason?: string, options?: InterruptOptions): Promise<InterruptReport>
   /** This delegator's own units as they are now, in step with `events`. */
   snapshot(): DelegatorSnapshot
@@ -99,14 +107,10 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
   const interrupts = createInterrupts({ units, options, hold, ledger, clock })
   const records = createRecords({ ledger, units, clock })
   const waits = createUnitWait({ ledger, ownerId, units, collectors, clock, hold, closed: closing.signal })
-  const completions = createCompletions({
-    ledger,
-    ownerId,
-    clock,
-    hold,
-    closed: closing.signal,
-    isWorking: () => activeCount() > 0,
-  })
+  const shared = { ledger, ownerId, clock, hold, closed: closing.signal, isWorking: () => activeCount() > 0 }
+  const feed = createWaitingFeed(shared)
+  const completions = createCompletions({ ...shared, feed })
+  const endSession = createEndSession({ ...shared, feed, interrupts })
   const admission = createAdmission({
     ...dependencies,
     ownerId,
@@ -151,7 +155,13 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
     if (closed !== null) throw new DelegationError('CLOSED')
   }
 
+  /** Only a schema that is new has to be waited for: whoever dispatches and closes in one tick has dispatched first. */
   function admit(request: UnitRequest, call: CallOptions): Promise<Dispatched | Rejected> {
+    const looked = unseenSchemas(request.children)
+    return looked === null ? admitNow(request, call) : looked.then(() => admitNow(request, call))
+  }
+
+  function admitNow(request: UnitRequest, call: CallOptions): Promise<Dispatched | Rejected> {
     const admitted = admission.admit(request, call)
     stallMonitor.watch()
     cleanup.soon()
@@ -231,6 +241,7 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
     interruptForSession: whileThere(interrupts.forSession),
     interruptAll: whileThere(interruptAll),
     snapshot: () => takeSnapshot({ units: units.values(), hub, clock, limit: options.maxUnits }),
+    endSession: whileThere(endSession),
     completions,
     events: hub.events,
     close,

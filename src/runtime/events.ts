@@ -14,7 +14,10 @@ export interface DelegatorEventMap {
   dispatched: [
     {
       readonly delegation_id: string
+      /** Of the whole call, where it was split into several units. */
       readonly goals: readonly string[]
+      /** Which of them are its children. */
+      readonly task_indexes: readonly number[]
       readonly session_key: string
       /** The unit below which it stands; absent for one that the host dispatched. */
       readonly parent_id?: string

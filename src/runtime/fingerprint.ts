@@ -4,12 +4,13 @@ import type { UnitRequest } from './request.js'
 
 /** Tells two calls under one idempotency key apart. */
 export function fingerprintOf(request: UnitRequest): string {
-  const { form, goals, children, toolsets, sessionKey, metadata, childTimeoutSeconds } = request
+  const { form, goals, groups, children, toolsets, sessionKey, metadata, childTimeoutSeconds } = request
   const work = children.map((child) => {
     const runner = typeof child.runner === 'function' ? `function ${String(child.runner)}` : child.runner
     return { ...child, runner }
   })
-  const call = [form, goals, work, toolsets, sessionKey, metadata, childTimeoutSeconds]
+  const parts = groups?.map(({ group, taskIndexes }) => ({ group, taskIndexes })) ?? null
+  const call = [form, goals, work, toolsets, sessionKey, metadata, childTimeoutSeconds, parts]
   return createHash('sha256').update(JSON.stringify(call, inKeyOrder)).digest('hex')
 }
 

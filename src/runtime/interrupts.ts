@@ -81,7 +81,7 @@ export function createInterrupts({ units, options, hold, ledger, clock }: Interr
     const { reason, graceMs } = checked(interruptOptions)
     const reports = await Promise.all([
       stopUnits(own, { cause: 'interrupted', reason }, graceMs),
-      ...(ledger.info.shared ? [remote.stop(selects, reason, graceMs)] : []),
+      ...(ledger.info.shared ? [remote.stop(selects, { reason, graceMs, child: null })] : []),
     ])
     return sumOf(reports)
   }

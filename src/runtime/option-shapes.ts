@@ -11,6 +11,7 @@ interface Shape {
 
 const readLater: Shape = { fits: (value) => value !== null, expected: 'left out or given' }
 const method: Shape = { fits: (value) => typeof value === 'function', expected: 'a function' }
+const flag: Shape = { fits: (value) => typeof value === 'boolean', expected: 'true or false' }
 const folder: Shape = { fits: isText, expected: 'the path of a folder' }
 
 const shapes: Readonly<Record<keyof DelegatorOptions, Shape>> = {
@@ -20,7 +21,8 @@ const shapes: Readonly<Record<keyof DelegatorOptions, Shape>> = {
   maxSharedThreads: readLater,
   capacityScope: readLater,
   ledger: { ...method, expected: 'a function that opens a ledger, such as `sqliteLedger(path)`' },
-  adopt: { fits: (value) => typeof value === 'boolean', expected: 'true or false' },
+  adopt: flag,
+  independentCompletions: flag,
   stall: { fits: (value) => value === false || isObject(value), expected: 'thresholds, or false' },
   interruptGraceMs: readLater,
   childTimeoutSeconds: readLater,

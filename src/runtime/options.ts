@@ -105,13 +105,19 @@ export interface DelegatorOptions {
    */
   readonly adopt?: boolean
   /**
+   * Each task of a batch, or each group of tasks, has a completion of its own (Hermes' `independent_completions`).
+   * @defaultValue false: one completion when all have ended
+   */
+  readonly independentCompletions?: boolean
+  /**
    * What of a child's summary enters its event, characters; the whole of a longer one is kept in `spillFolder`, and named
    * in the event with its size and digest. 0 for no bound.
    * @defaultValue 8_000
    */
   readonly maxSummaryCharacters?: number
   /**
-   * What all summaries of a unit may have together, shared by its children alike; 0 for no bound.
+   * What all summaries of a unit may have together, shared by its children alike, but no less than 400 for each; 0 for no
+   * bound.
    * @defaultValue 48_000
    */
   readonly maxUnitSummaryCharacters?: number
@@ -140,6 +146,7 @@ export interface ResolvedOptions {
   readonly runner: RunnerInput | null
   readonly transcriptFolder: string | null
   readonly adopt: boolean
+  readonly independentCompletions: boolean
   readonly stall: StallOptions | null
   readonly spillFolder: string
   readonly summaryBudget: SummaryBudget
@@ -193,6 +200,7 @@ export function resolveOptions(options: DelegatorOptions): ResolvedOptions {
     runners: options.runners ?? {},
     runner: options.runner ?? null,
     adopt: options.adopt ?? false,
+    independentCompletions: options.independentCompletions ?? false,
     stall: stallOptions(options.stall),
     transcriptFolder: options.transcripts ? options.transcripts.folder : null,
     spillFolder: options.spillFolder ?? join(tmpdir(), `hermes-delegate-${userInfo().username}`),

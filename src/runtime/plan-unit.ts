@@ -8,17 +8,28 @@ import type { OnOwnerDeath, UnitDraft } from '../ledger/shapes.js'
 import type { Executor } from '../pool/executor.js'
 import type { Runner, RunnerReference } from '../runner.js'
 import type { ChildPlan } from './child.js'
+import { partDrafts } from './groups.js'
 import type { ResolvedOptions } from './options.js'
 import type { CallOptions } from './call-options.js'
 import type { UnitRequest } from './request.js'
 
-/** The unit as the ledger is asked to admit it. */
-export function draftOf(
+/** The units of a call as the ledger is asked to admit them: one, or one for each of its groups. */
+export function draftsOf(
   request: UnitRequest,
   call: CallOptions,
   options: ResolvedOptions,
   id: string,
-): UnitDraft {
+): readonly [UnitDraft, ...UnitDraft[]] {
+  const whole = draftOf(request, call, options, id)
+  const { groups } = request
+  if (groups === null) return [whole]
+  const [first = whole, ...others] = partDrafts(whole, groups, (unitId, index) =>
+    transcriptPath(options, unitId, index),
+  )
+  return [first, ...others]
+}
+
+function draftOf(request: UnitRequest, call: CallOptions, options: ResolvedOptions, id: string): UnitDraft {
   const { goals, children, sessionKey } = request
   const [first] = children
   const onOwnerDeath = policyOf(children)
@@ -79,19 +90,23 @@ function workOf({ form, children, childTimeoutSeconds, summaryBudget, tells }: U
   }
 }
 
-/** Who runs each child, where, and for how long. */
+/** Who runs each of a unit's own children, where, and for how long. */
 export function planChildren(
   request: Pick<
     UnitRequest,
     'children' | 'childTimeoutSeconds' | 'summaryBudget' | 'toolsets' | 'sessionKey'
   >,
-  { id }: Pick<UnitDraft, 'id'>,
+  draft: UnitDraft,
   options: ResolvedOptions,
   executors: { readonly inline: Executor; readonly threads: Executor },
 ): readonly ChildPlan[] {
   const seconds = request.childTimeoutSeconds
-  const summaryCharacters = shareOfBudget(request.summaryBudget, request.children.length)
-  return request.children.map(({ runner, goal, context, role, model }, index) => ({
+  const { id } = draft
+  const own = draft.part?.taskIndexes ?? null
+  const summaryCharacters = shareOfBudget(request.summaryBudget, own?.length ?? request.children.length)
+  const children = request.children.map((child, index) => ({ ...child, index }))
+  const planned = own === null ? children : children.filter(({ index }) => own.includes(index))
+  return planned.map(({ runner, goal, context, role, model, outputSchema, index }) => ({
     index,
     executor: typeof runner === 'function' ? executors.inline : executors.threads,
     timeoutMs: seconds === 0 ? null : seconds * 1000,
@@ -106,6 +121,7 @@ export function planChildren(
         delegationId: id,
         taskIndex: index,
         sessionKey: request.sessionKey,
+        ...(outputSchema !== undefined && { outputSchema }),
       },
       runner,
       transcriptPath: transcriptPath(options, id, index),

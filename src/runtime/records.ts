@@ -1,13 +1,14 @@
 /** What `list`, `get` and refusals show of a unit: plain data, snake-case (R40). */
 import type { Clock } from '../core/clock.js'
 import { isLiveWord } from '../core/delegation.js'
-import { DelegationError } from '../core/errors.js'
 import type { ErrorDetail } from '../core/event.js'
 import type { JsonObject } from '../core/json.js'
 import type { SlotHolder } from '../core/refusal.js'
 import type { Ledger } from '../ledger/ledger.js'
 import type { Delivery, SlotHolderRecord, UnitRecord } from '../ledger/shapes.js'
 import { checkedCount } from './checked.js'
+import type { Child } from './child.js'
+import { ownIndexes, unknownDelegation } from './groups.js'
 import type { Unit } from './unit.js'
 import { transcriptsOf } from './unit-event.js'
 
@@ -31,6 +32,10 @@ export interface DelegationRecord {
   readonly goal: string
   readonly goals?: readonly string[]
   readonly is_batch?: true
+  /** Of one of several units of a call: the call, the name of its group, and which of `goals` are its own. */
+  readonly call_id?: string
+  readonly group?: string
+  readonly task_indexes?: readonly number[]
   readonly context: string | null
   readonly toolsets: readonly string[] | null
   readonly role: string
@@ -98,10 +103,7 @@ export function createRecords({ ledger, units, clock }: RecordsOptions): Records
       const unit = await ledger.get(id)
       const [record] = unit === null ? [] : await recordsOf([unit])
       if (record === undefined) {
-        throw new DelegationError('UNKNOWN_DELEGATION', {
-          id,
-          note: 'it never was, or retention has dropped it',
-        })
+        throw await unknownDelegation(ledger, id, 'it never was, or retention has dropped it')
       }
       return record
     },
@@ -115,13 +117,16 @@ function recordOf(
   live: Unit | undefined,
   deliveryState: Delivery['state'] | null,
 ): DelegationRecord {
-  const liveTranscripts = unit.transcripts === null ? null : transcriptsOf(unit.transcripts)
+  const { part } = unit
+  const liveTranscripts = transcriptsOf(unit.transcripts)
   return {
     delegation_id: unit.id,
     status: unit.state,
     delivery_state: deliveryState,
     goal: unit.goal,
     ...(unit.goals !== null && { goals: unit.goals, is_batch: true as const }),
+    ...(part && { call_id: part.callId, task_indexes: part.taskIndexes }),
+    ...(part?.group && { group: part.group }),
     context: unit.context,
     toolsets: unit.toolsets,
     role: unit.role,
@@ -141,24 +146,33 @@ function ownerPid({ owner }: UnitRecord): number {
 }
 
 /** What is recorded with its unit only, a single child or those of one function (R31), ended as the unit did. */
-function recordedChildren({ goal, goals, children, state, endedAt }: UnitRecord): ChildView[] {
-  return children.map((child, index) => ({
-    task_index: index,
-    goal: goals?.[index] ?? goal,
-    state: endedAt !== null && (goals === null || isLiveWord(child.state)) ? state : child.state,
-  }))
+function recordedChildren(unit: UnitRecord): ChildView[] {
+  const { goal, goals, children, state, endedAt } = unit
+  return ownIndexes(unit).map((index) => {
+    const known = children[index]?.state ?? 'waiting'
+    return {
+      task_index: index,
+      goal: goals?.[index] ?? goal,
+      state: endedAt !== null && (goals === null || isLiveWord(known)) ? state : known,
+    }
+  })
 }
 
 /** Where one function runs all of a batch (R31), what is known of it is what is known of each. */
 function liveChildren({ draft: { goals }, children }: Unit): ChildView[] {
   const [whole] = children
-  const shown = goals === null || whole === undefined || whole.goal !== '' ? children : goals.map(() => whole)
-  return shown.map(({ goal, word, isLive, outcome, activity, secondsSinceActivity }, index) => ({
+  const isWhole = goals !== null && whole?.goal === ''
+  const shown = isWhole
+    ? goals.map((goal, index) => ({ goal, index, child: whole }))
+    : children.map(shownChild)
+  return shown.map(({ goal, index, child: { word, isLive, outcome, activity, secondsSinceActivity } }) => ({
     task_index: index,
-    goal: goals?.[index] ?? goal,
+    goal,
     state: word,
     ...(activity?.progress && { progress: activity.progress }),
     ...(isLive && secondsSinceActivity !== null && { seconds_since_activity: secondsSinceActivity }),
     ...(isLive && outcome !== null && { still_running: true }),
   }))
 }
+
+const shownChild = (child: Child) => ({ goal: child.goal, index: child.index, child })

@@ -97,7 +97,7 @@ function factsOf(unit: UnitRecord, now: number) {
     dispatchedAt: unit.admittedAt,
     completedAt: now,
     durationSeconds: Math.max(0, roundedSeconds(unit.admittedAt * 1000, now * 1000)),
-    liveTranscripts: unit.transcripts === null ? null : transcriptsOf(unit.transcripts),
+    liveTranscripts: transcriptsOf(unit.transcripts),
   })
 }
 

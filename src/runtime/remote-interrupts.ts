@@ -2,14 +2,18 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../core/clock.js'
 import type { Ledger } from '../ledger/ledger.js'
-import type { Select, UnitRecord } from '../ledger/shapes.js'
+import type { InterruptRequest, Select, UnitRecord } from '../ledger/shapes.js'
+import { ownIndexes } from './groups.js'
 import { watchChanges } from './ledger-changes.js'
 import type { ProcessHold } from './process-hold.js'
 import { sumOf, type InterruptReport, type StopReport } from './stop-report.js'
 
 export interface RemoteInterrupts {
   /** Asks the owners of what matches, and waits for their answers; who does not answer in time is unreachable. */
-  stop(selects: readonly Select[], reason: string, graceMs: number): Promise<InterruptReport>
+  stop(
+    selects: readonly Select[],
+    request: Pick<InterruptRequest, 'child' | 'reason' | 'graceMs'>,
+  ): Promise<InterruptReport>
 }
 
 interface RemoteInterruptsOptions {
@@ -38,17 +42,19 @@ export function createRemoteInterrupts(given: RemoteInterruptsOptions): RemoteIn
 
   /** Null: neither answered nor ended, or its answer may be on its way. */
   function answerOf(unit: UnitRecord | null, requestId: string, endSeenMs: Map<string, number>) {
-    if (unit?.interruptReport?.requestId === requestId) return unit.interruptReport
     if (unit === null) return none
+    const answer = unit.interruptReports.find((report) => report.requestId === requestId)
+    if (answer !== undefined) return answer
     if (unit.endedAt === null || unit.slotHeld) return null
-    // Another stop may have been asked for since, and its answer is in the place of ours: it tells of the same children.
-    if (unit.interruptReport !== null) return unit.interruptReport
-    // An owner tells how it went when it knows, and that is after the end. Who says nothing by then had not heard of it.
+    // It ended before it heard of this: by another stop, which tells of the same children,
+    const other = unit.interruptReports.at(-1)
+    if (other !== undefined) return other
+    // or by itself, if its owner does not soon say otherwise: how it went is known after the end only.
     const nowMs = clock.monotonicMs()
     const seenMs = endSeenMs.get(unit.id) ?? nowMs
     endSeenMs.set(unit.id, seenMs)
-    const endedBefore = unit.interrupt === null || unit.endedAt <= unit.interrupt.at
-    return endedBefore || nowMs - seenMs >= reportMs ? none : null
+    const asked = unit.interrupts.find((request) => request.requestId === requestId)
+    return asked === undefined || unit.endedAt <= asked.at || nowMs - seenMs >= reportMs ? none : null
   }
 
   async function answers(ids: readonly string[], requestId: string, withinMs: number) {
@@ -79,11 +85,11 @@ export function createRemoteInterrupts(given: RemoteInterruptsOptions): RemoteIn
   }
 
   return {
-    async stop(selects, reason, graceMs) {
+    async stop(selects, { reason, graceMs, child }) {
       const ids = await foreign(selects)
       if (ids.length === 0) return { ...none, units: 0 }
       const requestId = randomUUID()
-      await ledger.requestInterrupt({ ids }, { requestId, reason, graceMs })
+      await ledger.requestInterrupt({ ids }, { requestId, child, reason, graceMs })
       const reports = await hold.during(answers(ids, requestId, graceMs + answerMs))
       return { ...sumOf(reports), units: ids.length }
     },
@@ -92,6 +98,7 @@ export function createRemoteInterrupts(given: RemoteInterruptsOptions): RemoteIn
 
 /** Its owner said nothing: whatever of it runs could not be reached. */
 function silent(unit: UnitRecord | null): StopReport {
-  const live = unit?.children.filter(({ result }) => result === null).length ?? 0
+  const own = unit === null ? [] : ownIndexes(unit)
+  const live = own.filter((index) => (unit?.children[index]?.result ?? null) === null).length
   return { ...none, signalled: live, unreachable: live }
 }

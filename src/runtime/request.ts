@@ -18,14 +18,17 @@ import {
   checkedNumber,
   checkedWidth,
   checkCall,
+  checkFlag,
   checkedNames,
   checkTexts,
   checkWord,
   plainCopy,
 } from './checked.js'
 import { isReference } from './option-shapes.js'
+import { checkedSchema, withSchema } from './output-schema.js'
 import type { SummaryBudget } from '../core/summary-budget.js'
 import type { UnitTells } from './unit-plan.js'
+import { checkedGroup, taskGroups, type TaskGroup } from './groups.js'
 import { isIsolation, type Isolation, type ResolvedOptions } from './options.js'
 
 /** One child, with every default filled in. */
@@ -35,6 +38,7 @@ interface ChildRequest {
   readonly role: string
   readonly model: string | null
   readonly runner: RunnerReference | Runner
+  readonly outputSchema?: JsonObject
 }
 
 /** A call that can be admitted. */
@@ -43,6 +47,8 @@ export interface UnitRequest {
   /** Null for a single unit. */
   readonly goals: readonly string[] | null
   readonly children: readonly ChildRequest[]
+  /** The units of a call that is split; null for a call that is one unit. */
+  readonly groups: readonly TaskGroup[] | null
   readonly context: string | null
   readonly toolsets: readonly string[] | null
   readonly metadata: JsonObject | null
@@ -60,10 +66,12 @@ export interface UnitRequest {
 export function singleRequest(call: DispatchOptions, options: ResolvedOptions, session: string): UnitRequest {
   checkCall(call)
   const child = childRequest(call, call, options, '')
+  const outputSchema = checkedSchema(call.outputSchema, '')
   return Object.assign(common(call, options, session), {
     form: 'single' as const,
     goals: null,
-    children: [child],
+    groups: null,
+    children: [withSchema(child, outputSchema)],
   })
 }
 
@@ -77,16 +85,30 @@ export function batchRequest(
   checkRun(call)
   const shared = common(call, options, session)
   const tasks = tasksOf(call)
+  const outputSchema = checkedSchema(call.outputSchema, '')
   if (call.run !== undefined) {
     const goals = tasks.map(({ goal }, index) => checkedGoal(goal, ` of task ${index}`))
     const run = call.run
     const whole = { goal: '', context: shared.context, role: shared.role, model: shared.model }
     const runner: Runner = (_task, ctx) => run(ctx)
-    return { ...shared, form: 'whole', goals, children: [{ ...whole, runner }] }
+    const child = withSchema({ ...whole, runner }, outputSchema)
+    return { ...shared, form: 'whole', goals, groups: null, children: [child] }
   }
   if (tasks.length === 0) throw new DelegationError('GOALS_EMPTY', { goals: 0, at_least: 1 })
-  const children = tasks.map((task, index) => childRequest(task, call, options, ` of task ${index}`))
-  return { ...shared, form: 'children', goals: children.map(({ goal }) => goal), children }
+  const children = tasks.map((task, index) => {
+    const where = ` of task ${index}`
+    const schema = checkedSchema(task.outputSchema, where) ?? outputSchema
+    return withSchema(childRequest(task, call, options, where), schema)
+  })
+  const groups = groupsOf(tasks, call.independentCompletions ?? options.independentCompletions)
+  return { ...shared, form: 'children', goals: children.map(({ goal }) => goal), groups, children }
+}
+
+/** Without independent completions a group says nothing, but it has to be a name all the same. */
+function groupsOf(tasks: readonly BatchTask[], areIndependent: unknown): readonly TaskGroup[] | null {
+  checkFlag('independentCompletions', areIndependent)
+  const groups = tasks.map(({ group }, index) => checkedGroup(group, ` of task ${index}`))
+  return areIndependent === true ? taskGroups(groups) : null
 }
 
 function tasksOf(call: DispatchBatchOptions): readonly BatchTask[] {
@@ -158,8 +180,12 @@ function common(call: CallOptions & BatchTells, options: ResolvedOptions, sessio
 }
 
 /** One function for all, or a runner for each. */
-function checkRun({ run, runner }: DispatchBatchOptions): void {
+function checkRun({ run, runner, independentCompletions }: DispatchBatchOptions): void {
   if (run === undefined) return
+  if (independentCompletions === true) {
+    const expected = 'a runner: one function for all tasks has one completion'
+    throw new DelegationError('OPTION_INVALID', { independentCompletions: 'given with run', expected })
+  }
   if (typeof run !== 'function') {
     throw new DelegationError('OPTION_INVALID', { run: kindOf(run), expected: 'a function' })
   }

@@ -4,6 +4,7 @@ import type { ChildResult } from '../core/event.js'
 import type { ChildActivity } from '../pool/executor.js'
 import type { Child } from './child.js'
 import type { EventHub } from './events.js'
+import { ownIndexes } from './groups.js'
 import type { Unit } from './unit.js'
 
 /** One child as anyone is shown it. */
@@ -46,6 +47,7 @@ export function tellDispatched(hub: EventHub, unit: Unit, takenOver: boolean): v
     hub.emit('dispatched', {
       delegation_id: id,
       goals: goals ?? [goal],
+      task_indexes: ownIndexes(unit.draft),
       session_key: route.sessionKey,
       ...(parentId !== null && { parent_id: parentId }),
       slot_key: slotKey,

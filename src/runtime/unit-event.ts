@@ -35,6 +35,7 @@ export function unitFacts(draft: UnitDraft, measured: UnitMeasures): UnitFacts {
     role: draft.role,
     model: draft.model,
     metadata: draft.metadata,
+    ...(draft.part && { part: draft.part }),
     dispatchedAt,
     completedAt,
     durationSeconds,
@@ -86,7 +87,10 @@ export function entryOf({ index, job, seconds }: Child, outcome: ChildOutcome): 
 }
 
 /** Transcript paths by child index; null where none are kept. */
-export function transcriptsOf(paths: readonly (string | null)[]): Readonly<Record<string, string>> | null {
-  if (paths.every((path) => path === null)) return null
-  return Object.fromEntries(paths.map((path, index) => [String(index), path ?? '']))
+export function transcriptsOf(
+  paths: readonly (string | null)[] | null,
+): Readonly<Record<string, string>> | null {
+  if (paths === null) return null
+  const kept = paths.flatMap((path, index) => (path === null ? [] : [[String(index), path]]))
+  return kept.length === 0 ? null : (Object.fromEntries(kept) as Readonly<Record<string, string>>)
 }

@@ -4,6 +4,7 @@ import type { Clock } from '../core/clock.js'
 import type { Ledger } from '../ledger/ledger.js'
 import type { Hold, UnitDraft } from '../ledger/shapes.js'
 import type { ChildPlan } from './child.js'
+import type { ChildLine } from './child-line.js'
 import type { EventHub } from './events.js'
 import type { UnitForm } from './unit-event.js'
 
@@ -17,7 +18,8 @@ export interface UnitPlan {
   readonly recorded: readonly ChildResult[]
   /** When it was first admitted, of a unit that is run again; null for a new one. */
   readonly admittedAt: number | null
-  readonly maxConcurrentChildren: number
+  /** Where the children wait for their turn; units of one call share it. */
+  readonly line: ChildLine
   readonly tells: UnitTells
 }
 

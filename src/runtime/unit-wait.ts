@@ -6,6 +6,7 @@ import type { Claim } from '../ledger/shapes.js'
 import { deliveryStates } from '../core/delivery-states.js'
 import { watchChanges, type LedgerChanges } from './ledger-changes.js'
 import { checkedNumber } from './checked.js'
+import { unknownDelegation } from './groups.js'
 import { ClaimedCompletion, type Completion } from './completions.js'
 import type { ProcessHold } from './process-hold.js'
 import type { Unit, UnitEnd } from './unit.js'
@@ -42,9 +43,10 @@ interface UnitWaitOptions {
 
 /** Hints may be missed, ms. */
 const lookAgainMs = 2_000
-/** A unit has few events beside its final one. */
-const deliveriesOfUnit = 1_000
 const claimLeaseSeconds = 300
+
+/** By the event's own id, which is its unit's: notices share the unit's id, and there may be any number of them. */
+const finalOf = (id: string): { readonly eventIds: readonly string[] } => ({ eventIds: [id] })
 
 export function createUnitWait(given: UnitWaitOptions): UnitWait {
   const { ledger, ownerId, units, collectors, clock, hold, closed } = given
@@ -85,11 +87,8 @@ export function createUnitWait(given: UnitWaitOptions): UnitWait {
   }
 
   async function claimFinal(id: string): Promise<Claim | null> {
-    const { claims } = await ledger.claim(ownerId, { ids: [id] }, deliveriesOfUnit, claimLeaseSeconds)
-    // The notices of a unit come with its id, and are not what was waited for.
-    const notices = claims.filter(({ eventId }) => eventId !== id).map(({ token }) => token)
-    if (notices.length > 0) await ledger.resolve(notices, { kind: 'defer', forSeconds: 0 })
-    return claims.find(({ eventId }) => eventId === id) ?? null
+    const { claims } = await ledger.claim(ownerId, { ...finalOf(id), pull: true }, 1, claimLeaseSeconds)
+    return claims[0] ?? null
   }
 
   async function endOf(id: string, timeoutMs: number | undefined): Promise<UnitEnd> {
@@ -145,19 +144,18 @@ export function createUnitWait(given: UnitWaitOptions): UnitWait {
     }
   }
 
-  /** Null while the unit is live. A notice shares its unit's id, and is not its end. */
+  /** Null while the unit is live. */
   async function recorded(id: string): Promise<AsyncDelegationEvent | null> {
     // The unit first: of one that had ended by then the event was there already, if it is to be found at all.
     const unit = await ledger.get(id)
-    const deliveries = await ledger.deliveries({ ids: [id] }, deliveryStates, { limit: deliveriesOfUnit })
-    const final = deliveries.find(({ eventId }) => eventId === id)
+    const [final] = await ledger.deliveries(finalOf(id), deliveryStates, { limit: 1 })
     if (final !== undefined) return final.event
     if (unit !== null && unit.endedAt === null) return null
     const note =
       unit === null
         ? 'it never was, or retention has dropped it'
         : 'its event was collected, and is kept no longer'
-    throw new DelegationError('UNKNOWN_DELEGATION', { id, note })
+    throw await unknownDelegation(ledger, id, note)
   }
 
   function within<T>(promise: Promise<T>, id: string, timeoutMs: number | undefined): Promise<T> {

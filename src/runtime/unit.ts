@@ -19,9 +19,9 @@ import type { AsyncDelegationEvent, ChildResult } from '../core/event.js'
 import { failPoint } from '../core/fail-point.js'
 import { noticeEvent, noticeKind } from '../core/notice.js'
 import type { Claim, Hold, Settlement, UnitDraft, UnitPatch } from '../ledger/shapes.js'
-import type { ChildActivity } from '../pool/executor.js'
+import { runnerError } from '../pool/error-detail.js'
+import type { ChildActivity, ChildRequest } from '../pool/executor.js'
 import { createChild, type Child, type ChildWatcher, type StopResult } from './child.js'
-import { startInLine, type ChildLine } from './child-line.js'
 import type { UnitDependencies, UnitPlan } from './unit-plan.js'
 import { stopReport, type StopReport } from './stop-report.js'
 import { tellChild, tellDispatched, tellProgress, tellState } from './unit-edges.js'
@@ -75,7 +75,6 @@ class RunningUnit implements Unit, ChildWatcher {
   #isRecorded = false
   #slotIsKept = false
   #isGone = false
-  #line: ChildLine | null = null
   #end: UnitEnd | 'taken_over' | Error | null = null
   #tellEnd: (() => void)[] = []
 
@@ -86,8 +85,7 @@ class RunningUnit implements Unit, ChildWatcher {
     this.#entries = [...plan.recorded]
     this.#dispatchedAt = plan.admittedAt ?? clock.now()
     this.#dispatchedMs = clock.monotonicMs()
-    const isKept = plan.children.some(({ job }) => job.transcriptPath !== null)
-    this.liveTranscripts = isKept ? transcriptsOf(plan.children.map(({ job }) => job.transcriptPath)) : null
+    this.liveTranscripts = transcriptsOf(plan.draft.transcripts)
     this.children = plan.children.map((childPlan) => createChild(childPlan, clock, this))
   }
 
@@ -128,7 +126,7 @@ class RunningUnit implements Unit, ChildWatcher {
   }
 
   start(): void {
-    this.#line = startInLine(this.children, this.plan.maxConcurrentChildren)
+    this.plan.line.start(this.children)
   }
 
   async stop(request: StopRequest, graceMs: number): Promise<StopReport> {
@@ -136,7 +134,6 @@ class RunningUnit implements Unit, ChildWatcher {
     const at = this.#dependencies.clock.monotonicMs()
     this.#state = transition(before, { type: 'interrupt', at, ...request })
     if (this.#state !== before) this.#enter('interrupting')
-    this.#line?.clear()
     const stops: Promise<StopResult>[] = []
     for (const child of this.children) {
       const stopping = child.stop(request, graceMs)
@@ -160,6 +157,10 @@ class RunningUnit implements Unit, ChildWatcher {
 
   onStarted(child: Child): void {
     this.#tellChild(child)
+  }
+
+  onRequest(_child: Child, { kind, fail }: ChildRequest): void {
+    fail(runnerError('REQUEST_UNKNOWN', `nothing here answers a request of kind ${kind}`))
   }
 
   onStopping(child: Child): void {
@@ -188,7 +189,7 @@ class RunningUnit implements Unit, ChildWatcher {
       this.#tellChild(child, entry)
       if (this.#outcomes < this.children.length) this.#onEarlyEnd(entry)
     }
-    this.#line?.leave(child)
+    this.plan.line.leave(child)
     if (this.#outcomes === this.children.length) this.#finish()
   }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import * as front from '../../src/index.js'
 import * as runnerFront from '../../src/runner.js'
+import * as testing from '../../src/testing/host-conformance.js'
 import { errorCodes } from '../../src/core/errors.js'
 import { filesBelow, read } from '../support/sources.js'
 
@@ -25,6 +26,10 @@ describe('the public surface is what was meant', () => {
     ])
   })
 
+  it('the testing kit exports these names and no others', () => {
+    expect(Object.keys(testing).sort()).toEqual(['ConformanceError', 'hostConformance', 'runHostConformance'])
+  })
+
   it('front 2 exports one function', () => {
     expect(Object.keys(runnerFront)).toEqual(['defineRunner'])
   })
@@ -34,8 +39,10 @@ describe('docs/errors.md and the code agree', () => {
   const page = read('docs/errors.md')
   const documented = [...page.matchAll(/^\| `([A-Z_]+)`/gm)].map(([, code]) => code)
   const childCodes = new Set(
-    filesBelow('src/pool', '.ts').flatMap((path) =>
-      [...read(path).matchAll(/'((?:RUNNER|RESULT|CHILD|THREAD|SPILL)_[A-Z_]+)'/g)].map(([, code]) => code),
+    [...filesBelow('src/pool', '.ts'), ...filesBelow('src/runtime', '.ts')].flatMap((path) =>
+      [...read(path).matchAll(/'((?:RUNNER|RESULT|CHILD|THREAD|SPILL|REQUESTS?|QUESTION)_[A-Z_]+)'/g)].map(
+        ([, code]) => code,
+      ),
     ),
   )
 

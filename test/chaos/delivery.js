@@ -40,13 +40,15 @@ function onceEach(ids, seen) {
     .map(([id, count]) => `${id} was accepted ${count} times`)
 }
 
-/** Half of the units have ended, and one is still to come, when the clock steps back an hour. */
+/** Units have ended, some are deferred, and one is still to come, when the clock steps back an hour. */
 export const clockBack = onLedger(async (open) => {
   let stepSeconds = 0
   const clock = { ...systemClock, now: () => systemClock.now() + stepSeconds }
   const delegator = await open({ clock })
   const ids = await dispatchAll(delegator, 20)
   const { delegationId } = await delegator.dispatch(call(() => sleep(200).then(() => 'done')))
+  const deferred = await delegator.completions.claim({ sessionKey, limit: 5 })
+  await delegator.completions.defer(deferred, 600)
   stepSeconds = -3_600
   const end = await delegator.wait(delegationId)
   const seen = []

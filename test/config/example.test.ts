@@ -43,6 +43,7 @@ const keys = {
     'placement',
     'reports_progress',
     'idempotent',
+    'corrects_output',
     'on_owner_death',
   ],
   log: ['level', 'path'],

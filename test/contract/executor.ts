@@ -5,15 +5,23 @@
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { ChildActivity, ChildEnd, ChildJob, ChildRun, Executor } from '../../src/pool/executor.js'
+import type {
+  ChildActivity,
+  ChildEnd,
+  ChildJob,
+  ChildRequest,
+  ChildRun,
+  Executor,
+} from '../../src/pool/executor.js'
 import type { Runner, RunnerReference, RunnerTask } from '../../src/runner.js'
 
 /** A child under watch: what its observer was told, in order. */
 export interface Watched {
   readonly run: ChildRun
-  /** `started`, `activity`, `end`, in the order in which the executor told. */
+  /** `started`, `activity`, `request`, `end`, in the order in which the executor told. */
   readonly told: readonly string[]
   readonly activities: readonly ChildActivity[]
+  readonly requests: readonly ChildRequest[]
   readonly started: Promise<void>
   readonly ended: Promise<ChildEnd>
   /** All lines so far. */
@@ -47,6 +55,7 @@ export function watch(
 ): Watched {
   const told: string[] = []
   const activities: ChildActivity[] = []
+  const requests: ChildRequest[] = []
   const waiting = new Set<() => void>()
   let resolveStarted: () => void = () => undefined
   let resolveEnded: (end: ChildEnd) => void = () => undefined
@@ -67,6 +76,10 @@ export function watch(
         activities.push(activity)
         tell('activity')
       },
+      onRequest(request) {
+        requests.push(request)
+        tell('request')
+      },
       onEnd(end) {
         tell('end')
         resolveEnded(end)
@@ -77,6 +90,7 @@ export function watch(
     run,
     told,
     activities,
+    requests,
     started,
     ended,
     lines: () => activities.flatMap(({ lines }) => lines),
@@ -215,6 +229,17 @@ export function executorContract(name: string, { create, runner }: ExecutorUnder
         await watched.ended
       })
 
+      it.runIf(process.platform === 'linux')(
+        'P7: a transcript that no disk takes costs its lines alone',
+        async () => {
+          // Every write to it fails as one to a full disk does.
+          const task = taskOf()
+          const watched = watch(executor, runner('reportsAndReturns'), task, { transcriptPath: '/dev/full' })
+          expect(await watched.ended).toMatchObject({ kind: 'returned' })
+          expect(watched.lines().join('\n')).toContain('the last line')
+        },
+      )
+
       it('P5: what was said just before the end is told, and told before the end', async () => {
         const watched = child('reportsAndReturns')
         await watched.ended
@@ -270,6 +295,116 @@ export function executorContract(name: string, { create, runner }: ExecutorUnder
         expect(two.told).not.toContain('end')
         two.run.interrupt('two as well')
         expect(await two.ended).toMatchObject({ result: { said: 'two as well' } })
+      })
+    })
+
+    describe('what a child asks', () => {
+      const questions = (watched: Watched) => watched.requests.map(({ payload }) => payload)
+
+      it('its question arrives after its start, and the answer is what the child awaits', async () => {
+        const watched = child('asks', taskOf('tea or coffee?'))
+        await watched.until(({ requests }) => requests.length === 1)
+        const bare = { timeout_seconds: null, default: null, choices: null }
+        expect(questions(watched)).toEqual([{ question: 'tea or coffee?', ...bare }])
+        expect(watched.requests[0]?.kind).toBe('ask')
+        expect(watched.told[0]).toBe('started')
+        watched.requests[0]!.answer('tea')
+        watched.requests[0]!.answer('coffee')
+        expect(await watched.ended).toMatchObject({ kind: 'returned', result: { said: 'tea' } })
+      })
+
+      it('what fails it is thrown in the child, with its name, message and code', async () => {
+        const watched = child('asks')
+        await watched.until(({ requests }) => requests.length === 1)
+        watched.requests[0]!.fail({ name: 'RunnerError', code: 'NOBODY_HOME', message: 'nobody is at home' })
+        const threw = { name: 'RunnerError', code: 'NOBODY_HOME', message: 'nobody is at home' }
+        expect(await watched.ended).toMatchObject({ kind: 'returned', result: { threw } })
+      })
+
+      it('several at once are answered each for itself, in any order', async () => {
+        const watched = child('asksTwice')
+        await watched.until(({ requests }) => requests.length === 2)
+        watched.requests[1]!.answer('second')
+        watched.requests[0]!.answer('first')
+        expect(await watched.ended).toMatchObject({ result: { said: ['first', 'second'] } })
+      })
+
+      it('P6: an interrupt rejects what it waits for, and what it asks after that, with the reason', async () => {
+        const watched = child('asksOnAndOn')
+        await watched.until(({ requests }) => requests.length === 1)
+        watched.run.interrupt('enough of it')
+        expect(await watched.ended).toMatchObject({ result: { reasons: ['enough of it', 'enough of it'] } })
+        watched.requests[0]!.answer('too late')
+        await child('completes').ended
+        expect(watched.told.filter((what) => what === 'request')).toHaveLength(1)
+      })
+
+      it('P4: a question that is open at its end is forgotten, and an answer to it is dropped', async () => {
+        const watched = child('asksAndReturns')
+        expect(await watched.ended).toMatchObject({ kind: 'returned', result: { summary: 'did not wait' } })
+        expect(watched.told.indexOf('request')).toBeLessThan(watched.told.indexOf('end'))
+        for (const request of watched.requests) request.answer('too late')
+        expect(await endOf('completes')).toMatchObject({ kind: 'returned' })
+      })
+
+      it('P7: of a flood of questions 32 are open at most, and the others are refused by name', async () => {
+        const watched = child('asksFlood')
+        await watched.until(({ requests }) => requests.length === 32)
+        for (const request of watched.requests) request.answer('yes')
+        const refused = Array.from({ length: 68 }, () => 'REQUESTS_TOO_MANY')
+        expect(await watched.ended).toMatchObject({ result: { answered: 32, refused } })
+      })
+
+      it.each([
+        ['asksNothing', 'QUESTION_INVALID', 'the question must be a text'],
+        ['asksTooMuch', 'QUESTION_INVALID', 'the question has 65537 characters, at most 65536'],
+        ['asksWithBadTimeout', 'QUESTION_INVALID', 'timeoutSeconds is 0'],
+        ['asksWithBadChoices', 'QUESTION_INVALID', 'choices must be a list of 1 to 50'],
+      ])('%s: the child is told what is wrong, and its host is asked nothing', async (fixture, code, why) => {
+        const watched = child(fixture)
+        const threw = { name: 'RunnerError', code, message: expect.stringContaining(why) as string }
+        expect(await watched.ended).toMatchObject({ kind: 'returned', result: { threw } })
+        expect(watched.requests).toEqual([])
+      })
+    })
+
+    describe('what a child is told', () => {
+      it('is taken by the handler that it has, in order', async () => {
+        const watched = child('isSteered')
+        await watched.until(hasLine('ready'))
+        const taken = [watched.run.tell('steer', 'left'), watched.run.tell('steer', 'right')]
+        expect(await Promise.all(taken)).toEqual([true, true])
+        watched.run.interrupt('enough')
+        expect(await watched.ended).toMatchObject({ result: { steers: ['left', 'right'] } })
+      })
+
+      it('before its start it waits for the child, and for its handler', async () => {
+        const watched = child('isSteered')
+        const taken = watched.run.tell('steer', 'early')
+        expect(await taken).toBe(true)
+        watched.run.interrupt('enough')
+        expect(await watched.ended).toMatchObject({ result: { steers: ['early'] } })
+      })
+
+      it('without a handler it waits until the end, and then was not taken', async () => {
+        const watched = child('untilInterrupted')
+        await watched.until(hasLine('ready'))
+        const taken = watched.run.tell('steer', 'left')
+        const surplus = Array.from({ length: 64 }, () => watched.run.tell('steer', 'and again'))
+        expect(await surplus.at(-1)).toBe(false)
+        watched.run.interrupt('enough')
+        await watched.ended
+        expect(await taken).toBe(false)
+        expect(await watched.run.tell('steer', 'late')).toBe(false)
+      })
+
+      it("P7: a handler that throws is the child's own affair", async () => {
+        const watched = child('isSteeredBadly')
+        await watched.until(hasLine('ready'))
+        expect(await watched.run.tell('steer', 'left')).toBe(true)
+        await watched.until(hasLine('onSteer: I will not go left'))
+        watched.run.interrupt('enough')
+        expect(await watched.ended).toMatchObject({ result: { said: 'enough' } })
       })
     })
 

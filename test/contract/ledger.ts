@@ -257,6 +257,46 @@ export function ledgerContract(name: string, open: OpenLedger): void {
         expect(await bench.inUse()).toBe(0)
       })
 
+      it('P2: units that join in one call are admitted with the first or not at all, and its slot goes with the last', async () => {
+        const { ledger } = bench
+        const first = draftOf('c-1')
+        const parts = ['c-2', 'c-3'].map((id) => draftOf(id, session, { slotKey: 'c-1' }))
+        expect((await ledger.admit('a', first, units(0), undefined, parts)).status).toBe('refused')
+        expect(await ledger.list(everything, null, { limit: 9 })).toEqual([])
+        const admission = await ledger.admit('a', first, units(1), undefined, parts)
+        expect(admission).toMatchObject({ status: 'admitted', hold: { fence: 1 } })
+        expect(await bench.inUse()).toBe(1)
+        for (const draft of [first, ...parts]) {
+          expect(await bench.inUse()).toBe(1)
+          expect((await ledger.settle({ id: draft.id, fence: 1 }, endOf(draft))).won).toBe(true)
+        }
+        expect(await bench.inUse()).toBe(0)
+      })
+
+      it('P2: a joining unit whose id is taken leaves nothing of its call', async () => {
+        const { ledger } = bench
+        await bench.admitted(draftOf('taken'))
+        const joining = [draftOf('c-2'), draftOf('taken')].map((draft) => ({ ...draft, slotKey: 'c-1' }))
+        await expect(ledger.admit('a', draftOf('c-1'), units(9), undefined, joining)).rejects.toEqual(
+          duplicate,
+        )
+        expect((await ledger.list(everything, null, { limit: 9 })).map(({ id }) => id)).toEqual(['taken'])
+        expect(await bench.inUse()).toBe(1)
+      })
+
+      it('P2: a dead owner leaves no slot behind, however many units shared it', async () => {
+        const { ledger } = bench
+        const parts = ['c-2', 'c-3'].map((id) => draftOf(id, session, { slotKey: 'c-1' }))
+        await ledger.admit('a', draftOf('c-1'), units(1), undefined, parts)
+        await ledger.settle({ id: 'c-1', fence: 1 }, endOf(draftOf('c-1'), { slot: 'kept' }))
+        await ledger.settle({ id: 'c-2', fence: 1 }, endOf(draftOf('c-2')))
+        const taken = await ledger.takeOver('a', 'b', 'all')
+        expect(taken.map(({ unit }) => unit.id)).toEqual(['c-3'])
+        expect(await bench.inUse()).toBe(1)
+        for (const { hold, unit } of taken) await ledger.settle(hold, endOf(unit))
+        expect(await bench.inUse()).toBe(0)
+      })
+
       it('P1: usage names the holders of each counter, and nobody for one that is not in use', async () => {
         await bench.admitted(draftOf('u1'))
         await bench.admitted(draftOf('u2'))
@@ -665,10 +705,61 @@ export function ledgerContract(name: string, open: OpenLedger): void {
         expect(read.map(({ eventId }) => eventId)).toEqual(['u1', 'pulled'])
         expect(await bench.claimedIds({ eventIds })).toEqual(['u1'])
         expect(await bench.claimedIds({ eventIds: ['u1:1', 'unknown'] })).toEqual(['u1:1'])
+        expect(await bench.claimedIds({ eventIds, pull: true })).toEqual(['pulled'])
         expect((await bench.ledger.list({ eventIds }, null, { limit: 9 })).map(({ id }) => id)).toEqual([
           'pulled',
           'u1',
         ])
+      })
+    })
+
+    describe('what waits', () => {
+      const under = (parentSessionId: string) => ({
+        route: { sessionKey: session, parentSessionId, originUiSessionId: '', originSessionId: '' },
+      })
+
+      it('P8: is told per session, parent and owner, with the time of the first and the place of the newest', async () => {
+        expect(await bench.ledger.waiting()).toEqual([])
+        await bench.ended(draftOf('u1'))
+        await bench.ended(draftOf('u2'))
+        await bench.ended(draftOf('u3', session, under('p')))
+        await bench.ended(draftOf('u4', ''), 'b')
+        await bench.ended(draftOf('u5', 'other', { delivery: 'collect' }))
+        const [claim] = await bench.claimed({ ids: ['u1'] }, 'a', 30)
+        const waiting = await bench.ledger.waiting()
+        const common = { sessionKey: session, parentSessionId: null, dispatchedBy: 'a' }
+        expect([...waiting].sort((a, b) => a.lastSeq - b.lastSeq)).toEqual([
+          { ...common, dueAt: 0, lastSeq: 2 },
+          { ...common, parentSessionId: 'p', dueAt: 0, lastSeq: 3 },
+          { ...common, sessionKey: '', dispatchedBy: 'b', dueAt: 0, lastSeq: 4 },
+        ])
+        await bench.ledger.resolve([(await bench.claimed({ ids: ['u2'] }))[0]!.token], ack)
+        const [first] = (await bench.ledger.waiting()).filter(({ lastSeq }) => lastSeq === 1)
+        expect(first?.dueAt).toBe(claim?.until)
+      })
+
+      it('P8: a session under one parent is claimed apart from the others', async () => {
+        await bench.ended(draftOf('u1'))
+        await bench.ended(draftOf('u2', session, under('p')), 'b')
+        expect(await bench.claimedIds({ sessionKey: session, parentSessionId: 'q' })).toEqual([])
+        const ofB = { sessionKey: session, parentSessionId: 'p' }
+        expect(await bench.claimedIds({ ...ofB, dispatchedBy: 'a' })).toEqual([])
+        expect(await bench.claimedIds({ ...ofB, dispatchedBy: 'b' })).toEqual(['u2'])
+        expect(await bench.claimedIds({ sessionKey: session, parentSessionId: null })).toEqual(['u1'])
+        expect(await bench.claimedIds({ sessionKey: '', parentSessionId: null })).toEqual([])
+      })
+
+      it('is dropped with a reason, also while it is away; a claim decides itself', async () => {
+        for (const id of ['u1', 'u2', 'u3']) await bench.ended(draftOf(id))
+        const [claim] = await bench.claimed({ ids: ['u1'] })
+        await bench.ledger.resolve([claim!.token], { kind: 'defer', forSeconds: 60 })
+        await bench.claimed({ ids: ['u2'] })
+        const dropped = await bench.ledger.drop(['u1', 'u2', 'u3', 'unknown'], 'the session was reset')
+        expect(dropped).toEqual([true, false, true, false])
+        expect(await bench.statesOf()).toEqual({ u1: 'dropped', u2: 'claimed', u3: 'dropped' })
+        const [first] = await bench.ledger.deliveries(mine, ['dropped'], { limit: 1 })
+        expect(first?.reason).toBe('the session was reset')
+        expect(await bench.ledger.drop(['u1'], 'again')).toEqual([false])
       })
     })
 
@@ -705,7 +796,7 @@ export function ledgerContract(name: string, open: OpenLedger): void {
           { ...hold, fence: hold.fence + 1 },
           { interruptReport: { ...report, requestId: 'r2' } },
         )
-        expect((await bench.ledger.get('u1'))?.interruptReport).toEqual(report)
+        expect((await bench.ledger.get('u1'))?.interruptReports).toEqual([report])
         expect((await bench.ledger.get('u1'))?.late).toEqual([])
       })
 
@@ -733,7 +824,7 @@ export function ledgerContract(name: string, open: OpenLedger): void {
       })
 
       it("an interrupt reaches the owner's heartbeat for the live units that match, and for no others", async () => {
-        const request = { requestId: 'r1', reason: 'enough', graceMs: 50 }
+        const request = { requestId: 'r1', child: null, reason: 'enough', graceMs: 50 }
         const live = await bench.admitted(draftOf('u1'))
         await bench.admitted(draftOf('u2', 'agent:main:cli:dm:other'))
         await bench.ended(draftOf('u3'))
@@ -745,6 +836,28 @@ export function ledgerContract(name: string, open: OpenLedger): void {
         ])
         await bench.ledger.settle(live, endOf(draftOf('u1')))
         expect(await bench.ledger.heartbeat('a')).toEqual([])
+      })
+
+      it('several interrupts of one unit, of single children too, wait side by side, each until it was answered', async () => {
+        const { ledger } = bench
+        const hold = await bench.admitted(draftOf('u1', session, { childCount: 3, goals: ['x', 'y', 'z'] }))
+        const ask = (requestId: string, child: number | null) =>
+          ledger.requestInterrupt(mine, { requestId, child, reason: 'enough', graceMs: 50 })
+        const waiting = async () =>
+          (await ledger.heartbeat('a')).map(({ requestId, child }) => [requestId, child])
+        await Promise.all([ask('r1', 2), ask('r2', 0), ask('r3', null)])
+        expect(await waiting()).toEqual([
+          ['r1', 2],
+          ['r2', 0],
+          ['r3', null],
+        ])
+        const went = { signalled: 1, stopped: 1, escalated: 0, unreachable: 0 }
+        await ledger.record(hold, { interruptReport: { requestId: 'r2', ...went } })
+        await ledger.record(hold, { interruptReport: { requestId: 'r1', ...went } })
+        expect(await waiting()).toEqual([['r3', null]])
+        const known = await ledger.get('u1')
+        expect(known?.interrupts.map(({ requestId }) => requestId)).toEqual(['r3'])
+        expect(known?.interruptReports.map(({ requestId }) => requestId)).toEqual(['r2', 'r1'])
       })
     })
 
@@ -868,6 +981,32 @@ export function ledgerContract(name: string, open: OpenLedger): void {
         expect(await bench.claimedIds(mine, 'b')).toEqual(['u1', 'u2'])
       })
 
+      it('P3: what was deferred, or backs off, waits no longer when the wall clock was set back since', async () => {
+        for (const id of ['u1', 'u2', 'u3']) await bench.ended(draftOf(id))
+        const [u1, u2, u3] = await bench.claimed()
+        await bench.ledger.resolve([u1!.token], { kind: 'defer', forSeconds: 600 })
+        await bench.ledger.resolve([u2!.token], { kind: 'release', error: 'no' })
+        bench.clock.setBack(3_600_000)
+        await bench.ledger.resolve([u3!.token], { kind: 'defer', forSeconds: 600 })
+        expect(await bench.claimedIds(mine, 'b')).toEqual(['u1', 'u2'])
+        bench.clock.advance(600_000)
+        expect(await bench.claimedIds({ eventIds: ['u3'] }, 'b')).toEqual(['u3'])
+      })
+
+      it('P3: a lease begins anew when the wall clock was set back since: it holds, and it ends', async () => {
+        for (const id of ['u1', 'u2']) await bench.ended(draftOf(id))
+        const [hung, alive] = await bench.claimed(mine, 'a', 30)
+        bench.clock.setBack(3_600_000)
+        expect(await bench.claimedIds(mine, 'b')).toEqual([])
+        expect(await bench.ledger.resolve([alive!.token], ack)).toEqual([true])
+        bench.clock.advance(29_999)
+        expect(await bench.claimedIds(mine, 'b')).toEqual([])
+        bench.clock.advance(1)
+        const [again] = await bench.claimed(mine, 'b')
+        expect(again).toMatchObject({ eventId: 'u1', delivery: { attempts: 1 } })
+        expect(await bench.ledger.resolve([hung!.token], ack)).toEqual([false])
+      })
+
       it('P3: after `maxAttempts` an event is dead, kept, and seen by the operator', async () => {
         bench = await openBench({ maxAttempts: 2 })
         await bench.ended(draftOf('u1'))
@@ -963,7 +1102,12 @@ export function ledgerContract(name: string, open: OpenLedger): void {
         expect(await bench.ledger.deliveries(foreign, everyState, { limit: 9 })).toEqual([])
         expect(await bench.ledger.list(foreign, null, { limit: 9 })).toEqual([])
         expect(
-          await bench.ledger.requestInterrupt(foreign, { requestId: 'r', reason: 'r', graceMs: 0 }),
+          await bench.ledger.requestInterrupt(foreign, {
+            requestId: 'r',
+            child: null,
+            reason: 'r',
+            graceMs: 0,
+          }),
         ).toEqual([])
         expect(await bench.claimedIds()).toEqual(['u1'])
       })
@@ -1177,7 +1321,7 @@ export function ledgerContract(name: string, open: OpenLedger): void {
           () => ledger.record(hold, { phase: 'stalling' }),
           () => ledger.settle(hold, endOf(draft)),
           () => ledger.freeSlot(hold),
-          () => ledger.requestInterrupt(everything, { requestId: 'r', reason: 'r', graceMs: 0 }),
+          () => ledger.requestInterrupt(everything, { requestId: 'r', child: null, reason: 'r', graceMs: 0 }),
           () => ledger.owners(),
           () => ledger.takeOver('a', 'b', 'all'),
           () => ledger.publish('a', eventOf(draft)),

@@ -211,6 +211,12 @@ describe('the event of a single delegation', () => {
     expect(event).toMatchObject({ status: 'error', summary: null, api_calls: 0, duration_seconds: 12.5 })
   })
 
+  it('what was found of an output is told where it was judged, and nowhere else', () => {
+    const judged = { output: { count: 3 }, schema_valid: true, schema_retries: 1 }
+    expect(single(judged)).toMatchObject(judged)
+    expect(Object.keys(single({ output: { count: 3 } }))).toEqual(Object.keys(single({})))
+  })
+
   it('additive fields of the unit are there only when they are not empty', () => {
     const route = { ...facts.route, parent_session_id: 'p', origin_ui_session_id: 'tab' }
     const full = { ...facts, route, metadata: { ticket: 7 }, liveTranscripts: { '0': '/t.log' } }

@@ -9,7 +9,11 @@ describe('the share of a child', () => {
     [8_000, 0, 1_000, 8_000],
     [0, 48_000, 4, 12_000],
     [0, 0, 4, 0],
-    [8_000, 3, 100, 1],
+    [8_000, 48_000, 120, 400],
+    [8_000, 48_000, 10_000, 400],
+    [8_000, 3, 100, 400],
+    [100, 48_000, 10_000, 100],
+    [0, 3, 1, 400],
     [8_000, 48_000, 0, 8_000],
   ])('of %i a child and %i a unit, with %i children: %i', (childCharacters, unitCharacters, count, share) => {
     expect(shareOfBudget({ childCharacters, unitCharacters }, count)).toBe(share)

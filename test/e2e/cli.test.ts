@@ -63,6 +63,28 @@ describe('run', () => {
     expect((await shell('exit 4', 'exit 5')).code).toBe(1)
   })
 
+  it('--output-schema: an output that does not fit has failed, and a schema that is none is a usage error', async () => {
+    write('schema.json', JSON.stringify({ type: 'object', required: ['count'] }))
+    const good = await shell('--json', '--output-schema', 'schema.json', `echo '{"count": 3}'`)
+    expect(good.code).toBe(0)
+    expect(eventOf(good)).toMatchObject({ output: { count: 3 }, schema_valid: true })
+    const bad = await shell('--output-schema', 'schema.json', 'echo three')
+    expect(bad).toMatchObject({ code: 1, stdout: containing('the output does not fit its schema') })
+    expect(bad.stdout).toMatch(/Partial output:\nthree\n/)
+    write('none.json', '{"type": "whole"}')
+    expect(await shell('--output-schema', 'none.json', 'true')).toMatchObject({
+      code: 2,
+      stderr: containing('the output schema cannot be used as it is'),
+    })
+    for (const file of ['missing.json', '.']) {
+      const { code, stderr } = await shell('--output-schema', file, 'true')
+      expect({ code, stderr }).toEqual({
+        code: 2,
+        stderr: containing(`--output-schema: "${file}" cannot be read`),
+      })
+    }
+  })
+
   it('--json prints the event as one line, and what was asked for is in it', async () => {
     const options = ['--context', 'c', '--toolsets', 'a, b,', '--role', 'r', '--model', 'm', '--session', 's']
     const ended = await shell('--json', ...options, 'echo one', 'echo two')
@@ -244,6 +266,7 @@ describe('usage', () => {
       '--toolsets <names>',
       '--role <role>',
       '--model <model>',
+      '--output-schema <file>',
       '--session <key>',
       '--key <key>',
       '--timeout <seconds>',

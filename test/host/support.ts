@@ -1,10 +1,14 @@
 import { onTestFinished } from 'vitest'
 import { attachHost, type AttachedHost, type AttachHostOptions, type Delegator } from '../../src/index.js'
+import { currentSession } from '../../src/runtime/session-context.js'
 import { idOf, quick } from '../runtime/support.js'
 
 export interface Turn {
   readonly text: string
   readonly goals: readonly string[]
+  readonly sessionKey: string
+  /** The session inside of which it was started. */
+  readonly current: string
 }
 
 type Taken = 'started' | 'busy'
@@ -35,8 +39,9 @@ export function attach(
       new Promise((resolve) => (turns.length >= count ? resolve() : void waiting.push({ count, resolve }))),
     host: attachHost(delegator, {
       isIdle: () => !test.isBusy,
-      async startTurn(text, events) {
-        const turn = { text, goals: events.map(({ goal }) => goal) }
+      async startTurn(text, events, sessionKey) {
+        const goals = events.map(({ goal }) => goal)
+        const turn = { text, goals, sessionKey, current: currentSession() }
         turns.push(turn)
         const outcome = await take(turn, turns.length)
         for (const { count, resolve } of waiting) if (turns.length >= count) resolve()

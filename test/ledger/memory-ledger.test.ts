@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { createMemoryLedger } from '../../src/ledger/memory-ledger.js'
 import { draftOf, endOf, ledgerContract, ownerOf, type OpenLedger } from '../contract/ledger.js'
 import { ledgerModelContract } from '../contract/ledger-model.js'
+import { ledgerBudgetsContract } from '../contract/ledger-budgets.js'
 import { growthOf } from '../support/growth.js'
 import { createManualClock } from '../support/manual-clock.js'
 
@@ -9,6 +10,7 @@ const open: OpenLedger = async (given) => createMemoryLedger(given)
 
 ledgerContract('the memory ledger', open)
 ledgerModelContract('the memory ledger', open)
+ledgerBudgetsContract('the memory ledger', open)
 
 describe('retention of the memory ledger', () => {
   it('R38, R6: 50 ended units stay, the newest; the oldest go first', async () => {

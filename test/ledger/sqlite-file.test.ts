@@ -13,8 +13,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import type { AsyncDelegationEvent } from '../../src/core/event.js'
 import type { Ledger } from '../../src/ledger/ledger.js'
-import type { Hold } from '../../src/ledger/shapes.js'
+import type { Delivery, Hold } from '../../src/ledger/shapes.js'
 import { ledgerError, openSqlite, type Sqlite } from '../../src/ledger/sqlite-driver.js'
 import { sqliteLedger, type SqliteLedgerOptions } from '../../src/ledger/sqlite-ledger.js'
 import { draftOf, endOf, eventOf, ownerOf } from '../contract/ledger.js'
@@ -55,6 +56,17 @@ async function admitted(ledger: Ledger, id: string): Promise<Hold> {
   expect(admission.status).toBe('admitted')
   return (admission as { readonly hold: Hold }).hold
 }
+
+/** Bytes of the file are overwritten by another program. */
+function damage(at: string, offset: number, bytes: Buffer): void {
+  const program = `
+    const { openSync, writeSync } = await import('node:fs')
+    writeSync(openSync(${JSON.stringify(at)}, 'r+'), Buffer.from('${bytes.toString('hex')}', 'hex'), 0, ${bytes.length}, ${offset})`
+  const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program])
+  expect(status, String(stderr)).toBe(0)
+}
+
+const shown = ({ event }: Delivery): AsyncDelegationEvent => event
 
 const coded = (code: string): unknown => expect.objectContaining({ name: 'DelegationError', code })
 
@@ -352,6 +364,55 @@ describe('a file that fails', () => {
     const settled = await ledger.settle(hold, endOf(draftOf('u1')))
     expect(settled).toMatchObject({ won: true, fault: { code: 'LEDGER_CORRUPT' } })
     expect(readdirSync(folder).filter((name) => name.includes('.unsettled.'))).toHaveLength(1)
+  })
+
+  it('P3: by bytes that another process writes into it while it is open: a named error, or all as it was', async () => {
+    let state = 7
+    const random = (): number => (state = (state * 1_103_515_245 + 12_345) % 2 ** 31) / 2 ** 31
+    const event = (id: string): AsyncDelegationEvent =>
+      eventOf(draftOf(id), { summary: `${id} `.repeat(800) })
+    let errors = 0
+    for (let round = 0; round < 25; round += 1) {
+      const at = join(folder, `${round}.db`)
+      const ledger = await open({ busyMs: 50 }, at)
+      await ledger.join(ownerOf('a'))
+      const ids = Array.from({ length: 60 }, (_, index) => `u${index}`)
+      await Promise.all(ids.map((id) => ledger.publish('a', event(id))))
+      const foreign = await openSqlite(at)
+      opened.push(foreign)
+      foreign.sql('PRAGMA wal_checkpoint(TRUNCATE)').all()
+      // Not the first page, which says what the file is.
+      const offset = 4096 + Math.floor(random() * (statSync(at).size - 3 * 4096))
+      const bytes = Buffer.alloc(64 + Math.floor(random() * 6_000), round % 2 === 0 ? 'x' : 0xa5)
+      damage(at, offset, bytes)
+      // What another one has written makes the ledger read anew.
+      foreign.exec('PRAGMA user_version = 1001')
+      const asked = [
+        () => ledger.deliveries({ all: true }, ['pending'], { limit: 99 }).then((all) => all.map(shown)),
+        () => ledger.claim('a', mine, 99, 60).then(({ claims }) => claims.map((c) => shown(c.delivery))),
+      ]
+      const whole = ids.map((id, index) => ({ ...event(id), seq: index + 1 }))
+      for (const ask of asked) {
+        const said = await ask().catch((error: unknown) => error)
+        if (said instanceof Error) expect(said, `round ${round}`).toEqual(coded('LEDGER_CORRUPT'))
+        else expect(said, `round ${round}, ${bytes.length} bytes at ${offset}`).toEqual(whole)
+        if (said instanceof Error) errors += 1
+      }
+    }
+    expect(errors).toBeGreaterThan(25)
+  })
+
+  it('of the first minor version is brought up to date, and what is in it stays readable', async () => {
+    const first = await open()
+    await first.join(ownerOf('a'))
+    await first.publish('a', eventOf(draftOf('u1')))
+    await first.close()
+    const db = await openForeign()
+    db.exec('ALTER TABLE deliveries DROP COLUMN event_crc; PRAGMA user_version = 1001')
+    const second = await open()
+    await second.join(ownerOf('a'))
+    await second.publish('a', eventOf(draftOf('u2')))
+    expect((await second.claim('a', mine, 9, 60)).claims.map(({ eventId }) => eventId)).toEqual(['u1', 'u2'])
   })
 
   it('on a full disk is LEDGER_FULL', async (context) => {

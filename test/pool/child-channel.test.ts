@@ -9,6 +9,7 @@ const channelOf = () =>
     spawn: () => {
       throw new Error('nothing is spawned here')
     },
+    say: () => undefined,
     onActivity: () => undefined,
     killProcesses: () => undefined,
     after: () => () => undefined,

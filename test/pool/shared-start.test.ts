@@ -29,7 +29,12 @@ it('P7: children that came to a shared thread while it loaded their module count
         summaryCharacters: 0,
         spillDirectory: '/nowhere',
       },
-      { onStarted: started, onActivity: () => undefined, onEnd: ({ kind }) => ended(kind) },
+      {
+        onStarted: started,
+        onActivity: () => undefined,
+        onRequest: () => undefined,
+        onEnd: ({ kind }) => ended(kind),
+      },
     )
     return { run, isStarted, hasEnded }
   })

@@ -50,6 +50,8 @@ const agents: Readonly<Record<AgentName, Agent>> = {
   hermes: { session: '20260323_101500_a1b2c3', model: null, apiCalls: 0, complaint: 'exit code 1' },
 }
 
+const counted = { type: 'object', properties: { count: { type: 'integer' } }, required: ['count'] }
+
 const names = Object.keys(agents) as AgentName[]
 const withJson = names.filter((name) => name !== 'hermes')
 
@@ -107,6 +109,24 @@ describe('agents by their command lines', () => {
     const event = await ask(name, { goal: 'x'.repeat(300), context: 'y'.repeat(300_000) })
     expect(event.status).toBe('completed')
     expect(event.summary).toMatch(name === 'hermes' ? /^Did: 300302 from/ : /^Did: x{300}\n\ny{300000}$/)
+  })
+
+  it.each(names)('%s: is told of the schema, and what was wrong, in its own session', async (name) => {
+    const folder = temporaryFolder()
+    const delegator = await open({ transcripts: { folder } })
+    const runner = commandRunner({ preset: name, env: { set: { PATH: path } } })
+    const id = idOf(await delegator.dispatch({ goal: 'count them', outputSchema: counted, runner }))
+    expect(await delegator.wait(id)).toMatchObject({
+      status: 'completed',
+      output: { count: 3 },
+      summary: '{"count": 3}',
+      schema_valid: true,
+      schema_retries: 1,
+      session_id: agents[name].session,
+      api_calls: 2 * agents[name].apiCalls,
+    })
+    const transcript = readFileSync(`${folder}/${id}/task-0.log`, 'utf8')
+    expect(transcript).toContain('log | the output does not fit its schema: the answer is no JSON')
   })
 
   it('further arguments come before what ends the command line', async () => {

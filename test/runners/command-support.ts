@@ -7,12 +7,14 @@ import {
   type DelegatorOptions,
   type SingleEvent,
 } from '../../src/index.js'
+import type { JsonObject } from '../../src/runner.js'
 import { idOf, open, temporaryFolder } from '../runtime/support.js'
 
 export interface CommandTask {
   readonly goal?: string
   readonly context?: string
   readonly model?: string
+  readonly outputSchema?: JsonObject
   /** Of the delegator. */
   readonly with?: DelegatorOptions
 }

@@ -72,6 +72,53 @@ describe('a prompt that no argument could hold', () => {
   })
 })
 
+describe('an output that has to fit a schema', () => {
+  const outputSchema = { type: 'object', required: ['count'] }
+  const told = `It has to fit this JSON Schema:\n${JSON.stringify(outputSchema)}`
+  const wrong = 'if grep -q "does not fit"; then echo \'{"count": 3}\'; else echo "[]"; fi'
+
+  it('the prompt says so; without a session the correction says all of it again', async () => {
+    const folder = temporaryFolder()
+    const argv = script(`tee -a ${folder}/told | ${wrong.replace('if', 'if cat |')}`)
+    const event = await run({ argv, stdin: '{prompt}' }, { context: 'of mine', outputSchema })
+    expect(event).toMatchObject({ output: { count: 3 }, schema_retries: 1, summary: '{"count": 3}' })
+    const first = `a goal\n\nof mine\n\nAnswer with JSON and nothing else. ${told}`
+    const errors =
+      'Your answer does not fit the JSON Schema that it has to fit:\n- (all of it) must be object'
+    const second = `a goal\n\nof mine\n\nYour answer was:\n[]\n\n${errors}\n\nAnswer with JSON and nothing else. ${told}`
+    expect(readFileSync(`${folder}/told`, 'utf8')).toBe(first + second)
+  })
+
+  it('in a session that knows the goal, only what was wrong is said', async () => {
+    const folder = temporaryFolder()
+    const line = (summary: string): string => JSON.stringify({ session: 's-1', summary })
+    const print = `if [ -n "$1" ]; then echo '${line('{"count": 3}')}'; else echo '${line('[]')}'; fi`
+    const event = await run(
+      {
+        argv: script(`tee ${folder}/told > /dev/null; ${print}`, ['{session}']),
+        stdin: '{prompt}',
+        output: 'jsonl',
+        map: { summary: 'summary', session_id: 'session' },
+      },
+      { outputSchema },
+    )
+    expect(event).toMatchObject({ output: { count: 3 }, schema_retries: 1 })
+    expect(readFileSync(`${folder}/told`, 'utf8')).toMatch(
+      /^Your answer does not fit.*\n- .* be object\n\nAnswer/,
+    )
+  })
+
+  it('a program that could not be told, or not find its work again, is not asked again', async () => {
+    const cannot = { schema_valid: false, schema_retries: 0, status: 'failed' }
+    expect(await run({ argv: script('echo "$1"', '{goal}') }, { outputSchema })).toMatchObject(cannot)
+    expect(commandRunner({ preset: 'claude' })).toMatchObject({ correctsOutput: true })
+    expect(commandRunner({ preset: 'claude', worktree: true })).not.toHaveProperty('correctsOutput')
+    expect(commandRunner({ preset: 'claude' }, { correctsOutput: false })).toMatchObject({
+      correctsOutput: false,
+    })
+  })
+})
+
 describe('what a command sees of its host', () => {
   it('P10: of the environment it is what was listed, and no secret besides', async () => {
     process.env['HERMES_TEST_SECRET'] = 'sk-1'
@@ -190,6 +237,17 @@ describe('how a command ends', () => {
     }
     // A zombie waits for whoever adopted it, and runs no more.
     await expect.poll(state, { timeout: 20_000 }).toMatch(/^(Z.*)?\s*$/)
+  })
+
+  it('P6: one that closes its output, is deaf and goes on is killed within the grace all the same', async () => {
+    const delegator = await open({ interruptGraceMs: 20_000 })
+    const deaf = "trap '' TERM; echo early; exec >&- 2>&-; while true; do sleep 0.1; done"
+    const runner = commandRunner({ argv: script(deaf), killAfterMs: 100 })
+    const early = next(delegator, 'progress', ({ progress }) => Number(progress?.['output_characters']) > 0)
+    const id = idOf(await delegator.dispatch({ goal: 'x', runner }))
+    await early
+    expect(await delegator.interrupt(id)).toMatchObject({ signalled: 1, stopped: 1 })
+    expect(await delegator.wait(id)).toMatchObject({ status: 'interrupted', summary: 'early' })
   })
 
   it('P9: one that closes its output and goes on ends when it does', async () => {

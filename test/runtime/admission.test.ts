@@ -168,7 +168,12 @@ describe('admission: what cannot be handed over (R18)', () => {
       run(_job, observer) {
         if (isBroken) throw new Error('not yet')
         ends.push(() => observer.onEnd({ kind: 'returned', result: {} }))
-        return { interrupt: () => ends.pop()?.(), terminate: () => true, heartbeat: async () => true }
+        return {
+          interrupt: () => ends.pop()?.(),
+          terminate: () => true,
+          tell: async () => false,
+          heartbeat: async () => true,
+        }
       },
       close: () => Promise.resolve(),
     }
@@ -186,7 +191,12 @@ describe('admission: what cannot be handed over (R18)', () => {
         if (task.taskIndex === 1) throw new Error('no second thread')
         runs.push(task.taskIndex)
         queueMicrotask(() => observer.onEnd({ kind: 'returned', result: { summary: 'fine' } }))
-        return { interrupt: () => undefined, terminate: () => true, heartbeat: async () => true }
+        return {
+          interrupt: () => undefined,
+          terminate: () => true,
+          tell: async () => false,
+          heartbeat: async () => true,
+        }
       },
       close: () => Promise.resolve(),
     }

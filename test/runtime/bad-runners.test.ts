@@ -1,6 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import {
   moduleRunner,
@@ -111,6 +112,16 @@ describe('what a runner may return', () => {
       expect(summary?.length).toBeLessThan(700)
       expect(readFileSync(path as string, 'utf8')).toHaveLength(7_000)
       expect(statSync(path as string).mode & 0o777).toBe(0o600)
+    }
+  })
+
+  it('P9: one that is too long, and cannot be kept, is an error that says so', async () => {
+    const spillFolder = join(temporaryFolder(), 'in-the-way')
+    writeFileSync(spillFolder, '')
+    const delegator = await open({ spillFolder })
+    for (const runner of [faulty('returnsLongSummary'), () => ({ summary: 'y'.repeat(9_000) })]) {
+      const id = idOf(await delegator.dispatch({ goal: 'x', runner }))
+      expect(await delegator.wait(id)).toMatchObject(coded('SPILL_FAILED'))
     }
   })
 

@@ -45,6 +45,7 @@ describe('idempotency keys', () => {
     'another role': { role: 'orchestrator' },
     'another model': { model: 'm' },
     'another session': { sessionKey: 'other' },
+    'an output schema': { outputSchema: { type: 'string' } },
     'another runner': { runner: fixture('echo') },
     'other options of the runner': { runner: fixture('default', { options: { n: 1 } }) },
   }

@@ -69,7 +69,10 @@ describe.each(['memory', 'sqlite'] as const)('%s: an audit', (kind) => {
     const { ledger, clock, admit, found } = await setting(kind)
     await admit('deaf')
     await ledger.settle(await admit('stuck'), end('stuck', 'kept'))
-    await ledger.requestInterrupt({ ids: ['deaf'] }, { requestId: 'r', reason: '', graceMs: 5_000 })
+    await ledger.requestInterrupt(
+      { ids: ['deaf'] },
+      { requestId: 'r', child: null, reason: '', graceMs: 5_000 },
+    )
     clock.advance(14_000)
     expect(await found()).toEqual(['slot_kept stuck'])
     clock.advance(2_000)

@@ -337,6 +337,24 @@ describe('P5: a runner that may be run again', () => {
     },
   )
 
+  it('a child that is run again has to give what was asked for the first time', async () => {
+    const path = ledgerPath()
+    const mark = join(mkdtempSync(join(tmpdir(), 'hermes-mark-')), 'mark')
+    onTestFinished(() => rmSync(join(mark, '..'), { recursive: true, force: true }))
+    const runner = { onOwnerDeath: 'retry', idempotent: true }
+    const call = { outputSchema: { type: 'string' } }
+    const host = startHost(path, { goal: mark, export: 'secondTime', runner, sessionKey, call })
+    const id = await handleOf(host)
+    await expect.poll(() => existsSync(mark)).toBe(true)
+    await host.kill()
+    const adopter = await openOn(path, { adopt: true })
+    expect(await adopter.wait(id)).toMatchObject({
+      status: 'failed',
+      summary: 'resumed from null',
+      schema_valid: false,
+    })
+  })
+
   it('retry without `idempotent` is no runner', async () => {
     const here = await openOn(ledgerPath())
     const runner = { url: 'file:///nowhere.js', onOwnerDeath: 'retry' } as const

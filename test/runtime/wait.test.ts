@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { memoryLedger, type Ledger } from '../../src/index.js'
-import { codeOf, gate, idOf, manualClock, open, polite, quick } from './support.js'
+import { draftOf, eventOf } from '../contract/ledger.js'
+import { codeOf, gate, idOf, manualClock, open, openWithLedger, polite, quick } from './support.js'
 
 describe('wait', () => {
   it('P3: gives the final event, to any number of callers, and marks nothing delivered', async () => {
@@ -120,6 +121,21 @@ describe('wait', () => {
     expect(await taken?.ack()).toBe(true)
     expect(await second?.completion?.defer(0)).toBe(true)
     expect(await delegator.completions.claim()).toHaveLength(1)
+  })
+
+  it('P3: however many notices a unit has, its end is found, and claimed, among them', async () => {
+    const { delegator, ledger } = await openWithLedger()
+    const held = gate()
+    const id = idOf(await delegator.dispatch({ goal: 'a', runner: async () => held.promise }))
+    const owner = (await ledger.get(id))!.owner
+    const notice = eventOf(draftOf(id, 'agent:main:cli:dm:local'))
+    for (let n = 0; n < 1_001; n += 1) await ledger.publish(owner, { ...notice, event_id: `${id}:${n}` })
+    held.open()
+    await delegator.wait(id)
+    expect((await delegator.wait(id)).event_id).toBe(id)
+    const { event, completion } = await delegator.waitAndClaim(id)
+    expect([event.event_id, completion?.event.event_id]).toEqual([id, id])
+    expect(await ledger.deliveries({ ids: [id] }, ['claimed'], { limit: 9 })).toHaveLength(1)
   })
 
   it('P9: WAIT_TIMEOUT ends the waiting, not the unit', async () => {
