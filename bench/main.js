@@ -26,6 +26,9 @@ const order = [
   'foreign-lock',
   'pending',
   'waking',
+  'progress',
+  'stop',
+  'transcript',
   'host',
 ]
 const heads = ['', 'what', 'ours', 'baseline', 'ratio (middle half)', 'target', 'met']

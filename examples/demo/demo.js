@@ -1,4 +1,4 @@
-// npm run demo: a fan-out over this repository's own files, a refusal at the cap, and a child that has to be stopped.
+// npm run demo: a fan-out over this repository's own files, a refusal at the cap, a stop, and a stall.
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { createDelegator, formatCompletion, moduleRunner, shellRunner } from 'hermes-delegate'
@@ -8,6 +8,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url))
 const src = `${root}src`
 const shell = shellRunner({ cwd: root })
 const wordCount = new URL('word-count.js', import.meta.url)
+const agent = (name) => moduleRunner(new URL('agent.js', import.meta.url), { export: name })
 const say = (text) => process.stdout.write(`${text}\n`)
 
 const tasks = [
@@ -22,7 +23,13 @@ const tasks = [
   { goal: 'echo "this one fails" >&2; exit 3', runner: shell },
 ]
 
-const delegator = await createDelegator({ maxUnits: 2, maxConcurrentChildren: 3, interruptGraceMs: 300 })
+const delegator = await createDelegator({
+  maxUnits: 2,
+  maxConcurrentChildren: 3,
+  interruptGraceMs: 300,
+  // Seconds where the defaults are minutes: nobody watches a demo that long.
+  stall: { idleSeconds: 1.5, inToolSeconds: 1.5, graceSeconds: 0.5, sweepSeconds: 0.1 },
+})
 const tree = attachTree(delegator, { stream: process.stderr })
 
 // Both come back at once: the work goes on in the background.
@@ -39,6 +46,14 @@ const third = await delegator.dispatch({ goal: 'true', runner: shell, sessionKey
 const event = await delegator.wait(batch.delegationId, { collect: true })
 const report = await delegator.interrupt(busy.delegationId, { reason: 'the demo is over' })
 const stopped = await delegator.wait(busy.delegationId, { collect: true })
+
+// Both say how far they are. One stops when it is told to; the other falls silent, and is found out.
+const polite = await delegator.dispatch({ goal: 'read until told to stop', runner: agent('reads') })
+const silent = await delegator.dispatch({ goal: 'read, and fall silent', runner: agent('fallsSilent') })
+await progressOf(polite)
+const asked = await delegator.interrupt(polite.delegationId, { reason: 'that is enough' })
+const told = await delegator.wait(polite.delegationId, { collect: true })
+const stalled = await delegator.wait(silent.delegationId, { collect: true })
 tree.stop()
 
 say('\n# The third dispatch was refused')
@@ -49,7 +64,23 @@ say(
 say('\n# The busy loop, after its interrupt')
 say(`${stopped.status}: ${stopped.error}`)
 say(JSON.stringify(report))
+say('\n# A child that hears its interrupt keeps what it has')
+say(`${told.status}: ${told.summary}`)
+say(JSON.stringify(asked))
+say('\n# A child that shows no progress any more')
+say(
+  `${stalled.status} after ${stalled.stalled_after_quiet_seconds} s (${stalled.stall_phase}): ${stalled.error}`,
+)
 say('\n# The batch: one unit, one event\n')
 say(formatCompletion(event))
 
 await delegator.close()
+
+/** Resolves once a unit's child has said that it made a call. */
+function progressOf({ delegationId }) {
+  return new Promise((resolve) => {
+    delegator.events.on('progress', ({ delegation_id: id, api_calls: calls }) => {
+      if (id === delegationId && calls > 0) resolve()
+    })
+  })
+}

@@ -42,8 +42,7 @@ function print(
     ['TASK', 'STATE', 'TRANSCRIPT', 'GOAL'],
     ...record.children.map(({ task_index, state, goal }) => [
       String(task_index + 1),
-      // Of a unit elsewhere it is known only who has ended.
-      state === 'waiting' ? 'live' : state,
+      state,
       record.live_transcripts?.[String(task_index)] ?? '-',
       goal,
     ]),

@@ -212,9 +212,17 @@ function optionsOf(
     maxUnitSummaryCharacters: delegation?.max_unit_summary_chars,
     stall: stallOf(delegation?.stall),
     spillFolder: isSet(spill) ? resolve(folder, spill) : undefined,
-    transcripts: isSet(transcripts?.folder) ? { folder: resolve(folder, transcripts.folder) } : undefined,
+    transcripts: transcriptsOf(transcripts, folder),
   }
   return Object.fromEntries(Object.entries(given).filter(([, value]) => isSet(value)))
+}
+
+function transcriptsOf(
+  transcripts: ConfigFile['transcripts'],
+  folder: string,
+): DelegatorOptions['transcripts'] {
+  if (transcripts?.enabled === false) return false
+  return isSet(transcripts?.folder) ? { folder: resolve(folder, transcripts.folder) } : undefined
 }
 
 function stallOf(stall: NonNullable<ConfigFile['delegation']>['stall']): DelegatorOptions['stall'] {

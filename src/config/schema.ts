@@ -161,7 +161,7 @@ const delivery = z.strictObject(
   mapping,
 )
 
-const transcripts = z.strictObject({ folder: path }, mapping)
+const transcripts = z.strictObject({ enabled: z.boolean('true or false').nullish(), folder: path }, mapping)
 const log = z.strictObject({ level: oneOf(logLevels).nullish(), path }, mapping)
 
 /** The whole file. Strict: an unknown key is a mistake, not an extra. */

@@ -11,13 +11,30 @@
  */
 import { assertNever } from './errors.js'
 
-/** The runtime's own words for how a unit or a child ended (P9). A runner's own word may stand in their place. */
-export type TerminalWord =
-  'completed' | 'error' | 'failed' | 'timeout' | 'interrupted' | 'stalled' | 'unknown'
+/** The runtime's own words for how a unit or a child ended (P9; docs/states.md). A runner's own may stand in their place. */
+export const terminalWords = [
+  'completed',
+  'error',
+  'failed',
+  'timeout',
+  'interrupted',
+  'stalled',
+  'unknown',
+] as const
+export type TerminalWord = (typeof terminalWords)[number]
 
 /** Why an end came about: the axis that the word alone does not show. */
-export type EndCause =
-  'returned' | 'threw' | 'lost' | 'interrupted' | 'timeout' | 'stalled' | 'budget' | 'owner_died'
+export const endCauses = [
+  'returned',
+  'threw',
+  'lost',
+  'interrupted',
+  'timeout',
+  'stalled',
+  'budget',
+  'owner_died',
+] as const
+export type EndCause = (typeof endCauses)[number]
 
 /** What stops a unit that would go on by itself. `budget`: it used more than it had reserved. */
 export type StopCause = 'interrupted' | 'timeout' | 'stalled' | 'budget'
@@ -73,7 +90,7 @@ export function isActive(state: UnitState): boolean {
 }
 
 /** Words that mean "still going on". A runner cannot end in one (R22). */
-const liveWords: ReadonlySet<string> = new Set([
+export const liveWords: ReadonlySet<string> = new Set([
   'running',
   'stalling',
   'interrupting',

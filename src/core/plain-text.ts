@@ -17,6 +17,8 @@ const UNSAFE = new RegExp(
   'gu',
 )
 
+const PRINTABLE = /^[ -~]*$/
+
 /**
  * `text` without terminal escapes, control characters, direction overrides and invisible characters. Newline and
  * tab stay, other line ends become a newline, half a surrogate pair becomes U+FFFD. Idempotent, linear time.
@@ -30,6 +32,8 @@ export function plainText(text: string): string {
 
 /** `plainText` on one line: the lines are trimmed, empty ones left out, and the others joined by `joint`. */
 export function oneLine(text: string, joint = ' '): string {
+  // Most lines are that already; it is the cheapest thing to find out of them.
+  if (PRINTABLE.test(text)) return text.trim()
   return plainText(text)
     .replaceAll('\t', ' ')
     .split('\n')

@@ -43,9 +43,22 @@ const MARKER_LENGTH = 24
  * replacements may make the line a little longer. A secret the cut would split is redacted as a whole.
  */
 export function transcriptLine(entry: TranscriptEntry, options: TranscriptOptions = {}): string {
-  const time = localTime(entry.at, options.timeZone)?.slice(-8) ?? '??:??:??'
+  const time = options.timeZone === undefined ? ownTime(entry.at) : timeOf(entry.at, options.timeZone)
   const role = oneLine(entry.role).replaceAll('|', '').slice(0, ROLE_LIMIT)
   return `${time} ${role} | ${cutAndRedacted(entry.text, LIMITS.get(entry.role) ?? OTHER_LIMIT)}`
+}
+
+let last = { second: Number.NaN, time: '' }
+
+/** Lines come by the thousand within a second. */
+function ownTime(at: Instant): string {
+  const second = Math.floor(at)
+  if (second !== last.second) last = { second, time: timeOf(at) }
+  return last.time
+}
+
+function timeOf(at: Instant, timeZone?: string): string {
+  return localTime(at, timeZone)?.slice(-8) ?? '??:??:??'
 }
 
 function cutAndRedacted(text: string, limit: number): string {

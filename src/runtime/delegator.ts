@@ -34,6 +34,7 @@ import { takeSnapshot, type DelegatorSnapshot } from './snapshot.js'
 import { unseenSchemas } from './output-schema.js'
 import type { Unit } from './unit.js'
 import { createStallMonitor } from './stall-monitor.js'
+import { createStateRecorder } from './state-recorder.js'
 import { usageReport, type UsageOptions, type UsageRow } from './usage-report.js'
 import {
   createTalks,
@@ -174,13 +175,16 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
     onThoughtDead: interrupts.giveUpLost,
     isWorking: () => activeCount() > 0,
   })
+  const liveUnits = (): Unit[] => [...units.values()].filter((unit) => unit.isLive)
+  const onFault = (error: unknown): void => hub.emit('fault', error as Error)
   const stallMonitor = createStallMonitor({
     clock,
     options: options.stall,
-    liveUnits: () => [...units.values()].filter((unit) => unit.isLive),
+    liveUnits,
     quietBelowMs: nested.quietMs,
-    onFault: (error) => hub.emit('fault', error as Error),
+    onFault,
   })
+  const stateRecorder = createStateRecorder({ ledger, clock, liveUnits, onFault })
   const cleanup = createCleanup({
     clock,
     folders: [options.spillFolder, options.transcriptFolder].filter((folder) => folder !== null),
@@ -193,7 +197,7 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
   let isGone = false
 
   function activeCount(): number {
-    return [...units.values()].filter((unit) => unit.isLive).length
+    return liveUnits().length
   }
 
   function assertOpen(): void {
@@ -210,13 +214,17 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
     const admitted = admission.admit(request, call)
     stallMonitor.watch()
     cleanup.soon()
-    if (ledger.info.shared) void admitted.then(membership.followRequests, () => undefined)
+    if (ledger.info.shared) {
+      stateRecorder.watch()
+      void admitted.then(membership.followRequests, () => undefined)
+    }
     return admitted
   }
 
   async function shutDown(graceMs: number): Promise<void> {
     closing.abort()
     stallMonitor.stop()
+    stateRecorder.stop()
     // What follows is told to listeners: they must find the delegator closed.
     await Promise.resolve()
     hub.emit('closing')

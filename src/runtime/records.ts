@@ -1,5 +1,6 @@
 /** What `list`, `get` and refusals show of a unit: plain data, snake-case (R40). */
 import type { Clock } from '../core/clock.js'
+import { isLiveWord } from '../core/delegation.js'
 import type { ErrorDetail } from '../core/event.js'
 import type { JsonObject } from '../core/json.js'
 import type { OpenQuestion } from '../core/question.js'
@@ -170,7 +171,7 @@ function recordedChildren(unit: UnitRecord): ChildView[] {
     return {
       task_index: index,
       goal: goals?.[index] ?? goal,
-      state: endedAt !== null && (goals === null || known === 'waiting') ? state : known,
+      state: endedAt !== null && (goals === null || isLiveWord(known)) ? state : known,
       ...(endedAt === null && question !== undefined && { question: question as unknown as OpenQuestion }),
     }
   })

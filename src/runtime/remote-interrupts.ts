@@ -25,6 +25,8 @@ interface RemoteInterruptsOptions {
 
 /** An owner hears of it within a second, and needs the grace and a second more for the proof. */
 const answerMs = 4_000
+/** An owner that heard of it before its unit ended tells how it went this soon after the end, ms. */
+const reportMs = 1_000
 const none = { signalled: 0, stopped: 0, escalated: 0, unreachable: 0 }
 
 export function createRemoteInterrupts(given: RemoteInterruptsOptions): RemoteInterrupts {
@@ -40,19 +42,28 @@ export function createRemoteInterrupts(given: RemoteInterruptsOptions): RemoteIn
     return [...units.values()].filter((unit) => !isOurs(unit.id) && !isBelow(unit)).map(({ id }) => id)
   }
 
-  /** Null: neither answered nor ended. */
-  function answerOf(unit: UnitRecord | null, requestId: string) {
+  /** Null: neither answered nor ended, or its answer may be on its way. */
+  function answerOf(unit: UnitRecord | null, requestId: string, endSeenMs: Map<string, number>) {
     if (unit === null) return none
     const answer = unit.interruptReports.find((report) => report.requestId === requestId)
     if (answer !== undefined) return answer
-    // It ended before it heard of this: by itself, or by another stop, which tells of the same children.
-    return unit.endedAt !== null && !unit.slotHeld ? (unit.interruptReports.at(-1) ?? none) : null
+    if (unit.endedAt === null || unit.slotHeld) return null
+    // It ended before it heard of this: by another stop, which tells of the same children,
+    const other = unit.interruptReports.at(-1)
+    if (other !== undefined) return other
+    // or by itself, if its owner does not soon say otherwise: how it went is known after the end only.
+    const nowMs = clock.monotonicMs()
+    const seenMs = endSeenMs.get(unit.id) ?? nowMs
+    endSeenMs.set(unit.id, seenMs)
+    const asked = unit.interrupts.find((request) => request.requestId === requestId)
+    return asked === undefined || unit.endedAt <= asked.at || nowMs - seenMs >= reportMs ? none : null
   }
 
   async function answers(ids: readonly string[], requestId: string, withinMs: number) {
     const deadlineMs = clock.monotonicMs() + withinMs
     const changes = watchChanges(ledger, clock, [])
     const waiting = new Set(ids)
+    const endSeenMs = new Map<string, number>()
     const reports: (StopReport & { readonly units?: number })[] = []
     try {
       for (;;) {
@@ -60,13 +71,15 @@ export function createRemoteInterrupts(given: RemoteInterruptsOptions): RemoteIn
         for (const id of waiting) {
           const unit = await ledger.get(id)
           const isLate = clock.monotonicMs() >= deadlineMs
-          const answer = answerOf(unit, requestId) ?? (isLate ? await silent(ledger, unit) : null)
+          const answer = answerOf(unit, requestId, endSeenMs) ?? (isLate ? await silent(ledger, unit) : null)
           if (answer === null) continue
           reports.push({ units: 1, ...answer })
           waiting.delete(id)
         }
         if (waiting.size === 0) return reports
-        await changes.wait(deadlineMs - clock.monotonicMs())
+        const isEnding = [...waiting].some((id) => endSeenMs.has(id))
+        const leftMs = deadlineMs - clock.monotonicMs()
+        await changes.wait(isEnding ? Math.min(leftMs, reportMs) : leftMs)
       }
     } finally {
       changes.stop()

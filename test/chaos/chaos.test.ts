@@ -39,6 +39,10 @@ describe('hosts that are killed (P3, P4, P5)', () => {
 describe('what else goes wrong', () => {
   it.each([
     ['cap-race', 'P1: of eight processes that want five slots never more than five have one'],
+    [
+      'forced-ends',
+      'P5, P6: children killed while their unit settles, and hosts killed in that moment, lose and leave nothing',
+    ],
     ['disk-full', 'P3: what ends while the disk is full is kept aside, and delivered later'],
     ['clock-back', 'P3: a clock that steps back an hour holds nothing up'],
     ['failing-host', 'P3: a host that fails every second turn gets every event once'],

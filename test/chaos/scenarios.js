@@ -1,12 +1,14 @@
 /** What can be asked of `main.js`. Each resolves to `{ problems, ... }`: broken promises in words, and figures. */
 import { capRace } from './cap-race.js'
 import { busyHost, clockBack, failingHost, fencedOwner, twoDrains } from './delivery.js'
+import { forcedEnds } from './forced-ends.js'
 import { diskFull } from './disk-full.js'
 import { kills } from './kills.js'
 
 export const scenarios = {
   kills,
   'cap-race': capRace,
+  'forced-ends': forcedEnds,
   'disk-full': diskFull,
   'clock-back': clockBack,
   'failing-host': failingHost,

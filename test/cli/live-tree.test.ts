@@ -119,7 +119,13 @@ const used = (api_calls: number, tokens = 0, cost_usd = 0) => ({
   usage: { input_tokens: tokens, output_tokens: 0, cost_usd },
 })
 const unit = (id: string, ...goals: string[]): void =>
-  delegator.tell('dispatched', { delegation_id: id, goals, session_key: '', slot_key: id })
+  delegator.tell('dispatched', {
+    delegation_id: id,
+    goals,
+    task_indexes: goals.map((_goal, index) => index),
+    session_key: '',
+    slot_key: id,
+  })
 function child(
   id: string,
   task_index: number,
@@ -295,6 +301,7 @@ describe('on a terminal', () => {
     delegator.tell('dispatched', {
       delegation_id: 'deleg_2',
       goals: ['below'],
+      task_indexes: [0],
       session_key: '',
       slot_key: 'deleg_1',
       parent_id: 'deleg_1',

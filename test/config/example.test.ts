@@ -46,7 +46,7 @@ const keys = {
   'delegation.stall': ['idle_seconds', 'in_tool_seconds', 'grace_seconds', 'sweep_seconds'],
   ledger: ['kind', 'path', 'durability', 'busy_ms', 'retention_days'],
   delivery: ['max_attempts', 'max_age_hours', 'lease_seconds'],
-  transcripts: ['folder'],
+  transcripts: ['enabled', 'folder'],
   'runners.here': [
     'builtin',
     'module',

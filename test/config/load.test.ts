@@ -101,6 +101,28 @@ describe('which file is read', () => {
   )
 })
 
+describe('transcripts', () => {
+  it.each([
+    ['transcripts: { enabled: false }', false],
+    ['transcripts: { enabled: false, folder: logs }', false],
+    ['transcripts: { enabled: true, folder: logs }', 'logs'],
+    ['transcripts: { folder: logs }', 'logs'],
+  ])('%s', async (text, wanted) => {
+    write(text)
+    const { transcripts } = (await load()).options
+    expect(transcripts).toEqual(wanted === 'logs' ? { folder: join(folder, 'logs') } : wanted)
+  })
+
+  it.each(['no', 0])('enabled: %s is neither true nor false', async (bad) => {
+    write(`transcripts: { enabled: ${bad} }`)
+    await expect(load()).rejects.toMatchObject({
+      detail: {
+        problems: [expect.stringContaining('transcripts.enabled: expected true or false') as string],
+      },
+    })
+  })
+})
+
 describe('the environment', () => {
   it('says what the file does not', async () => {
     env = {

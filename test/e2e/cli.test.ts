@@ -326,12 +326,18 @@ describe('the other commands', () => {
 })
 
 describe('the demo', () => {
-  it('runs when nothing is a terminal: a refusal, an interrupt and one block for the batch', async () => {
+  it('runs when nothing is a terminal: a refusal, a stop, a stall and one block for the batch', async () => {
     const demo = join(bin, '../../examples/demo/demo.js')
     const { code, stdout, stderr } = await startProcess(process.execPath, [demo], { cwd }).ended
     expect(code).toBe(0)
     expect(stdout).toContain('code CAPACITY')
     expect(stdout).toContain('interrupted: the demo is over')
+    expect(stdout).toMatch(
+      /^interrupted: read some files, and stopped when it was told to\n\{"signalled":1,"stopped":1,/m,
+    )
+    expect(stdout).toMatch(
+      /^stalled after \d+(?:\.\d+)? s \(idle\): "read, and fall silent" stalled: it stopped responding/m,
+    )
     expect(stdout.match(/^\[ASYNC DELEGATION BATCH COMPLETE/gm)).toHaveLength(1)
     expect(stdout).toMatch(/✓ TASK 2\/\d: count the words of src .*\n\d+ words in \d+ files/)
     expect(stdout).toMatch(/✗ TASK \d\/\d: echo "this one fails"/)

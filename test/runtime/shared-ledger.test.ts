@@ -2,10 +2,10 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import type { AsyncDelegationEvent, Dispatched, Rejected } from '../../src/index.js'
+import { sqliteLedger, type AsyncDelegationEvent, type Dispatched, type Rejected } from '../../src/index.js'
 import { openSqlite } from '../../src/ledger/sqlite-driver.js'
 import { ledgerPath, openOn, startHost, type HostOnLedger } from './host-on-ledger.js'
-import { idOf, polite, quick } from './support.js'
+import { gate, idOf, polite, quick } from './support.js'
 
 const sessionKey = 'agent:main:cli:dm:local'
 
@@ -64,6 +64,43 @@ describe('a unit of another process', () => {
       { status: 'interrupted' },
       { status: 'completed', summary: 'did quick' },
     ])
+  })
+
+  it('P6: the report counts what was stopped, also when it comes after the end', async () => {
+    const path = ledgerPath()
+    const mayReport = gate()
+    const owner = await openOn(path, {
+      ledger: async (given) => {
+        const ledger = await sqliteLedger(path)(given)
+        return {
+          ...ledger,
+          async record(hold, patch) {
+            if (patch.interruptReport !== undefined) await mayReport.promise
+            return ledger.record(hold, patch)
+          },
+        }
+      },
+    })
+    const id = idOf(await owner.dispatch({ goal: 'wait', runner: polite }))
+    const here = await openOn(path)
+    const report = here.interrupt(id)
+    await here.wait(id)
+    // Long enough for who looks at every change of the ledger to have seen the end alone.
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    mayReport.open()
+    expect(await report).toMatchObject({ signalled: 1, stopped: 1, units: 1 })
+  })
+
+  it('the states of its children are seen from here, while they live and after their owner died', async () => {
+    const path = ledgerPath()
+    const host = startHost(path, { goals: ['wait', 'wait', 'wait'], options: { maxConcurrentChildren: 2 } })
+    const id = await handleOf(host)
+    const here = await openOn(path)
+    const states = async (): Promise<string[]> => (await here.get(id)).children.map(({ state }) => state)
+    await expect.poll(states, { timeout: 20_000 }).toEqual(['running', 'running', 'waiting'])
+    await host.kill()
+    await here.wait(id)
+    expect(await states()).toEqual(['unknown', 'unknown', 'unknown'])
   })
 
   it('P6: by force, when it does not hear', async () => {
@@ -203,7 +240,6 @@ describe('an owner that died', () => {
     const id = await handleOf(host)
     host.process.kill('SIGSTOP')
     const here = await openOn(path)
-    const { sqliteLedger } = await import('../../src/index.js')
     const ledger = await sqliteLedger(path)({
       clock: { now: () => Date.now() / 1000 } as never,
       random: () => 0.5,
