@@ -132,7 +132,6 @@ const additiveFields = [
   'session_id',
   'worktree',
   'failure_reason',
-  'tokens',
   'tool_trace',
   'cost_usd',
   'missed_steer',

@@ -105,7 +105,6 @@ export interface SingleEvent extends CommonFields {
   /** Why it failed, in a word that a program can test (docs/agent-runner.md). */
   readonly failure_reason?: string
   /** Spec 4.6. */
-  readonly tokens?: { readonly input: number; readonly output: number }
   readonly tool_trace?: readonly JsonObject[]
   readonly cost_usd?: number
   /** The beginnings of what it was sent while it ran, and did not take. */

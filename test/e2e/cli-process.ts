@@ -59,8 +59,8 @@ export const besidesTheTree = (stderr: string): string =>
     .join('\n')
 
 /** Resolves once `holds`; the test's own timeout is the limit. */
-export async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 20))
+export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 20))
 }
 
 export const untilFile = (path: string): Promise<void> => until(() => existsSync(path))

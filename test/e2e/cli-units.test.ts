@@ -191,7 +191,9 @@ describe('units of other processes', () => {
     const id = await detached('--session', 's', 'echo one', 'touch started; sleep 600')
     await untilFile(path('started'))
     await until(() => processesOf('sleep 600').length > 0)
-    expect((await run('show', id)).stdout).toMatch(/\n2 +live +.*task-1\.log +touch started; sleep 600\n/)
+    // Its state is recorded a moment after it has begun.
+    const running = /\n2 +running +.*task-1\.log +touch started; sleep 600\n/
+    await until(async () => running.test((await run('show', id)).stdout))
     await run('interrupt', id)
     const { stdout } = await run('show', id)
     expect(stdout).toMatch(/^id: +deleg_.*\nstatus: +completed\n/)

@@ -268,8 +268,14 @@ describe('usage', () => {
       '--model <model>',
       '--output-schema <file>',
       '--session <key>',
+      '--continue <id>',
+      '--task <number>',
       '--key <key>',
       '--timeout <seconds>',
+      '--deadline <seconds>',
+      '--max-iterations <count>',
+      '--budget-tokens <count>',
+      '--budget-usd <dollars>',
       '--isolation <kind>',
       '--admit-within <seconds>',
       '--fail-on <which>',
@@ -290,7 +296,7 @@ describe('the other commands', () => {
     )
     const { stdout } = await run('runners')
     expect(stdout).toMatch(
-      /^NAME +KIND +PLACEMENT +URL\nshell +built-in +isolated +file:.*\nb \(default\) +configured +shared +file:.*b\.js\n$/,
+      /^NAME +KIND +PLACEMENT +URL\nshell +built-in +isolated +file:.*\nagent +built-in +isolated +file:.*\nb \(default\) +configured +shared +file:.*b\.js\n$/,
     )
     expect(JSON.parse((await run('runners', '--json')).stdout)).toMatchObject([
       { name: 'shell', kind: 'built-in', default: false },
