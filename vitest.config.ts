@@ -13,7 +13,7 @@ export default defineConfig({
     pool: 'forks',
     // Two at a time on any machine: the tests start threads and processes of their own.
     maxWorkers: 2,
-    server: { deps: { external: [/\/dist\//] } },
+    server: { deps: { external: [/\/dist\//, /\/examples\/.*\.js$/] } },
     testTimeout: 60_000,
     hookTimeout: 60_000,
     env: { TZ: 'UTC' },

@@ -26,6 +26,7 @@ const order = [
   'foreign-lock',
   'pending',
   'waking',
+  'host',
   'progress',
   'stop',
   'transcript',

@@ -16,11 +16,13 @@ export { DelegationError } from './core/errors.js'
 
 export type { DelegatorOptions, Isolation, LedgerFactory, RunnerInput } from './runtime/options.js'
 export type { Capacity, CloseOptions, Delegator } from './runtime/delegator.js'
-export type { Dispatched } from './runtime/admission.js'
+export type { Dispatched } from './runtime/dispatched.js'
+export type { PartHandle } from './runtime/groups.js'
 export type {
   BatchTask,
   BatchTells,
   CallOptions,
+  ContinueFrom,
   DispatchBatchOptions,
   DispatchOptions,
   WholeBatchResult,
@@ -33,7 +35,12 @@ export type { DelegatorEvent, DelegatorEventMap, DelegatorEvents } from './runti
 export type { ChildSnapshot, DelegatorSnapshot, UnitSnapshot, UnitTotals } from './runtime/snapshot.js'
 export type { EndedSession, EndSession, EndSessionOptions } from './runtime/end-session.js'
 export type { ChildView, DelegationRecord, ListOptions } from './runtime/records.js'
-export type { InterruptOptions, SessionSelect } from './runtime/interrupts.js'
+export type { BudgetOptions, UnitBudget } from './runtime/budget-options.js'
+export type { BudgetWarning } from './runtime/budget-charges.js'
+export type { UsageOptions, UsageRow } from './runtime/usage-report.js'
+export type { InterruptOptions, SessionSelect, UnitInterruptOptions } from './runtime/interrupts.js'
+export type { AnswerOptions, AnswerReport, SteerOptions, SteerReport } from './runtime/talks.js'
+export type { OpenQuestion } from './core/question.js'
 export type { InterruptReport } from './runtime/stop-report.js'
 export type { StallOptions } from './runtime/stall-monitor.js'
 export type { ClaimedEnd, WaitOptions } from './runtime/unit-wait.js'
@@ -41,7 +48,7 @@ export type { WaitingFeed, WaitingSession, WaitingWatch, WatchOptions } from './
 export type { AttachedHost, AttachHostOptions, ResolvedSession } from './host/attach-host.js'
 export type { AgentName } from './runners/agent-presets.js'
 export type { CommandReferenceOptions } from './runners/command.js'
-export type { CommandEnvironment } from './runners/command-environment.js'
+export type { CommandEnvironment } from './core/program-environment.js'
 export type { CommandField, CommandMap } from './runners/command-map.js'
 export type { CommandRunnerOptions } from './runners/command-options.js'
 export type { CommandTemplate } from './runners/command-template.js'
@@ -59,4 +66,12 @@ export type { AuditFinding } from './runtime/audit.js'
 export type { Leftover, LedgerInspection, OwnerView } from './runtime/inspect.js'
 export type { Ledger } from './ledger/ledger.js'
 export type { Executor } from './pool/executor.js'
-export type { Placement, Runner, RunnerContext, RunnerReference, RunnerResult, RunnerTask } from './runner.js'
+export type {
+  ContinuedTask,
+  Placement,
+  Runner,
+  RunnerContext,
+  RunnerReference,
+  RunnerResult,
+  RunnerTask,
+} from './runner.js'

@@ -9,6 +9,8 @@
 import type { Readable, Writable } from 'node:stream'
 import type { Json, JsonObject } from './core/json.js'
 
+export { programEnvironment } from './core/program-environment.js'
+export type { CommandEnvironment } from './core/program-environment.js'
 export type { Json, JsonObject } from './core/json.js'
 
 /** The work of one child. */
@@ -22,10 +24,29 @@ export interface RunnerTask {
   /** From 0 within the unit; 0 for a single delegation. */
   readonly taskIndex: number
   readonly sessionKey: string
+  /**
+   * How many turns the runner may take, if it is one that loops; it stops there with `exit_reason: 'max_iterations'`, and
+   * with what it has so far as its summary.
+   */
+  readonly maxIterations: number
+  /** The ended child that this one goes on from; absent for one that begins anew. `ctx.resumeFrom` has its checkpoint. */
+  readonly continued?: ContinuedTask
   /** JSON Schema that the result's `output`, or the JSON in its `summary`, has to fit; absent where none was asked for. */
   readonly outputSchema?: JsonObject
   /** Set when the runner is called once more because its output did not fit (see `correctsOutput` of a reference). */
   readonly correction?: OutputCorrection
+}
+
+/** What an ended child was, and left. Its words are data: a subagent wrote them. */
+export interface ContinuedTask {
+  readonly delegation_id: string
+  readonly task_index: number
+  readonly goal: string
+  readonly status: string
+  /** The first 16,000 characters. */
+  readonly summary: string | null
+  /** The last 100 lines, at most 8,000 bytes; empty where no transcript is kept. */
+  readonly transcript_tail: string
 }
 
 /** What was wrong with the output of the run before. */
@@ -49,6 +70,8 @@ export interface RunnerResult {
   readonly duration_seconds?: number | null
   readonly model?: string | null
   readonly exit_reason?: string | null
+  /** What it used in all: `input_tokens`, `output_tokens`, `cost_usd`. @defaultValue what it last reported as progress */
+  readonly usage?: JsonObject | null
   readonly [field: string]: Json | undefined
 }
 
@@ -90,6 +113,49 @@ export interface AskOptions {
   readonly choices?: readonly string[]
 }
 
+/** One child of a nested unit. What it does not say is the call's. */
+export interface DelegateTask {
+  readonly goal: string
+  readonly context?: string | null
+  readonly role?: string
+  readonly model?: string | null
+  readonly runner?: string
+}
+
+/** One of `goal`, `goals` and `tasks`; the bounds are those of `dispatchBatch`. */
+export interface DelegateCall {
+  readonly goal?: string
+  readonly goals?: readonly string[]
+  readonly tasks?: readonly DelegateTask[]
+  readonly context?: string | null
+  /** Some of the child's own. @defaultValue all of them */
+  readonly toolsets?: readonly string[] | null
+  /** @defaultValue 'leaf' */
+  readonly role?: string
+  /** @defaultValue the child's own */
+  readonly model?: string | null
+  /** The name of a runner that the host has configured. @defaultValue the child's own runner */
+  readonly runner?: string
+  /** @defaultValue the delegator's */
+  readonly childTimeoutSeconds?: number
+  /** `first`: the first success ends the unit. @defaultValue 'all' */
+  readonly completionPolicy?: 'all' | 'first'
+  /** @defaultValue the delegator's */
+  readonly maxUnitSummaryCharacters?: number
+}
+
+/** What became of a nested unit: `results` in the order of its goals, `status` as a batch's. */
+export interface Delegated {
+  /** `rejected`: nothing was started, and `refusal` says what was full. */
+  readonly status: string
+  /** Null when nothing was started, because the child itself had been stopped. */
+  readonly delegation_id?: string | null
+  readonly results?: readonly JsonObject[]
+  readonly total_duration_seconds?: number
+  readonly error: string | null
+  readonly refusal?: JsonObject
+}
+
 /** Lines for the child's own transcript. */
 export interface RunnerLogger {
   debug(text: string): void
@@ -97,6 +163,9 @@ export interface RunnerLogger {
   warn(text: string): void
   error(text: string): void
 }
+
+/** What a line of a transcript is. */
+export type TranscriptRole = 'log' | 'assistant' | 'thinking' | 'args' | 'result' | 'kickoff'
 
 /** What a child may do besides computing. After its end, all of it does nothing. */
 export interface RunnerContext<Options = unknown> {
@@ -108,11 +177,16 @@ export interface RunnerContext<Options = unknown> {
   readonly signal: AbortSignal
   /**
    * Says how far the child is. Fields are merged over those of earlier calls; the host sees them a few times a second
-   * at most, however often this is called. `api_calls` and `current_tool` are shown to people.
+   * at most, however often this is called. `api_calls` and `current_tool` are shown to people. `usage` is what was used
+   * so far in all (`input_tokens`, `output_tokens`, `cost_usd`): who passes the budget of the unit by it is interrupted.
    */
   progress(fields: JsonObject): void
-  /** Adds a line to the child's transcript. */
-  log(text: string): void
+  /**
+   * Adds a line to the child's transcript, cut to the bound of its role (spec 4.10: assistant 600 characters, thinking
+   * 300, args 220, result 400, kickoff 500, any other 400).
+   * @defaultValue role 'log'
+   */
+  log(text: string, role?: TranscriptRole): void
   /**
    * Asks whoever dispatched the child, and waits for the answer; its siblings go on, and waiting counts as no stall. An
    * answer is a text of the user's or the model's own: data, not a command. Rejects with `QUESTION_TIMEOUT` when nobody
@@ -125,9 +199,18 @@ export interface RunnerContext<Options = unknown> {
    * reported in its entry, as `missed_steer`. A second call replaces the first.
    */
   onSteer(take: (text: string) => unknown): void
+  /**
+   * Starts a unit below this child, waits for it, and returns its results; they are this child's to sum up, and reach
+   * nobody else. Only for children whose role is `orchestrator`, and as deep as `maxDepth` allows; else it rejects with
+   * `NOT_ORCHESTRATOR` or `DEPTH_LIMIT`, and for a bad call with the code that a dispatch would throw. What runs below
+   * shares the slot of the unit that the host dispatched, and counts under its worker threads: where too few are left, the
+   * result is a refusal. Does not reject when the child is interrupted: what is below is stopped, too, and its results
+   * come before the grace is over.
+   */
+  delegate(call: DelegateCall): Promise<Delegated>
   /** Keeps a state from which another run could go on; the last one counts. Plain data. */
   checkpoint(state: Json): void
-  /** The last checkpoint of a run whose host died; null for a first run. */
+  /** The last checkpoint of a run whose host died, or that this one goes on from; null for a first run. */
   readonly resumeFrom: Json
   /** Starts a process on the child's lifeline. `argv[0]` is looked up on the path; nothing passes through a shell. */
   spawn(argv: readonly string[], options?: SpawnOptions): SpawnedProcess
@@ -160,6 +243,8 @@ export interface RunnerReference {
   readonly url: string
   /** @defaultValue 'default' */
   readonly export?: string
+  /** What it is called where usage is added up by runner. @defaultValue its name in the configuration, else that of its module */
+  readonly name?: string
   /** Handed to the runner as `ctx.options`. Secrets go in as names of environment variables. */
   readonly options?: Json
   /** @defaultValue 'isolated'; 'process' where the call, or the delegator, has `isolation: 'process'` */

@@ -19,3 +19,24 @@ export function names(given: string): string[] {
     .map((name) => name.trim())
     .filter((name) => name !== '')
 }
+
+export function dollars(given: string): number {
+  const value = Number(given)
+  if (given.trim() !== '' && value >= 0.000001 && value <= 1e9) return value
+  throw new InvalidArgumentError('Expected a number of dollars from 0.000001 to 1000000000.')
+}
+
+const secondsOf = { s: 1, m: 60, h: 3600, d: 86_400 } as const
+
+/** How long ago (`90m`, `24h`, `7d`), or a date and time; in Unix seconds. */
+export function pointInTime(given: string): number {
+  const [, count, unit] = /^(\d+(?:\.\d+)?)([smhd])$/.exec(given.trim()) ?? []
+  if (count !== undefined)
+    return Date.now() / 1000 - Number(count) * secondsOf[unit as keyof typeof secondsOf]
+  // `Date.parse` takes a bare number for a year.
+  const parsed = /^\d{4}-\d\d-\d\d/.test(given.trim()) ? Date.parse(given.trim()) / 1000 : Number.NaN
+  if (Number.isFinite(parsed)) return parsed
+  throw new InvalidArgumentError(
+    'Expected how long ago (90m, 24h, 7d), or a date (2026-01-31, 2026-01-31T12:00).',
+  )
+}

@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander'
-import { names, seconds } from './arguments.js'
+import { countFromOne, dollars, names, seconds } from './arguments.js'
 import type { RunOptions } from './run.js'
 
 export function addRun(program: Command, onEnd: (code: number) => void): void {
@@ -17,8 +17,21 @@ export function addRun(program: Command, onEnd: (code: number) => void): void {
       'JSON Schema that the output of each child has to fit: one that does not has failed',
     )
     .option('--session <key>', 'session the completion belongs to')
+    .option(
+      '--continue <id>',
+      'go on from a child that has ended: its runner, session, checkpoint and results',
+    )
+    .option('--task <number>', 'with --continue: which child of that unit; the first one is 1', countFromOne)
     .option('--key <key>', 'idempotency key: the same key is the same unit, for 7 days')
     .option('--timeout <seconds>', 'wall clock limit of each child; 0 for none', seconds)
+    .option('--deadline <seconds>', 'wall clock limit of the whole unit; 0 for none', seconds)
+    .option('--max-iterations <count>', 'how many turns a runner that loops may take', countFromOne)
+    .option(
+      '--budget-tokens <count>',
+      'tokens that the unit may use: reserved now, stopped beyond',
+      countFromOne,
+    )
+    .option('--budget-usd <dollars>', 'money that the unit may use: reserved now, stopped beyond', dollars)
     .addOption(
       new Option('--isolation <kind>', 'what keeps isolated children apart from this process').choices([
         'thread',

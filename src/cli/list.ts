@@ -13,7 +13,7 @@ export async function list(options: ListOptions): Promise<number> {
   try {
     const records = await opened.delegator.list(options.all === true ? {} : { live: true })
     if (options.json === true) printJson(records)
-    else if (records.length > 0) printTable([header, ...records.map((record) => rowOf(record))])
+    else if (records.length > 0) printTable([header, ...inTree(records)])
     else printOut(options.all === true ? 'there are no units\n' : 'nothing runs\n')
     return exitCodes.ok
   } finally {
@@ -32,7 +32,26 @@ const liveWords: ReadonlySet<string> = new Set([
   'interrupting',
 ])
 
-function rowOf(record: DelegationRecord): string[] {
+/** Newest first; below a unit those that its children started, marked. */
+function inTree(records: readonly DelegationRecord[]): string[][] {
+  const ids = new Set(records.map(({ delegation_id: id }) => id))
+  const below = new Map<string, DelegationRecord[]>()
+  for (const record of records) {
+    const { parent_id: parent = '' } = record
+    const place = ids.has(parent) ? parent : ''
+    const siblings = below.get(place)
+    if (siblings === undefined) below.set(place, [record])
+    else siblings.push(record)
+  }
+  const rowsBelow = (id: string, level: number): string[][] =>
+    (below.get(id) ?? []).flatMap((record) => [
+      rowOf(record, level),
+      ...rowsBelow(record.delegation_id, level + 1),
+    ])
+  return rowsBelow('', 0)
+}
+
+function rowOf(record: DelegationRecord, level: number): string[] {
   const ended = record.children.filter(({ state }) => !liveWords.has(state)).length
   return [
     record.delegation_id,
@@ -42,6 +61,6 @@ function rowOf(record: DelegationRecord): string[] {
     duration(Date.now() / 1000 - record.dispatched_at),
     record.completed_at === null ? String(record.owner_pid) : '-',
     record.session_key || '-',
-    record.goal,
+    `${level === 0 ? '' : `${'   '.repeat(level - 1)}└─ `}${record.goal}`,
   ]
 }

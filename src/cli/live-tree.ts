@@ -90,6 +90,12 @@ function lineView(stream: TreeStream): View {
           : ''
         return `${id} ${index + 1}/${children.length} ${state}${took}: ${goal}`
       }
+      case 'question': {
+        const { index, asks } = change.child
+        return asks === null
+          ? null
+          : `${id} ${index + 1}/${children.length} asks: ${asks.text} (answer: ${asks.how})`
+      }
       case 'completion':
         return `${id} ${[`${status} after ${secondsText(startedMs, endedMs)}`, ...usageParts(totalOf(change.unit))].join(' · ')}`
       case 'unit':

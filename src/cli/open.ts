@@ -45,6 +45,7 @@ export async function openDelegator(options: CommandOptions): Promise<Opened> {
   const delegator = await createDelegator({ ...config.options, ledger: config.ledger.open, runners, logger })
   const own = new Set<string>()
   delegator.events.on('dispatched', ({ delegation_id }) => own.add(delegation_id))
+  delegator.events.on('budget', ({ message }) => printProblem(`warning: ${message}`))
   delegator.events.on('fault', (error) => printProblem(`fault: ${error.message}`))
   return {
     delegator,

@@ -7,6 +7,7 @@ import { attachTree } from './live-tree.js'
 import { commandOf, notify } from './notify.js'
 import { clearOldTranscripts } from './old-transcripts.js'
 import { configFor, openDelegator } from './open.js'
+import { tellQuestions } from './questions.js'
 import { exitCodes, handOver, printJson, printOut, printProblem } from './render.js'
 import { onStopSignal, type StopSignal, type Urgency } from './stop-signals.js'
 import { UsageError } from './usage-error.js'
@@ -14,7 +15,6 @@ import { UsageError } from './usage-error.js'
 /** Options of `run`, as commander hands them over. */
 export interface RunOptions extends DispatchingOptions {
   readonly failOn: 'all' | 'any'
-  readonly detach?: boolean
   readonly notifyCmd?: string
 }
 
@@ -41,6 +41,7 @@ async function runAttached(
   })
   const showsTree = options.json !== true && !logsToTerminal
   const tree = showsTree ? attachTree(delegator, { stream: process.stderr }) : null
+  if (tree === null) tellQuestions(delegator)
   const cleared = clearOldTranscripts(opened.config, delegator)
   try {
     const handle = await dispatch(delegator, goals, opened.config, options)

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { builtinRunners } from '../config/schema.js'
 import { suggestion } from '../config/problems.js'
 import type { Config } from '../config/load.js'
+import { agentRunner } from '../agent/agent-runner.js'
 import { moduleRunner, shellRunner, type RunnerReference } from '../index.js'
 import { UsageError } from './usage-error.js'
 
@@ -23,7 +24,7 @@ export function knownRunners({ runners, runner }: Config): readonly KnownRunner[
     ...builtin.map((name) => ({
       name,
       kind: 'built-in' as const,
-      reference: shellRunner(),
+      reference: name === 'shell' ? shellRunner() : agentFromEnvironment(),
       isDefault: name === runner,
     })),
     ...Object.entries(runners).map(([name, reference]) => ({
@@ -33,6 +34,15 @@ export function knownRunners({ runners, runner }: Config): readonly KnownRunner[
       isDefault: name === runner,
     })),
   ]
+}
+
+const openAi = 'https://api.openai.com/v1'
+
+/** Without a configuration: the variables that programs for such servers share, and the model by `--model`. */
+function agentFromEnvironment({ env } = process): RunnerReference {
+  const given = env['OPENAI_BASE_URL'] || openAi
+  const hasKey = Boolean(env['OPENAI_API_KEY']) || given === openAi
+  return agentRunner({ baseUrl: given, ...(hasKey && { apiKeyEnv: 'OPENAI_API_KEY' }) })
 }
 
 /** @throws {UsageError} listing the names there are, when `given` is none of them and no module either. */

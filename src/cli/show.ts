@@ -10,21 +10,29 @@ export async function show(id: string, options: CommandOptions): Promise<number>
     const { delegator } = opened
     const record = await delegator.get(id)
     const deliveries = await delegator.completions.read({ ids: [id] })
-    if (options.json === true) printJson({ record, deliveries })
-    else print(record, deliveries)
+    const below = await delegator.list({ parentId: id })
+    if (options.json === true) printJson({ record, deliveries, below })
+    else print(record, deliveries, below)
     return exitCodes.ok
   } finally {
     await opened.close()
   }
 }
 
-function print(record: DelegationRecord, deliveries: readonly DeliveryView[]): void {
+function print(
+  record: DelegationRecord,
+  deliveries: readonly DeliveryView[],
+  below: readonly DelegationRecord[],
+): void {
   const now = Date.now() / 1000
   const facts = [
     ['id', record.delegation_id],
     ['status', record.status],
     ['goal', record.goal],
     ['session', record.session_key || '-'],
+    ...(record.call_id === undefined ? [] : [['call', callOf(record)]]),
+    ...(record.parent_id === undefined ? [] : [['parent', parentOf(record)]]),
+    ...(record.continues === undefined ? [] : [['goes on', `from ${record.continues.delegation_id}`]]),
     ['dispatched', `${duration(now - record.dispatched_at)} ago, by process ${record.owner_pid}`],
     ...(record.completed_at === null ? [] : [['ended', `${duration(now - record.completed_at)} ago`]]),
   ]
@@ -39,9 +47,31 @@ function print(record: DelegationRecord, deliveries: readonly DeliveryView[]): v
       goal,
     ]),
   ])
+  if (below.length > 0) {
+    printOut('\n')
+    printTable([
+      ['UNIT', 'STATUS', 'BY TASK', 'GOAL'],
+      ...below.map(({ delegation_id: unit, status, parent_task_index: index = 0, goal }) => [
+        unit,
+        status,
+        String(index + 1),
+        goal,
+      ]),
+    ])
+  }
+  for (const { task_index, question } of record.children)
+    if (question !== undefined) printText(`\ntask ${task_index + 1} asks: ${question.text}`)
   for (const { state, attempts, reason, event } of deliveries) {
     const failed = attempts === 0 ? '' : `, ${attempts} failed`
     printText(`\ndelivery: ${state}${failed}${reason === null ? '' : ` (${reason})`}`)
     printText(completionText(event, false))
   }
+}
+
+function callOf({ call_id: id = '', group }: DelegationRecord): string {
+  return group === undefined ? id : `${id}, group ${group}`
+}
+
+function parentOf({ parent_id: id = '', parent_task_index: index = 0 }: DelegationRecord): string {
+  return `${id}, task ${index + 1}`
 }

@@ -41,8 +41,18 @@ export function unitLines(unit: TreeUnit, options: LineOptions): string[] {
   const widths = widthsOf(shown, options)
   return [
     `${paint('bold', head)}${paint('dim', tail)}`,
-    ...shown.map((child) => childLine(child, widths, indent, options)),
+    ...shown.flatMap((child) => [
+      childLine(child, widths, indent, options),
+      ...questionLines(child, indent, options),
+    ]),
   ]
+}
+
+/** The second line is what somebody types: it is cut only where nothing else helps. */
+function questionLines({ asks }: TreeChild, indent: string, { columns, paint }: LineOptions): string[] {
+  if (asks === null) return []
+  const lines = [`? ${asks.text}`, asks.how].map((line) => cutTo(`${indent}    ${line}`, columns))
+  return lines.map((line) => paint('yellow', line))
 }
 
 interface Widths {

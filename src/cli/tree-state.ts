@@ -6,6 +6,7 @@ import type {
   DelegatorEventMap,
   DelegatorSnapshot,
 } from '../index.js'
+import { howToAnswer } from './how-to-answer.js'
 import { onOneLine } from './terminal-text.js'
 
 /** One child, as it is shown. */
@@ -21,6 +22,8 @@ export interface TreeChild {
   tool: string
   line: string
   error: string
+  /** What it waits with, and how that is answered; null while it does not wait. */
+  asks: { readonly text: string; readonly how: string } | null
   facts: ChildFacts
 }
 
@@ -38,7 +41,7 @@ export interface TreeUnit {
 /** What an event did to what is to be seen. */
 export type TreeChange =
   | { readonly kind: 'dispatched' | 'completion' | 'gone' | 'unit'; readonly unit: TreeUnit }
-  | { readonly kind: 'child' | 'progress'; readonly unit: TreeUnit; readonly child: TreeChild }
+  | { readonly kind: 'child' | 'progress' | 'question'; readonly unit: TreeUnit; readonly child: TreeChild }
 
 /** Holds what is to be seen. Events of units it was never told of are nothing to it. */
 export interface TreeState {
@@ -91,12 +94,14 @@ export function createTreeState(nowMs: () => number, start: DelegatorSnapshot): 
     child.isEnded = true
     child.endedMs = nowMs()
     child.tool = ''
+    child.asks = null
     if (!isGood(child.state)) child.error = shown(error)
   }
 
   function dispatched(payload: DelegatorEventMap['dispatched'][0]): TreeChange {
-    const { delegation_id: id, goals, task_indexes: own, parent_id: parentId = null } = payload
-    const children = own.map((index) => newChild(index, goals[index] ?? ''))
+    const { delegation_id: id, goals, parent_id: parentId = null } = payload
+    const own = payload.task_indexes ?? goals.keys()
+    const children = Array.from(own, (index) => newChild(index, goals[index] ?? ''))
     const unit: TreeUnit = { id, parentId, startedMs: nowMs(), endedMs: null, status: 'running', children }
     units.set(id, unit)
     return { kind: 'dispatched', unit }
@@ -124,6 +129,13 @@ export function createTreeState(nowMs: () => number, start: DelegatorSnapshot): 
     // The time and the role in front of a line are for the file.
     if (line !== undefined) one.line = shown(line).replace(/^\S+ [^|]*\| /, '')
     return { kind: 'progress', unit, child: one }
+  }
+
+  function question(payload: DelegatorEventMap['question'][0]): TreeChange | null {
+    const { unit, child: one } = find(payload)
+    if (unit === undefined || one === undefined || one.isEnded) return null
+    one.asks = payload.state === 'open' ? { text: shown(payload.text), how: howToAnswer(payload) } : null
+    return { kind: 'question', unit, child: one }
   }
 
   function completion(event: AsyncDelegationEvent): TreeChange | null {
@@ -157,6 +169,8 @@ export function createTreeState(nowMs: () => number, start: DelegatorSnapshot): 
           return child(event.payload)
         case 'progress':
           return progress(event.payload)
+        case 'question':
+          return question(event.payload)
         case 'completion':
           return completion(event.payload)
         case 'unit': {
@@ -174,6 +188,7 @@ export function createTreeState(nowMs: () => number, start: DelegatorSnapshot): 
           return { kind: 'gone', unit }
         }
         case 'refused':
+        case 'budget':
         case 'closing':
         case 'fault':
           return null
@@ -193,6 +208,7 @@ function newChild(index: number, goal: string): TreeChild {
     tool: '',
     line: '',
     error: '',
+    asks: null,
     facts: noFacts,
   }
 }

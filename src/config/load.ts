@@ -7,7 +7,7 @@ import { DelegationError, type DelegatorOptions, type RunnerReference } from '..
 import { environmentNumbers } from './environment.js'
 import { plain, problemLines, suggestion } from './problems.js'
 import { configuredLedger, type ConfiguredLedger } from './configured-ledger.js'
-import { commandProblem, configuredRunner } from './configured-runner.js'
+import { configuredRunner, makerProblem } from './configured-runner.js'
 import { stateFolder } from './state-folder.js'
 import { builtinRunners, configFile, isSet, oneOfThese, type ConfigFile, type LogLevel } from './schema.js'
 
@@ -169,11 +169,11 @@ function runnersOf(
   const references: [string, RunnerReference][] = []
   for (const [name, entry] of Object.entries(runners ?? {})) {
     try {
-      references.push([name, configuredRunner(entry, folder)])
+      references.push([name, { name, ...configuredRunner(entry, folder) }])
     } catch (error) {
       if (!(error instanceof DelegationError) || !Array.isArray(error.detail['problems'])) throw error
       problems.push(
-        ...error.detail['problems'].map((problem) => plain(commandProblem(name, String(problem)))),
+        ...error.detail['problems'].map((problem) => plain(makerProblem(name, entry, String(problem)))),
       )
     }
   }
@@ -199,9 +199,15 @@ function optionsOf(
       delegation?.child_timeout_seconds ?? environment.childTimeoutSeconds,
       warnings,
     ),
+    deadlineSeconds: delegation?.deadline_seconds,
+    maxIterations: delegation?.max_iterations,
+    maxSpawnsPerSession: delegation?.max_spawns_per_session,
+    budgets: budgetsOf(delegation?.budgets),
     childMemoryMb: delegation?.child_memory_mb,
     importTimeoutMs: delegation?.import_timeout_ms,
     adopt: delegation?.adopt,
+    maxDepth: delegation?.max_spawn_depth,
+    independentCompletions: delegation?.independent_completions,
     maxSummaryCharacters: delegation?.max_summary_chars,
     maxUnitSummaryCharacters: delegation?.max_unit_summary_chars,
     stall: stallOf(delegation?.stall),
@@ -228,6 +234,19 @@ function stallOf(stall: NonNullable<ConfigFile['delegation']>['stall']): Delegat
     ...(isSet(grace_seconds) && { graceSeconds: grace_seconds }),
     ...(isSet(sweep_seconds) && { sweepSeconds: sweep_seconds }),
   }
+}
+
+function budgetsOf(budgets: NonNullable<ConfigFile['delegation']>['budgets']): DelegatorOptions['budgets'] {
+  if (!isSet(budgets)) return undefined
+  const given = {
+    tokensPerUnit: budgets.tokens_per_unit,
+    costUsdPerUnit: budgets.cost_usd_per_unit,
+    tokensPerSession: budgets.tokens_per_session,
+    costUsdPerSession: budgets.cost_usd_per_session,
+    tokensTotal: budgets.tokens_total,
+    costUsdTotal: budgets.cost_usd_total,
+  }
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => isSet(value)))
 }
 
 function floored(seconds: number | undefined, warnings: string[]): number | undefined {

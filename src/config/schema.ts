@@ -7,8 +7,8 @@ import * as z from 'zod'
 const logLevels = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
 const mapping = 'a mapping of keys to values'
 
-/** Runners that need no module. */
-export const builtinRunners = ['shell'] as const
+/** Runners that are always there, by these names. */
+export const builtinRunners = ['shell', 'agent'] as const
 
 function wholeNumber(from: number, to = Number.MAX_SAFE_INTEGER) {
   const expected = `a whole number ${to === Number.MAX_SAFE_INTEGER ? `from ${from} up` : `from ${from} to ${to}`}`
@@ -36,6 +36,33 @@ const stall = z.strictObject(
   mapping,
 )
 
+/** The least money that is counted. */
+const leastUsd = 0.000001
+const mostTokens = 1e12
+const mostUsd = 1e9
+
+function usd(from: number) {
+  const expected = `a number of dollars from ${from === 0 ? '0' : '0.000001'} to ${mostUsd}`
+  return z.number(expected).min(from, expected).max(mostUsd, expected).nullish()
+}
+
+const tokens = (from: number) => wholeNumber(from, mostTokens)
+/** The longest timer there is. */
+const mostSeconds = 2_147_483
+const deadline = `0 or a number of seconds up to ${mostSeconds}`
+
+const budgets = z.strictObject(
+  {
+    tokens_per_unit: tokens(1),
+    cost_usd_per_unit: usd(leastUsd),
+    tokens_per_session: tokens(0),
+    cost_usd_per_session: usd(0),
+    tokens_total: tokens(0),
+    cost_usd_total: usd(0),
+  },
+  mapping,
+)
+
 const delegation = z.strictObject(
   {
     max_async_children: wholeNumber(0),
@@ -46,9 +73,15 @@ const delegation = z.strictObject(
     capacity_scope: oneOf(['process', 'session', 'ledger']).nullish(),
     interrupt_grace_ms: wholeNumber(0),
     child_timeout_seconds: number(),
+    deadline_seconds: z.number(deadline).min(0, deadline).max(mostSeconds, deadline).nullish(),
+    max_iterations: wholeNumber(1),
+    max_spawns_per_session: wholeNumber(0),
+    budgets: budgets.nullish(),
     child_memory_mb: wholeNumber(16),
     import_timeout_ms: wholeNumber(1),
     adopt: z.boolean('true or false').nullish(),
+    max_spawn_depth: wholeNumber(1),
+    independent_completions: z.boolean('true or false').nullish(),
     max_summary_chars: wholeNumber(0),
     max_unit_summary_chars: wholeNumber(0),
     stall: z.union([z.literal(false), stall], 'false, or a mapping of seconds').nullish(),
@@ -65,11 +98,12 @@ const shellOptions = z.strictObject(
 const runner = z
   .strictObject(
     {
-      builtin: oneOf(builtinRunners).nullish(),
+      builtin: oneOf(['shell']).nullish(),
       module: text('a path, a URL or the name of a package'),
-      // What stands in these two is checked where the runner is made.
+      // What stands in these three is checked where the runner is made.
       preset: text('the name of a known agent'),
       command: z.record(z.string(), z.json('plain data'), mapping).nullish(),
+      agent: z.record(z.string(), z.json('plain data'), mapping).nullish(),
       export: text('the name of an export'),
       options: z.json('plain data').nullish(),
       placement: oneOf(['isolated', 'process', 'shared']).nullish(),
@@ -80,13 +114,14 @@ const runner = z
     },
     mapping,
   )
-  .superRefine(({ builtin, module, preset, command, export: name, options }, context) => {
+  .superRefine(({ builtin, module, preset, command, agent, export: name, options }, context) => {
     const isCommand = isSet(preset) || isSet(command)
-    if ([isSet(builtin), isSet(module), isCommand].filter(Boolean).length !== 1) {
-      const message = 'exactly one of `builtin`, `module` and `command` (or `preset`)'
+    if ([isSet(builtin), isSet(module), isCommand, isSet(agent)].filter(Boolean).length !== 1) {
+      const message = 'exactly one of `builtin`, `module`, `agent` and `command` (or `preset`)'
       context.addIssue({ code: 'custom', message })
-    } else if (isCommand && isSet(options)) {
-      const message = 'nothing here (those of a command stand in `command`)'
+    } else if ((isCommand || isSet(agent)) && isSet(options)) {
+      const own = isCommand ? 'command' : 'agent'
+      const message = `nothing here (those of ${isCommand ? 'a' : 'an'} ${own} stand in \`${own}\`)`
       context.addIssue({ code: 'custom', path: ['options'], message })
     } else if (!isSet(module) && isSet(name)) {
       context.addIssue({ code: 'custom', path: ['export'], message: 'nothing here (it belongs to `module`)' })
@@ -156,6 +191,7 @@ const keysOfSection: Readonly<Record<string, readonly string[]>> = {
   '': Object.keys(configFile.shape),
   delegation: Object.keys(delegation.shape),
   'delegation.stall': Object.keys(stall.shape),
+  'delegation.budgets': Object.keys(budgets.shape),
   ledger: Object.keys(ledger.shape),
   delivery: Object.keys(delivery.shape),
   transcripts: Object.keys(transcripts.shape),

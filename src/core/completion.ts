@@ -1,6 +1,6 @@
 /** How what a runner gave becomes an outcome, an entry of a batch, and an event. Pure. */
 import { joinStatus } from './batch.js'
-import { isLiveWord, type EndCause, type StopCause, type TerminalWord } from './delegation.js'
+import { isLiveWord, wordOfCause, type EndCause, type StopCause } from './delegation.js'
 import type {
   AsyncDelegationEvent,
   BatchEvent,
@@ -10,6 +10,7 @@ import type {
   SingleEvent,
 } from './event.js'
 import { isJsonObject, type Json, type JsonObject } from './json.js'
+import { withUsage } from './usage.js'
 
 /** How one child ended. `fields` is what its runner returned, in plain data. */
 export interface ChildOutcome {
@@ -58,7 +59,10 @@ export function outcomeOfResult(fields: JsonObject, stop: StopRequest | null): C
     }
   }
   if (said !== 'interrupted' || stop === null) return { ...base, status: said, error }
-  return { ...base, fields: { ...stop.fields, ...fields }, status: stop.cause, error }
+  const told = stop.cause === 'budget' ? { ...fields, ...stop.fields } : { ...stop.fields, ...fields }
+  // Of who stopped for its budget the word alone says nothing of it.
+  const why = stop.cause === 'budget' ? (error ?? stop.reason) : error
+  return { ...base, fields: told, status: wordOfCause(stop.cause), error: why }
 }
 
 /** R23: `<Type>: <message>`. Whoever unwinds by throwing after a stop was stopped, and did not fail. */
@@ -79,7 +83,7 @@ export function outcomeOfError(
 
 /** The child ended because it was stopped, before it returned anything. */
 export function stoppedOutcome(stop: StopRequest, detail: ErrorDetail | null = null): ChildOutcome {
-  const status: TerminalWord = stop.cause
+  const status = wordOfCause(stop.cause)
   return {
     status,
     cause: stop.cause,
@@ -87,6 +91,12 @@ export function stoppedOutcome(stop: StopRequest, detail: ErrorDetail | null = n
     error: stop.reason,
     detail: detail === null ? null : told(detail),
   }
+}
+
+/** Who did not return what it used is believed in what it last said of it. */
+export function withReportedUsage(outcome: ChildOutcome, progress: JsonObject | null): ChildOutcome {
+  const fields = withUsage(outcome.fields, progress)
+  return fields === outcome.fields ? outcome : { ...outcome, fields }
 }
 
 /** Name and message stand in `error` already; the detail is worth sending when there is more. */
@@ -109,6 +119,7 @@ export interface UnitFacts {
   readonly durationSeconds: number
   readonly metadata: JsonObject | null
   /** Of one of several units of a call (spec 2.10). */
+  readonly parentId?: string | null
   readonly part?: { readonly group: string | null; readonly taskIndexes: readonly number[] }
   readonly liveTranscripts: Readonly<Record<string, string>> | null
 }
@@ -117,8 +128,14 @@ export interface UnitFacts {
 const routeFields = ['parent_session_id', 'origin_ui_session_id', 'origin_session_id'] as const
 const additiveFields = [
   'usage',
+  'budget_exceeded',
   'session_id',
   'worktree',
+  'failure_reason',
+  'tokens',
+  'tool_trace',
+  'cost_usd',
+  'missed_steer',
   'truncated',
   'summary_truncated',
   'summary_full_path',
@@ -189,6 +206,7 @@ function additive(facts: UnitFacts, detail: ErrorDetail | null | undefined, fiel
   const added: Record<string, Json | undefined> = {}
   for (const name of routeFields) if (facts.route[name] !== undefined) added[name] = facts.route[name]
   if (facts.metadata !== null) added['metadata'] = facts.metadata
+  if (facts.parentId) added['parent_delegation_id'] = facts.parentId
   if (facts.part !== undefined) added['task_indexes'] = facts.part.taskIndexes
   if (facts.part?.group) added['group'] = facts.part.group
   if (facts.liveTranscripts !== null) added['live_transcripts'] = facts.liveTranscripts

@@ -31,12 +31,18 @@ export const endCauses = [
   'interrupted',
   'timeout',
   'stalled',
+  'budget',
   'owner_died',
 ] as const
 export type EndCause = (typeof endCauses)[number]
 
-/** What stops a unit that would go on by itself. */
-export type StopCause = 'interrupted' | 'timeout' | 'stalled'
+/** What stops a unit that would go on by itself. `budget`: it used more than it had reserved. */
+export type StopCause = 'interrupted' | 'timeout' | 'stalled' | 'budget'
+
+/** The word of who was stopped. A budget has none of its own (P9): its cause, exit reason and error say it. */
+export function wordOfCause(cause: StopCause): TerminalWord {
+  return cause === 'budget' ? 'interrupted' : cause
+}
 
 /** Each phase carries exactly what is known in it. `at` is monotonic, ms. */
 export type UnitState =

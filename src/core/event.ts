@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from './json.js'
+import type { OpenQuestion } from './question.js'
 
 /**
  * The result of one child of a batch, as the runner gave it (spec 4.6). `task_index` counts from 0 within the
@@ -20,6 +21,8 @@ export interface ChildResult extends JsonObject {
   readonly schema_errors?: readonly string[]
   /** Path of the child's complete trace, when one was written. */
   readonly live_transcript?: string
+  /** The beginnings of what it was sent while it ran, and did not take. */
+  readonly missed_steer?: readonly string[]
 }
 
 /** An error as data: the class, the name and the code survive the thread boundary. */
@@ -71,7 +74,18 @@ interface CommonFields extends EventRoute {
   readonly last_known_status?: string
   readonly transcript_tails?: Readonly<Record<string, string>>
   readonly live_transcripts?: Readonly<Record<string, string>>
+  /** Of a unit that still runs: a child of it waits for an answer. */
+  readonly question?: OpenQuestion
+  /** Of a notice, or a question: how many children the batch has. */
+  readonly n_tasks?: number
   readonly metadata?: JsonObject
+  /** Of a unit that a child of another one started. Such an event is told to listeners, and never delivered. */
+  readonly parent_delegation_id?: string
+  /**
+   * Tokens and money of the whole unit, its nested units too (`input_tokens`, `output_tokens`, `cost_usd`), as far as its
+   * children reported them. Of a child's entry in `results`: its own.
+   */
+  readonly usage?: JsonObject
 }
 
 /** The completion of a single delegation: Hermes' sixteen fields (spec 1.7) and our additive ones. */
@@ -82,11 +96,20 @@ export interface SingleEvent extends CommonFields {
   readonly duration_seconds: number | null
   readonly exit_reason: string | null
   readonly error_detail?: ErrorDetail
-  readonly usage?: JsonObject
+  /** Of the child that was stopped because its unit's budget was used up: what was counted, its limit, what was used. */
+  readonly budget_exceeded?: JsonObject
   /** The agent's own session, for a later run to go on with. */
   readonly session_id?: string
   /** Of a child that changed something in a git worktree of its own: where it is, its branch, and what it began with. */
   readonly worktree?: JsonObject
+  /** Why it failed, in a word that a program can test (docs/agent-runner.md). */
+  readonly failure_reason?: string
+  /** Spec 4.6. */
+  readonly tokens?: { readonly input: number; readonly output: number }
+  readonly tool_trace?: readonly JsonObject[]
+  readonly cost_usd?: number
+  /** The beginnings of what it was sent while it ran, and did not take. */
+  readonly missed_steer?: readonly string[]
   readonly truncated?: boolean
   /** Of a task with a schema (spec 4.6): `output` is there if it fits, at most ten errors if it does not. */
   readonly output?: Json
@@ -111,7 +134,6 @@ export interface BatchEvent extends CommonFields {
   /** Of a notice: the unit still runs, `results` has the one child that ended, `n_tasks` is how many there are. */
   readonly task_failure_notice?: true
   readonly task_result_notice?: true
-  readonly n_tasks?: number
   readonly error_detail?: ErrorDetail
 }
 

@@ -1,10 +1,10 @@
+import { missedLines, questionLines } from './format-question.js'
+import { fieldText, isTruthy, listOf, taskIndex, textOr } from './format-values.js'
 import { isJsonObject } from './json.js'
-import type { Json, JsonObject } from './json.js'
+import type { JsonObject } from './json.js'
 
 // The original's layout of a completion (spec 3.1 to 3.3), byte for byte but for the introduction, which is ours.
 // An event may come from a foreign host: whatever a field holds, these functions print something and never throw.
-
-type Field = Json | undefined
 
 /** How a completion is printed. */
 export interface FormatOptions {
@@ -25,7 +25,8 @@ export interface FormatOptions {
  * they are: for tests and foreign hosts. What enters a conversation is made by `renderTurn` (P10).
  */
 export function formatCompletion(event: JsonObject, options: FormatOptions = {}): string {
-  const lines = isBatch(event) ? batchLines(event, options) : singleLines(event, options)
+  const kind = isQuestion(event) ? questionLines : isBatch(event) ? batchLines : singleLines
+  const lines = kind(event, options)
   return lines.join('\n')
 }
 
@@ -46,33 +47,9 @@ export function isNotice(event: JsonObject): boolean {
   return isTruthy(event['task_failure_notice']) || isTruthy(event['task_result_notice'])
 }
 
-/** The position of a task in its call, from 0. */
-export function taskIndex(entry: JsonObject): number {
-  const index = entry['task_index']
-  return typeof index === 'number' && !Number.isNaN(index) ? index : 0
-}
-
-/** Python's truth: null, false, 0, and everything empty are false. */
-export function isTruthy(value: Field): boolean {
-  if (Array.isArray(value)) return value.length > 0
-  if (isJsonObject(value)) return Object.keys(value).length > 0
-  return Boolean(value)
-}
-
-/** Any value in a line of text, `None`, `True` and `False` as the original prints them. */
-export function fieldText(value: Field): string {
-  if (value === null || value === undefined) return 'None'
-  if (value === true) return 'True'
-  if (value === false) return 'False'
-  if (typeof value === 'string') return value
-  if (typeof value === 'number') return String(value)
-  try {
-    const shown: unknown = JSON.stringify(value)
-    return typeof shown === 'string' ? shown : '?'
-  } catch {
-    // A cycle or a bigint: no JSON, so there is nothing to show of it.
-    return '?'
-  }
+/** True for a child of a unit that waits for an answer. */
+export function isQuestion(event: JsonObject): boolean {
+  return isJsonObject(event['question'])
 }
 
 /** `YYYY-MM-DD HH:MM:SS` of an instant, Unix seconds, or `null` when the calendar does not reach that far. */
@@ -154,6 +131,7 @@ function singleLines(event: JsonObject, options: FormatOptions): string[] {
     `Status: ${statusOf(event)}   API calls: ${fieldText(calls)}   Duration: ${fieldText(duration)}s`,
     '--- RESULT ---',
     ...singleBody(event),
+    ...missedLines(event),
     ...transcriptLines(event, {}),
   ]
 }
@@ -238,6 +216,7 @@ function taskLines(entry: JsonObject, event: JsonObject, count: number | string)
     '',
     `--- ${heading}  (${facts.join(', ')}) ---`,
     ...taskBody(entry),
+    ...missedLines(entry),
     ...transcriptLines(event, entry),
   ]
 }
@@ -266,12 +245,4 @@ function statusOf(entry: JsonObject): string {
 /** True for a task that did what it was asked. */
 export function isDone(entry: JsonObject): boolean {
   return entry['status'] === 'completed' || entry['status'] === 'success'
-}
-
-function textOr(value: Field, otherwise: string): string {
-  return isTruthy(value) ? fieldText(value) : otherwise
-}
-
-function listOf(value: Field): readonly Json[] {
-  return Array.isArray(value) ? (value as readonly Json[]) : []
 }

@@ -1,3 +1,5 @@
+import { amountText, type BudgetCounter } from './budget.js'
+import { microsOfUsd } from './usage.js'
 import type { Json } from './json.js'
 
 /** A unit that holds a slot right now, as a refused caller may see it. */
@@ -5,6 +7,8 @@ export interface SlotHolder {
   readonly delegation_id: string
   readonly goal: string
   readonly running_seconds: number
+  /** Of a unit that shares the slot of the one whose child started it: that one. */
+  readonly parent_id?: string
 }
 
 /** Which limit was met. */
@@ -18,8 +22,15 @@ export interface Refusal {
   readonly code: RefusalCode
   readonly limit: number
   readonly inUse: number
-  readonly scope: CapacityScope
+  /** `unit`: the budget of the unit below which a nested one was to run. */
+  readonly scope: CapacityScope | 'unit'
   readonly holders: readonly SlotHolder[]
+  /** Of a budget: what it counts, as `limit`, `inUse` and the next two do. */
+  readonly counter?: BudgetCounter
+  /** What the call was to reserve. */
+  readonly wanted?: number
+  /** What of `inUse` is used up for good; the rest is reserved by what still runs. */
+  readonly spent?: number
   /** The configuration key that raises the limit, or `null` where no setting would have helped. */
   readonly config_key: string | null
   readonly retry_hint: string
@@ -108,6 +119,60 @@ function neverEnoughThreads({ limit, wanted, highestLimit }: ThreadFacts) {
     error: `The delegation needs ${wanted} worker threads at once and there are never more than ${limit}. ${remedy}, or ${sharing}`,
     retry_hint: `Waiting does not help. ${remedy}, or ${sharing}`,
   }
+}
+
+interface BudgetFacts extends Omit<RefusalFacts, 'scope'> {
+  readonly scope: Refusal['scope']
+  readonly counter: BudgetCounter
+  readonly wanted: number
+  readonly spent: number
+  readonly configKey: string | null
+}
+
+const owners = {
+  session: 'in this session',
+  ledger: 'in all',
+  process: 'in all',
+  unit: 'for the unit that it would belong to',
+} as const
+
+/** What the call would reserve does not fit beside what is spent and reserved. */
+export function budgetRefusal(facts: BudgetFacts): Rejected {
+  const { counter, limit, inUse, spent, wanted, scope, holders, kind, configKey: config_key } = facts
+  const left = amountText(counter, Math.max(0, limit - inUse))
+  const verb = counter === 'spawns' ? 'starts' : 'reserves'
+  const raise = config_key === null ? '' : ` or raise ${config_key}`
+  const less = counter === 'spawns' ? 'Start fewer children' : 'Give it a smaller budget'
+  return {
+    status: 'rejected',
+    error:
+      `The delegation${kind === 'batch' ? ' batch' : ''} ${verb} ${amountText(counter, wanted)}, and ${left} of ` +
+      `${amountText(counter, limit)} are left ${owners[scope]}. ${less},${raise || ' or do without it'}.`,
+    refusal: {
+      code: 'BUDGET',
+      counter,
+      limit,
+      inUse,
+      spent,
+      wanted,
+      scope,
+      holders,
+      config_key,
+      retry_hint: isOver(facts)
+        ? `Waiting does not help: ${amountText(counter, spent)} are used up for good. ${less}${raise}.`
+        : `Wait for one of the holders to end, which gives back what it did not use. ${less}${raise}.`,
+    },
+  }
+}
+
+/** In whole millionths, as it is counted: 0.1 and 0.2 fit 0.3. */
+function isOver({ limit, wanted, spent }: Pick<BudgetFacts, 'limit' | 'wanted' | 'spent'>): boolean {
+  return microsOfUsd(spent) + microsOfUsd(wanted) > microsOfUsd(limit)
+}
+
+/** True where the same call will be refused however long its caller waits. */
+export function isFinal({ code, limit, wanted = 0, spent = 0 }: Refusal): boolean {
+  return code === 'KEY_REUSED' || (code === 'BUDGET' && isOver({ limit, wanted, spent }))
 }
 
 /** The idempotency key names another dispatch than this one. */

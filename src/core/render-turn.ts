@@ -1,11 +1,22 @@
-import { fieldText, formatCompletion, isBatch, isTruthy, taskIndex } from './format.js'
+import {
+  createFence,
+  createHostWords,
+  label,
+  PATH_CHARACTERS,
+  prepared,
+  shortened,
+  type Fence,
+  type HostWords,
+  type WordLimits,
+} from './armour.js'
+import { formatCompletion, isBatch, isQuestion } from './format.js'
+import { fieldText, isTruthy, listOf, taskIndex } from './format-values.js'
 import { isJsonObject } from './json.js'
-import { headOf, oneLine, plainText, tailOf } from './plain-text.js'
-import { redact } from './redact.js'
+import { oneLine, plainText } from './plain-text.js'
 import { fairShares } from './summary-budget.js'
 import { shownTasks, type ShownTasks } from './shown-tasks.js'
 import type { FormatOptions } from './format.js'
-import type { Json, JsonObject } from './json.js'
+import type { JsonObject } from './json.js'
 
 // What enters the host's conversation (P10): the layout of `formatCompletion`, over an event whose texts were
 // armoured first. Three kinds of text, by who wrote them:
@@ -31,17 +42,16 @@ export interface TurnOptions extends Pick<FormatOptions, 'timeZone'> {
   readonly perEventCharacters?: number
 }
 
-const LABEL_CHARACTERS = 64
-const GOAL_CHARACTERS = 2_000
 /** Of all goals of one event; a share that shows nothing of its goal is not shown. */
 const GOALS_CHARACTERS = 24_000
 const LEAST_GOAL_CHARACTERS = 16
+/** Of texts that a child did not take, beside the bound on its own words. */
+const MISSED = 8
+const MISSED_CHARACTERS = 200
+/** How many choices are shown, and how much of each. */
+const LISTED = 50
+const LISTED_CHARACTERS = 1_000
 const GROUP_CHARACTERS = 200
-const CONTEXT_CHARACTERS = 4_000
-const PATH_CHARACTERS = 4_000
-const HEAD_SHARE = 0.75
-// A private key that begins before the window would be shown without its first line: no key is longer than this.
-const WINDOW_MARGIN = 16_384
 
 /**
  * The turn that tells a host of these completions, or `''` for none: each in the layout of `formatCompletion`,
@@ -59,18 +69,18 @@ export function renderTurn(events: readonly JsonObject[], options: TurnOptions):
     note,
     ...(options.timeZone !== undefined && { timeZone: options.timeZone }),
   }
-  const blocks = events.map((event) => blockOf(event, limits, format))
-  if (blocks.length < 2) return blocks.join('')
+  const block = (event: JsonObject): string => blockOf(event, limits, format)
+  const questions = events.filter(isQuestion).map(block)
+  const blocks = events.filter((event) => !isQuestion(event)).map(block)
+  if (blocks.length < 2) return [...questions, ...blocks].join('\n\n')
   const header =
     `[IMPORTANT: ${blocks.length} background subagent delegations completed for this session. ` +
     'Read them all first, then give at most one answer that covers them together.]'
-  return [header, ...blocks].join('\n\n')
+  return [...questions, header, ...blocks].join('\n\n')
 }
 
-interface Limits {
+interface Limits extends WordLimits {
   readonly nonce: string
-  readonly perChild: number
-  readonly perEvent: number
 }
 
 function resolveLimits(options: TurnOptions): Limits {
@@ -116,10 +126,12 @@ function armoured(event: JsonObject, limits: Limits, { results }: ShownTasks): J
   }
   const held = event['live_transcripts']
   const paths: JsonObject = isJsonObject(held) ? held : {}
+  if (isQuestion(event)) return { ...common, ...armouredQuestion(event, limits, fence, host) }
   if (!isBatch(event)) {
     const [words] = fence.around([event], limits)
     const live = { '0': host.line(paths['0'], PATH_CHARACTERS) }
-    return { ...common, ...words, goal: host.line(event['goal']), live_transcripts: live }
+    const missed_steer = notTaken(event, fence)
+    return { ...common, ...words, goal: host.line(event['goal']), live_transcripts: live, missed_steer }
   }
   const words = fence.around(results, limits)
   const [error] = results.length === 0 ? fence.around([{ error: event['error'] }], limits) : []
@@ -138,6 +150,7 @@ function armoured(event: JsonObject, limits: Limits, { results }: ShownTasks): J
       ...words[position],
       task_index: taskIndex(entry),
       live_transcript: transcriptPath(entry, paths, host, fence),
+      missed_steer: notTaken(entry, fence),
     })),
   }
 }
@@ -146,6 +159,39 @@ function armoured(event: JsonObject, limits: Limits, { results }: ShownTasks): J
 function shownGoals(event: JsonObject, results: readonly JsonObject[], host: HostWords): readonly string[] {
   const shown = new Set(results.map(taskIndex))
   return listOf(event['goals']).map((goal, index) => (shown.has(index) ? (host.line(goal) ?? '') : ''))
+}
+
+/** What a child did not take of what it was sent: somebody's words to it, not to whoever reads this. */
+function notTaken(entry: JsonObject, fence: Fence): readonly string[] {
+  return listOf(entry['missed_steer'])
+    .slice(0, MISSED)
+    .map((text) => fence.inline(prepared(text, oneLine), MISSED_CHARACTERS) ?? '')
+    .filter((text) => text !== '')
+}
+
+/** A child's words, and the host's own for what they are about. */
+function armouredQuestion(
+  event: JsonObject,
+  { nonce, perChild }: Limits,
+  fence: Fence,
+  host: HostWords,
+): JsonObject {
+  const given = event['question']
+  const question: JsonObject = isJsonObject(given) ? given : {}
+  const goals = listOf(event['goals'])
+  const goal = goals.length === 0 ? event['goal'] : goals[taskIndex(question)]
+  const choices = listOf(question['choices']).slice(0, LISTED)
+  return {
+    goal: host.line(goal),
+    ...numbers(event, ['n_tasks']),
+    question: {
+      ...numbers(question, ['task_index', 'timeout_seconds']),
+      question_id: label(question['question_id'], nonce),
+      text: fence.block(prepared(question['text'], plainText, perChild), perChild),
+      choices: choices.map((choice) => fence.inline(prepared(choice, oneLine), LISTED_CHARACTERS) ?? ''),
+      default: fence.inline(prepared(question['default'], oneLine), LISTED_CHARACTERS),
+    },
+  }
 }
 
 /** They share one bound, as the words of the children do. */
@@ -187,130 +233,10 @@ function childLabels(entry: JsonObject, nonce: string): JsonObject {
   }
 }
 
-/** One short line that cannot be taken for a mark or a header, or `undefined` when there is nothing to show. */
-function label(value: Json | undefined, nonce: string): string | undefined {
-  if (!isTruthy(value)) return undefined
-  const line = redact(oneLine(fieldText(value).slice(0, WINDOW_MARGIN))).replaceAll(/[[\]]/g, '')
-  return headOf(without(line, nonce), LABEL_CHARACTERS)
-}
-
 /** The fields that are numbers, or null: a string in such a place is a child's text outside of its fence. */
 function numbers(entry: JsonObject, names: readonly string[]): JsonObject {
   const kept = names.map((name) => [name, entry[name]] as const)
   return Object.fromEntries(
     kept.filter(([, value]) => value === null || (typeof value === 'number' && Number.isFinite(value))),
   )
-}
-
-interface HostWords {
-  line(value: Json | undefined, limit?: number): string | undefined
-  block(value: Json | undefined): string | undefined
-}
-
-function createHostWords(nonce: string): HostWords {
-  return {
-    line(value, limit = GOAL_CHARACTERS) {
-      if (!isTruthy(value)) return undefined
-      const line = without(oneLine(fieldText(value)), nonce)
-      return line.length <= limit ? line : shortened(line, limit)
-    },
-    block(value) {
-      if (!isTruthy(value)) return undefined
-      const text = without(plainText(fieldText(value)), nonce)
-      const { head, tail, leftOut } = bounded(
-        { head: text, tail: text, length: text.length },
-        CONTEXT_CHARACTERS,
-      )
-      return leftOut === 0 ? text : `${head}\n(… ${leftOut} characters of the context left out …)\n${tail}`
-    },
-  }
-}
-
-function shortened(line: string, limit: number): string {
-  return `${headOf(line, limit - 2)} …`
-}
-
-/** A child's text, stripped and redacted. Of a huge one only two windows, since no more of it can be shown. */
-interface Prepared {
-  readonly head: string
-  readonly tail: string
-  readonly length: number
-}
-
-function prepared(
-  value: Json | undefined,
-  strip: (text: string) => string,
-  limit = PATH_CHARACTERS,
-): Prepared {
-  const text = isTruthy(value) ? fieldText(value) : ''
-  const window = 2 * limit + WINDOW_MARGIN
-  const clean = (part: string): string => redact(strip(part))
-  if (text.length > 2 * window) {
-    return { head: clean(text.slice(0, window)), tail: clean(text.slice(-window)), length: text.length }
-  }
-  const whole = clean(text)
-  return { head: whole, tail: whole, length: whole.length }
-}
-
-interface Bounded {
-  readonly head: string
-  readonly tail: string
-  readonly leftOut: number
-}
-
-function bounded(text: Prepared, limit: number): Bounded {
-  if (text.length <= limit) return { head: text.head, tail: '', leftOut: 0 }
-  const head = headOf(text.head, Math.ceil(limit * HEAD_SHARE))
-  const tail = tailOf(text.tail, Math.floor(limit * (1 - HEAD_SHARE)))
-  return { head, tail, leftOut: text.length - head.length - tail.length }
-}
-
-interface Fence {
-  /** The words of these children, armoured, sharing the bound of one event. */
-  around(entries: readonly JsonObject[], limits: Limits): readonly JsonObject[]
-  inline(text: Prepared, limit: number): string | undefined
-}
-
-function createFence(delegationId: string, nonce: string): Fence {
-  const note = (leftOut: number): string =>
-    `(… ${leftOut} characters left out; the full text can be had by the delegation id ${delegationId} …)`
-  const fenced = (text: string, border: string): string[] => {
-    // The last step: whatever came before, no text that holds the nonce gets between the marks (P10).
-    const safe = without(text, nonce)
-    return safe === '' ? [] : [`[child ${nonce}]${border}${safe}${border}[/child ${nonce}]`]
-  }
-  const joined = (text: Prepared, limit: number, border: string): string | undefined => {
-    const { head, tail, leftOut } = bounded(text, limit)
-    const missing = leftOut === 0 ? [] : [note(leftOut)]
-    const parts = [...fenced(head, border), ...missing, ...fenced(tail, border)]
-    return parts.length === 0 ? undefined : parts.join(border)
-  }
-  const inline = (text: Prepared, limit: number): string | undefined => joined(text, limit, ' ')
-  return {
-    inline,
-    around(entries, { perChild, perEvent }) {
-      const texts = entries.map((entry) => ({
-        error: prepared(entry['error'], oneLine, perChild),
-        summary: prepared(entry['summary'], plainText, perChild),
-      }))
-      const needs = texts.map(({ error, summary }) => Math.min(perChild, error.length + summary.length))
-      const shares = fairShares(needs, perEvent)
-      return texts.map(({ error, summary }, position) => {
-        const share = shares[position] ?? 0
-        // The error goes first, up to a quarter, or to what the summary leaves.
-        const errorShare = Math.min(error.length, Math.max(Math.floor(share / 4), share - summary.length))
-        const summaryText = joined(summary, share - errorShare, '\n')
-        return { error: inline(error, errorShare) ?? null, summary: summaryText ?? null }
-      })
-    },
-  }
-}
-
-/** `text` without the nonce, in any case: replaced, so that what stood around it cannot join to a new one. */
-function without(text: string, nonce: string): string {
-  return text.replaceAll(new RegExp(nonce, 'gi'), '·')
-}
-
-function listOf(value: Json | undefined): readonly Json[] {
-  return Array.isArray(value) ? (value as readonly Json[]) : []
 }

@@ -7,6 +7,7 @@
 import type { Instant } from '../core/clock.js'
 import type { DeliveryState } from '../core/delivery-states.js'
 import type { AsyncDelegationEvent } from '../core/event.js'
+import type { Mail } from './mail.js'
 import type {
   Admission,
   Charge,
@@ -77,6 +78,8 @@ export interface Ledger {
     select: Select,
     request: Omit<InterruptRequest, 'unitId' | 'at'>,
   ): Promise<readonly UnitRecord[]>
+  /** Letters to the owners of live units, and their replies. */
+  readonly mail: Mail
   /** Who has joined, for the caller to judge who is dead. */
   owners(): Promise<readonly Owner[]>
   /**

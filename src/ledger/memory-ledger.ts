@@ -9,9 +9,11 @@ import { TurnoverMap } from '../core/turnover-map.js'
 import { defaultDeliveryRules, type DeliveryRules } from './delivery-rules.js'
 import type { Ledger } from './ledger.js'
 import type { CounterUse, Owner, UnitRecord } from './shapes.js'
+import { createMemoryMail } from './memory-mail.js'
 import { createMemoryOutbox } from './memory-outbox.js'
 import { createSubscribers } from './subscribers.js'
-import { createMemoryUnits, type StoredUnit } from './memory-units.js'
+import { createMemoryUnits } from './memory-units.js'
+import type { StoredUnit } from './stored-unit.js'
 
 export interface MemoryLedgerOptions {
   readonly clock: Clock
@@ -40,6 +42,10 @@ export function createMemoryLedger(options: MemoryLedgerOptions): Ledger {
     hasLeft: (id) => !owners.has(id),
   })
   const units = createMemoryUnits({ clock, retainedUnits, units: stored, outbox })
+  const mail = createMemoryMail(clock, (id) => {
+    const unit = units.get(id)
+    return unit?.endedAt === null ? unit : undefined
+  })
   const subscribers = createSubscribers()
   let announced = false
   let closed = false
@@ -94,6 +100,13 @@ export function createMemoryLedger(options: MemoryLedgerOptions): Ledger {
     settle: (hold, end) => write(() => units.settle(hold, end)),
     freeSlot: (hold) => write(() => units.freeSlot(hold)),
     requestInterrupt: (which, request) => write(() => units.askToStop(which, request)),
+    mail: {
+      post: (letter) => write(() => mail.post(letter)),
+      waiting: (ownerId) => read(() => mail.waiting(ownerId)),
+      reply: (letterId, reply) => write(() => mail.reply(letterId, reply)),
+      replyTo: (letterId) => read(() => mail.replyTo(letterId)),
+      forget: (letterId) => write(() => mail.forget(letterId)),
+    },
     owners: () => read(() => [...owners.values()]),
     takeOver: (deadOwnerId, byOwnerId, which) =>
       write(() => {
@@ -139,7 +152,7 @@ export function createMemoryLedger(options: MemoryLedgerOptions): Ledger {
       ),
     usageSums: (query) => read(() => units.usageSums(query)),
     subscribe: (onChange) => subscribers.add(onChange),
-    prune: () => write(() => units.prune() + units.pruneKeys()),
+    prune: () => write(() => units.prune() + units.pruneKeys() + mail.prune()),
     close() {
       closed = true
       subscribers.clear()

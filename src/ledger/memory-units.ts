@@ -22,8 +22,10 @@ import type { MemoryOutbox } from './memory-outbox.js'
 import { isBudget } from './budget-rules.js'
 import { createBudgets } from './memory-budgets.js'
 import { createUsages, type Usages } from './memory-usages.js'
+import { createKeys } from './memory-keys.js'
+import { mergedChild, unstarted, type Life, type StoredUnit } from './stored-unit.js'
 import { createSlots } from './memory-slots.js'
-import { interruptLimit } from './interrupt-limit.js'
+import { withAnswer, withRequest } from './interrupt-lists.js'
 import { belongingOfUnit, matches } from './select.js'
 
 export interface MemoryUnits {
@@ -59,33 +61,13 @@ interface UnitsOptions {
   readonly outbox: MemoryOutbox
 }
 
-/** What changes while a unit lives. */
-type Life = {
-  -readonly [Field in Exclude<keyof UnitRecord, keyof UnitDraft | 'children'>]: UnitRecord[Field]
-} & {
-  /** Changed in place: a copy for each end of a child would make a wide batch quadratic. */
-  readonly children: ChildRecord[]
-}
-
-export interface StoredUnit {
-  readonly draft: UnitDraft
-  readonly dispatchedBy: string
-  readonly life: Life
-  /** What readers were given, until the next change: a record is a value. */
-  snapshot: UnitRecord | null
-}
-
 /** What came too late is kept for a reader, not for ever. */
 const lateLimit = 20
-const unstarted: ChildRecord = { state: 'waiting', result: null, checkpoint: null }
 
 export function createMemoryUnits({ clock, retainedUnits, units, outbox }: UnitsOptions): MemoryUnits {
   /** Ids of ended units that hold no slot, oldest first: what retention may take. */
   const prunable = new Set<string>()
-  const keys = new Map<
-    string,
-    { readonly fingerprint: string; readonly id: string; readonly until: number }
-  >()
+  const keys = createKeys(clock)
   const slots = createSlots()
   const budgets = createBudgets()
   const usages = createUsages(clock)
@@ -144,7 +126,13 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     return [...slots.unitsOf(counter), ...budgets.unitsOf(counter)]
       .map((id) => units.get(id))
       .filter((unit) => unit !== undefined)
-      .map(({ draft: { id, goal }, life: { owner, admittedAt } }) => ({ id, goal, owner, admittedAt }))
+      .map(({ draft: { id, goal, parentId }, life: { owner, admittedAt } }) => ({
+        id,
+        goal,
+        owner,
+        admittedAt,
+        parentId,
+      }))
   }
 
   function insert(ownerId: string, draft: UnitDraft, charges: readonly Charge[]): Hold {
@@ -182,10 +170,8 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     key?: Key,
     joining: readonly UnitDraft[] = [],
   ): Admission {
-    const known = key === undefined ? undefined : keys.get(key.key)
-    if (key !== undefined && known !== undefined && known.until > clock.now()) {
-      return { status: known.fingerprint === key.fingerprint ? 'existing' : 'key_reused', id: known.id }
-    }
+    const answered = keys.answer(key)
+    if (answered !== null) return answered
     const isJoining = slots.isHeld(draft.slotKey)
     const full = charges.find((charge) =>
       isBudget(charge) ? !budgets.fits(charge) : !isJoining && !slots.fits(charge),
@@ -199,21 +185,15 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     joining.forEach(assertNew)
     const hold = insert(ownerId, draft, charges)
     for (const other of joining) insert(ownerId, other, charges)
-    if (key !== undefined) {
-      keys.set(key.key, { fingerprint: key.fingerprint, id: draft.id, until: clock.now() + key.keepSeconds })
-    }
+    keys.keep(key, draft.id)
     const spent = budgets.charge(draft, charges)
     return { status: 'admitted', hold, ...(spent.length > 0 && { spent }) }
   }
 
   function recordReport(hold: Hold, { interruptReport: report }: UnitPatch): void {
     const stored = units.get(hold.id)
-    if (report === undefined || stored?.life.fence !== hold.fence) return
-    const { interrupts, interruptReports } = stored.life
-    update(stored, {
-      interrupts: interrupts.filter(({ requestId }) => requestId !== report.requestId),
-      interruptReports: [...interruptReports.slice(1 - interruptLimit), report],
-    })
+    if (report !== undefined && stored?.life.fence === hold.fence)
+      update(stored, withAnswer(stored.life, report))
   }
 
   function record(hold: Hold, patch: UnitPatch): boolean {
@@ -227,10 +207,7 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
       return false
     }
     if (child !== undefined && before !== undefined) {
-      const result = before.result ?? child.result ?? null
-      const checkpoint = child.checkpoint ?? before.checkpoint
-      const state = before.result === null ? child.state : before.state
-      stored.life.children[child.index] = { state, result, checkpoint }
+      stored.life.children[child.index] = mergedChild(before, child)
     }
     update(stored, phase === undefined ? {} : { state: phase })
     return true
@@ -239,7 +216,9 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
   function settle(hold: Hold, end: Settlement): Settled {
     const stored = writable(hold)
     if (stored === undefined) return { won: false, state: units.get(hold.id)?.life.state ?? 'unknown' }
-    const event = outbox.add(end.event, stored.dispatchedBy, stored.draft.delivery === 'collect')
+    const { delivery } = stored.draft
+    const event =
+      delivery === 'none' ? end.event : outbox.add(end.event, stored.dispatchedBy, delivery === 'collect')
     update(stored, { state: end.state, cause: end.cause, endedAt: clock.now() })
     if (end.slot === 'freed') releaseSlot(stored)
     const claim = end.claimedBy
@@ -257,7 +236,7 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     releaseSlot(stored)
     budgets.withdraw(stored.draft)
     units.delete(hold.id)
-    for (const [key, entry] of keys) if (entry.id === hold.id) keys.delete(key)
+    keys.forget(hold.id)
     return true
   }
 
@@ -301,10 +280,8 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     },
     askToStop(which, request) {
       const asked = [...stored(which, true)]
-      for (const unit of asked) {
-        const asking = { ...request, unitId: unit.draft.id, at: clock.now() }
-        update(unit, { interrupts: [...unit.life.interrupts.slice(1 - interruptLimit), asking] })
-      }
+      for (const unit of asked)
+        update(unit, withRequest(unit.life, { ...request, unitId: unit.draft.id, at: clock.now() }))
       return asked.map(recordOf)
     },
     get(id) {
@@ -317,11 +294,6 @@ export function createMemoryUnits({ clock, retainedUnits, units, outbox }: Units
     liveOf: (ownerId) =>
       [...units.values()].filter((unit) => unit.life.owner === ownerId && isLive(unit)).map(recordOf),
     inUse,
-    pruneKeys() {
-      const now = clock.now()
-      let count = 0
-      for (const [key, { until }] of keys) if (until <= now && keys.delete(key)) count += 1
-      return count
-    },
+    pruneKeys: keys.prune,
   }
 }

@@ -11,6 +11,8 @@ export interface Belonging {
   readonly dispatchedBy: string
   readonly sessionKey: string
   readonly parentSessionId: string | null
+  /** Of a unit that another one's child started. */
+  readonly parentId: string | null
   readonly originUiSessionId: string
 }
 
@@ -30,6 +32,7 @@ export function matches(select: Select, what: Belonging): boolean {
   if ('parentSessionId' in select) {
     return select.parentSessionId !== '' && what.parentSessionId === select.parentSessionId
   }
+  if ('parentId' in select) return what.parentId === select.parentId
   if ('originUiSessionId' in select) {
     return select.originUiSessionId !== '' && what.originUiSessionId === select.originUiSessionId
   }
@@ -47,6 +50,7 @@ export function belongingOfUnit(unit: UnitDraft, dispatchedBy: string): Belongin
     dispatchedBy,
     sessionKey: unit.route.sessionKey,
     parentSessionId: unit.route.parentSessionId,
+    parentId: unit.parentId,
     originUiSessionId: unit.route.originUiSessionId,
   }
 }
@@ -58,6 +62,7 @@ export function belongingOfEvent(event: AsyncDelegationEvent, dispatchedBy: stri
     dispatchedBy,
     sessionKey: event.session_key,
     parentSessionId: event.parent_session_id ?? null,
+    parentId: null,
     originUiSessionId: event.origin_ui_session_id ?? '',
   }
 }

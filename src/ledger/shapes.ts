@@ -3,6 +3,7 @@ import type { Instant } from '../core/clock.js'
 import type { DeliveryState } from '../core/delivery-states.js'
 import type { AsyncDelegationEvent } from '../core/event.js'
 import type { Json, JsonObject } from '../core/json.js'
+import type { InterruptAnswer, InterruptRequest } from './interrupt-lists.js'
 
 /** One delegator in one process. */
 export interface Owner {
@@ -47,7 +48,10 @@ export interface UnitDraft {
   readonly id: string
   /** Units of one slot key share one charge (P2). By default the unit's own id. */
   readonly slotKey: string
+  /** Of a unit that a child of another one started: that unit. Who charges, and reserves, for all of them is `slotKey`. */
   readonly parentId: string | null
+  /** Which child of the parent started it. */
+  readonly parentTaskIndex?: number
   readonly route: {
     readonly sessionKey: string
     readonly parentSessionId: string | null
@@ -69,9 +73,14 @@ export interface UnitDraft {
   readonly work: Json
   /** Where its children's transcripts are, by index; null where none are kept. */
   readonly transcripts: readonly (string | null)[] | null
-  /** `collect`: only who asks for it by id gets its event, and then it leaves the outbox. */
-  readonly delivery: 'claim' | 'collect'
+  /**
+   * `collect`: only who asks for it by id gets its event, and then it leaves the outbox. `none`: its event never enters
+   * it; who started the unit was waiting for it, and dies with it.
+   */
+  readonly delivery: 'claim' | 'collect' | 'none'
   readonly metadata: JsonObject | null
+  /** What it goes on from. */
+  readonly continues?: { readonly delegation_id: string; readonly task_index: number }
   /** Of one of the units into which a call was split; absent for a call that is one unit. */
   readonly part?: CallPart
 }
@@ -88,11 +97,12 @@ export interface CallPart {
 /** `unknown`: it is never run again by itself. `retry`: unfinished children run anew. `adopt`: from their checkpoints. */
 export type OnOwnerDeath = 'unknown' | 'retry' | 'adopt'
 
-/** One child, as last recorded. Its first result stays (P5). */
+/** One child, as last recorded. Its first result stays (P5). `question`: what it waits with; a patch takes it away with null. */
 export interface ChildRecord {
   readonly state: string
   readonly result: JsonObject | null
   readonly checkpoint: Json
+  readonly question?: JsonObject
 }
 
 /** A unit as anyone may read it; `late` is what came after the end of the unit, or of a child of it (P4). */
@@ -119,7 +129,7 @@ export interface TakenUnit {
 }
 
 /** Who occupies a slot. */
-export type SlotHolderRecord = Pick<UnitRecord, 'id' | 'goal' | 'owner' | 'admittedAt'>
+export type SlotHolderRecord = Pick<UnitRecord, 'id' | 'goal' | 'owner' | 'admittedAt' | 'parentId'>
 
 /** An idempotency key: the same key for the same work is one unit, for as long as it is kept. */
 export interface Key {
@@ -154,6 +164,7 @@ export interface UnitPatch {
     readonly state: string
     readonly result?: JsonObject
     readonly checkpoint?: Json
+    readonly question?: JsonObject | null
   }
   readonly interruptReport?: InterruptAnswer
 }
@@ -213,24 +224,7 @@ export type Settled =
     }
   | { readonly won: false; readonly state: string }
 
-/** How a stop went (P6): `signalled` is the sum of the other three. */
-export interface InterruptAnswer {
-  readonly requestId: string
-  readonly signalled: number
-  readonly stopped: number
-  readonly escalated: number
-  readonly unreachable: number
-}
-
-export interface InterruptRequest {
-  readonly requestId: string
-  readonly unitId: string
-  /** Of one child alone, by its index; null for all of the unit. */
-  readonly child: number | null
-  readonly reason: string
-  readonly graceMs: number
-  readonly at: Instant
-}
+export type { InterruptAnswer, InterruptRequest }
 
 /** A session, whose empty key matches only with `dispatchedBy`; with `parentSessionId` only what has this one, or none. */
 export interface SessionScope {
@@ -242,12 +236,14 @@ export interface SessionScope {
 /**
  * Whose. Plain data, so that an index or a subject can serve it. `ids` are those of units, with all their events, or of
  * single events; `eventIds` are those of single events alone, and take what is there to be collected only with `pull`.
+ * `parentId` is that of a unit whose children started others; those have no events.
  */
 export type Select =
   | { readonly ids: readonly string[] }
   | { readonly eventIds: readonly string[]; readonly pull?: true }
   | SessionScope
   | { readonly parentSessionId: string }
+  | { readonly parentId: string }
   | { readonly originUiSessionId: string }
   | { readonly dispatchedBy: string }
   | { readonly all: true }

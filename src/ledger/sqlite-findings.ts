@@ -37,14 +37,29 @@ const inconsistencies = `
   UNION ALL
   SELECT 'not_charged', slot_key, 0, 1 FROM held WHERE slot_key NOT IN (SELECT slot_key FROM charges)`
 
+/** What is reserved, and by whom: units that live, alone or as the last ones of their slot. */
+const budgetInconsistencies = `
+  WITH reserved AS (SELECT * FROM reservations WHERE at_settle = 'actual'),
+       sums AS (SELECT counter, sum(amount) AS total FROM reserved GROUP BY counter),
+       names AS (SELECT counter FROM budgets UNION SELECT counter FROM sums),
+       live AS (SELECT DISTINCT slot_key FROM units WHERE ended_at IS NULL)
+  SELECT 'miscounted' AS kind, names.counter AS id, coalesce(budgets.reserved, 0) AS told,
+         coalesce(sums.total, 0) AS found
+  FROM names LEFT JOIN budgets ON budgets.counter = names.counter LEFT JOIN sums ON sums.counter = names.counter
+  WHERE coalesce(budgets.reserved, 0) <> coalesce(sums.total, 0)
+  UNION ALL
+  SELECT 'charged_for_none', slot_key, sum(amount), 0 FROM reserved
+  WHERE slot_key NOT IN (SELECT slot_key FROM live) GROUP BY slot_key`
+
 /** Nothing but a fault of the program or another hand in the file makes one, so nothing mends it by itself. */
 const mend = 'report it; once nothing runs (hermes-delegate list), moving the file away starts counting anew'
 
 /** Of a file that has its tables. */
 export function slotFindings(db: Sqlite): FileFinding[] {
-  return db
-    .sql(inconsistencies)
-    .all<Inconsistency>()
+  // A file that an older program wrote has no budgets.
+  const hasBudgets = db.sql("SELECT 1 FROM sqlite_schema WHERE name = 'reservations'").get({}) !== undefined
+  return [inconsistencies, ...(hasBudgets ? [budgetInconsistencies] : [])]
+    .flatMap((query) => db.sql(query).all<Inconsistency>())
     .map(({ kind, id, told, found }) => ({ kind, id, fact: factOf(kind, told, found), todo: mend }))
 }
 

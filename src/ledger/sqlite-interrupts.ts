@@ -1,6 +1,6 @@
 /** Interrupts that were asked for from elsewhere, in a column of their unit: lists, since several may be on their way. */
 import type { Clock } from '../core/clock.js'
-import { interruptLimit } from './interrupt-limit.js'
+import { withAnswer, withRequest } from './interrupt-lists.js'
 import type { Hold, InterruptAnswer, InterruptRequest, Select, UnitRecord } from './shapes.js'
 import type { Sqlite } from './sqlite-driver.js'
 import type { UnitRows } from './sqlite-unit-rows.js'
@@ -19,8 +19,7 @@ export function createSqliteInterrupts(db: Sqlite, clock: Clock, rows: UnitRows)
     ask(select, request) {
       const asked = rows.list(select, true, { limit: Number.MAX_SAFE_INTEGER })
       return asked.map((unit) => {
-        const asking: InterruptRequest = { ...request, unitId: unit.id, at: clock.now() }
-        const interrupts = [...unit.interrupts.slice(1 - interruptLimit), asking]
+        const { interrupts } = withRequest(unit, { ...request, unitId: unit.id, at: clock.now() })
         db.sql('UPDATE units SET interrupt = :interrupts WHERE id = :id').run({
           interrupts: JSON.stringify(interrupts),
           id: unit.id,
@@ -31,11 +30,10 @@ export function createSqliteInterrupts(db: Sqlite, clock: Clock, rows: UnitRows)
     answer({ id, fence }, report) {
       const unit = rows.get(id)
       if (unit?.fence !== fence) return
-      const waiting = unit.interrupts.filter(({ requestId }) => requestId !== report.requestId)
-      const reports = [...unit.interruptReports.slice(1 - interruptLimit), report]
+      const { interrupts, interruptReports } = withAnswer(unit, report)
       db.sql('UPDATE units SET interrupt = :waiting, interrupt_report = :reports WHERE id = :id').run({
-        waiting: waiting.length === 0 ? null : JSON.stringify(waiting),
-        reports: JSON.stringify(reports),
+        waiting: interrupts.length === 0 ? null : JSON.stringify(interrupts),
+        reports: JSON.stringify(interruptReports),
         id,
       })
     },

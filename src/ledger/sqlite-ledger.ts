@@ -11,6 +11,7 @@ import type { Admission, Hold, Settled, Settlement } from './shapes.js'
 import { createCheckpoints } from './sqlite-checkpoint.js'
 import { isOfTheFile, type Sqlite } from './sqlite-driver.js'
 import { openLedgerFile } from './sqlite-file.js'
+import { createSqliteMail } from './sqlite-mail.js'
 import { createSqliteOutbox } from './sqlite-outbox.js'
 import { allOwners, enter, isJoined, leave } from './sqlite-owners.js'
 import { openPowerLog } from './sqlite-power.js'
@@ -212,6 +213,7 @@ async function openSqliteLedger(
     settle,
     freeSlot: (hold) => write(() => units.freeSlot(hold), { isPatient: true }),
     requestInterrupt: (select, request) => write(() => units.askToStop(select, request)),
+    mail: createSqliteMail(db, clock, read, write),
     owners: () => read(() => allOwners(db)),
     async takeOver(deadOwnerId, byOwnerId, which) {
       // What the dead one had kept aside are its real ends: as long as they cannot be written nothing is taken from it.

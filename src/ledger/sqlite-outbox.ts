@@ -50,6 +50,7 @@ const isOpen = 'is_open = 1'
 const byId = {
   ids: '(event_id IN ? OR (delegation_id IN ? AND delegation_id <> event_id))',
   eventIds: 'event_id IN ?',
+  parent: null,
 }
 /** Rows that are looked at in one step, without their events. */
 const pageRows = 200

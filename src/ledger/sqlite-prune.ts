@@ -1,4 +1,5 @@
 import { usageKeepSeconds } from './budget-rules.js'
+import { letterSeconds } from './mail.js'
 import type { Sqlite } from './sqlite-driver.js'
 
 /** Bounds how long one step holds the loop, and the file. */
@@ -47,5 +48,10 @@ export function pruneOnce(db: Sqlite, now: number, retentionSeconds: number): nu
   const usages = db
     .sql(`DELETE FROM usages WHERE n IN (SELECT n FROM usages WHERE ended_at < :before LIMIT ${rowsPerStep})`)
     .run({ before: now - usageKeepSeconds })
-  return deliveries + units.length + keys + usages
+  const letters = db
+    .sql(
+      `DELETE FROM letters WHERE n IN (SELECT n FROM letters WHERE sent_at < :before LIMIT ${rowsPerStep})`,
+    )
+    .run({ before: now - letterSeconds })
+  return deliveries + units.length + keys + usages + letters
 }

@@ -88,6 +88,19 @@ const migrations: readonly string[] = [
   `,
   // Of the event's text: SQLite does not notice when a disk, or another program, has changed letters of it.
   'ALTER TABLE deliveries ADD COLUMN event_crc INTEGER',
+  `
+  ALTER TABLE units ADD COLUMN parent_id TEXT;
+  CREATE INDEX units_below ON units (parent_id) WHERE parent_id IS NOT NULL;
+  `,
+  `
+  ALTER TABLE children ADD COLUMN question TEXT;
+
+  CREATE TABLE letters (
+    n INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, unit TEXT NOT NULL, kind TEXT NOT NULL,
+    payload TEXT NOT NULL, sent_at REAL NOT NULL, reply TEXT
+  ) STRICT;
+  CREATE INDEX letters_unit ON letters (unit);
+  `,
 ]
 
 /** What this program writes: `major * 1000 + minor`. */

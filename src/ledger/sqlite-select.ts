@@ -14,6 +14,8 @@ const nothing: Where = { sql: 'FALSE', values: {} }
 export interface ById {
   readonly ids: string
   readonly eventIds: string
+  /** Null for a table whose rows have no parent. */
+  readonly parent: string | null
 }
 
 /** For a table with the columns of a route. */
@@ -31,6 +33,10 @@ export function whereOf(select: Select, byId: ById): Where {
     return parentSessionId === ''
       ? nothing
       : { sql: 'parent_session_id = :parentSessionId', values: { parentSessionId } }
+  }
+  if ('parentId' in select) {
+    if (byId.parent === null) return nothing
+    return { sql: `${byId.parent} = :parentId`, values: { parentId: select.parentId } }
   }
   if ('originUiSessionId' in select) {
     const { originUiSessionId } = select

@@ -76,7 +76,7 @@ export function createSqliteSlots(db: Sqlite): SqliteSlots {
              UNION ALL
              SELECT units.* FROM charges JOIN units ON units.slot_key = charges.slot_key
              WHERE charges.counter = :counter AND units.slot_held = 1 AND units.slot_key <> units.id)
-           SELECT id, goal, owner, admitted_at AS admittedAt FROM held ORDER BY n`,
+           SELECT id, goal, owner, admitted_at AS admittedAt, parent_id AS parentId FROM held ORDER BY n`,
         )
         .all<SlotHolderRecord>({ counter }),
   }

@@ -1,4 +1,6 @@
 /** How a delivery's standing is kept in its row. */
+import { deliveryStates } from '../core/delivery-states.js'
+import { DelegationError } from '../core/errors.js'
 import type { DeliveryState } from './shapes.js'
 import { atOnce, type DeliveryStanding } from './delivery-rules.js'
 
@@ -30,6 +32,7 @@ export const isDue = `(${due} <= :now OR ${since} > :now)`
 
 export function storedOf(row: StandingRow): DeliveryStanding {
   const { state, attempts, reason, available_at, leased_until } = row
+  if (!deliveryStates.includes(state)) throw new DelegationError('LEDGER_CORRUPT', { damaged: row.event_id })
   const fixed = { state, attempts, reason }
   return state === 'claimed'
     ? { ...fixed, availableAt: atOnce, leasedUntil: leased_until, since: available_at }

@@ -39,6 +39,7 @@ interface ChildRow {
   readonly state: string
   readonly result: string | null
   readonly checkpoint: string | null
+  readonly question: string | null
 }
 
 export interface UnitRows {
@@ -56,7 +57,7 @@ export function createUnitRows(db: Sqlite): UnitRows {
     const children = new Map<string, ChildRow[]>()
     for (const row of db
       .sql(
-        `SELECT unit, number, state, result, checkpoint FROM children
+        `SELECT unit, number, state, result, checkpoint, question FROM children
          WHERE unit IN (SELECT value FROM json_each(:ids))`,
       )
       .all<ChildRow>({ ids })) {
@@ -74,7 +75,7 @@ export function createUnitRows(db: Sqlite): UnitRows {
       return recordsOf(rows)[0] ?? null
     },
     list(select, live, { limit }) {
-      const { sql, values } = whereOf(select, { ids: 'id IN ?', eventIds: 'id IN ?' })
+      const { sql, values } = whereOf(select, { ids: 'id IN ?', eventIds: 'id IN ?', parent: 'parent_id' })
       const state = live === null ? '' : `AND ended_at IS ${live ? '' : 'NOT '}NULL`
       // Without it all of the units would be read for the few that are live.
       const index = live === true && 'all' in select ? 'INDEXED BY units_running' : ''
@@ -89,11 +90,12 @@ export function createUnitRows(db: Sqlite): UnitRows {
 function recordOf(row: UnitRow, known: readonly ChildRow[]): UnitRecord {
   const draft = JSON.parse(row.draft) as UnitDraft
   const children = new Array<ChildRecord>(draft.childCount).fill(unstarted)
-  for (const { number, state, result, checkpoint } of known) {
+  for (const { number, state, result, checkpoint, question } of known) {
     children[number] = {
       state,
       result: parsed(result) as JsonObject | null,
       checkpoint: parsed(checkpoint) as Json,
+      ...(question !== null && result === null && { question: parsed(question) as JsonObject }),
     }
   }
   return {

@@ -57,6 +57,8 @@ interface WritableRow {
   readonly pulled: number
 }
 
+/** How `delivery` is kept. */
+const pulledCodes = { claim: 0, collect: 1, none: 2 } as const
 /** What came after a unit's end is kept for a reader, not for ever. */
 const lateLimit = 20
 
@@ -112,13 +114,13 @@ export function createSqliteUnits(
   }
 
   function insert(ownerId: string, draft: UnitDraft): void {
-    const { id, slotKey, goal, childCount, delivery, onOwnerDeath } = draft
+    const { id, slotKey, goal, childCount, delivery, onOwnerDeath, parentId } = draft
     const { sessionKey, parentSessionId, originUiSessionId } = draft.route
     db.sql(
       `INSERT INTO units (id, slot_key, session_key, parent_session_id, origin_ui_session_id, dispatched_by, owner,
-         fence, state, slot_held, admitted_at, child_count, pulled, on_owner_death, goal, draft)
+         fence, state, slot_held, admitted_at, child_count, pulled, on_owner_death, goal, parent_id, draft)
        VALUES (:id, :slotKey, :sessionKey, :parentSessionId, :originUiSessionId, :ownerId, :ownerId,
-         1, 'running', 1, :now, :childCount, :pulled, :onOwnerDeath, :goal, :draft)`,
+         1, 'running', 1, :now, :childCount, :pulled, :onOwnerDeath, :goal, :parentId, :draft)`,
     ).run({
       id,
       slotKey,
@@ -128,9 +130,10 @@ export function createSqliteUnits(
       ownerId,
       now: clock.now(),
       childCount,
-      pulled: delivery === 'collect' ? 1 : 0,
+      pulled: pulledCodes[delivery],
       onOwnerDeath,
       goal,
+      parentId,
       draft: JSON.stringify(draft),
     })
   }
@@ -204,19 +207,28 @@ export function createSqliteUnits(
 
   /** A child's first result stays (P5). */
   function recordChild(unit: string, child: NonNullable<UnitPatch['child']>): void {
-    const { index, state, result, checkpoint } = child
+    const { index, state, result, checkpoint, question } = child
     db.sql(
       `INSERT INTO children (unit, number, state, result, checkpoint) VALUES (:unit, :index, :state, :result, :checkpoint)
        ON CONFLICT DO UPDATE SET
          state = CASE WHEN result IS NULL THEN excluded.state ELSE state END,
          result = coalesce(result, excluded.result), checkpoint = coalesce(excluded.checkpoint, checkpoint)`,
     ).run({ unit, index, state, result: textOf(result), checkpoint: textOf(checkpoint) })
+    if (question === undefined) return
+    db.sql('UPDATE children SET question = :question WHERE unit = :unit AND number = :index').run({
+      unit,
+      index,
+      question: textOf(question),
+    })
   }
 
   function settle(hold: Hold, end: Settlement): Settled {
     const unit = writable(hold)
     if (unit === undefined) return { won: false, state: rows.get(hold.id)?.state ?? 'unknown' }
-    const event = outbox.add(end.event, unit.dispatched_by, unit.pulled === 1)
+    const isTold = unit.pulled !== pulledCodes.none
+    const event = isTold
+      ? outbox.add(end.event, unit.dispatched_by, unit.pulled === pulledCodes.collect)
+      : end.event
     failPoint('settle:delivery-added')
     // An end that was kept aside may come after its slot was given back: then there is none to be kept any more.
     const slotKept = end.slot === 'kept' ? 1 : 0
@@ -230,7 +242,7 @@ export function createSqliteUnits(
     usages.add(hold.id, unit, end.usage)
     failPoint('settle:ended')
     const claim =
-      end.claimedBy === undefined
+      end.claimedBy === undefined || !isTold
         ? null
         : outbox.lease(event, end.claimedBy.consumer, end.claimedBy.leaseSeconds)
     return { won: true, event, claim, ...(spent.length > 0 && { spent }) }

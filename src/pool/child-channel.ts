@@ -3,7 +3,7 @@ import type { Clock } from '../core/clock.js'
 import { graceBelow } from '../core/grace.js'
 import type { Json, JsonObject } from '../core/json.js'
 import { transcriptLine } from '../core/transcript-line.js'
-import type { RunnerContext, SpawnOptions, SpawnedProcess } from '../runner.js'
+import type { Delegated, RunnerContext, SpawnOptions, SpawnedProcess } from '../runner.js'
 import { ask } from './child-ask.js'
 import { createChildTalk, type ChildTalk } from './child-talk.js'
 import { errorDetail } from './error-detail.js'
@@ -153,13 +153,14 @@ export function createChildChannel({
       mark()
     },
     resumeFrom,
-    log: (text) => log('log', text),
+    log: (text, role = 'log') => log(role, text),
     checkpoint(state) {
       if (isEnded) return
       checkpoint = { state: toPlain(state, 'checkpoint', checkpointCharacters) }
       mark()
     },
     spawn,
+    delegate: (call) => talks().request('delegate', call, true) as unknown as Promise<Delegated>,
     ask: (question, given) => ask(talks(), question, given),
     onSteer: (take) => talks().onTold('steer', (text) => void steer(take, text as string)),
     logger: {

@@ -15,8 +15,11 @@ const maxUntaken = 64
 export type Take = (payload: Json) => void
 
 export interface ChildTalk {
-  /** Asks the host. Rejects with the reason of an interrupt; never settles once the child has ended. */
-  request(kind: string, payload: unknown): Promise<Json>
+  /**
+   * Asks the host. Rejects with the reason of an interrupt, unless it `outlasts` one: then the host answers soon. Never
+   * settles once the child has ended.
+   */
+  request(kind: string, payload: unknown, outlasts?: boolean): Promise<Json>
   /** From now on `take` is handed what the host says under `kind`, and first what has waited for it. */
   onTold(kind: string, take: Take): void
   hear(word: HostWord): void
@@ -26,6 +29,7 @@ export interface ChildTalk {
 }
 
 interface OpenRequest {
+  readonly outlasts: boolean
   readonly resolve: (value: Json) => void
   readonly reject: (reason: unknown) => void
 }
@@ -42,7 +46,7 @@ export function createChildTalk(say: (word: ChildWord) => void): ChildTalk {
 
   function ask(kind: string, payload: unknown, settle: OpenRequest): void {
     if (isOver) return
-    if (interrupted !== null) return settle.reject(interrupted.reason)
+    if (interrupted !== null && !settle.outlasts) return settle.reject(interrupted.reason)
     try {
       const plain = plainRequest(payload)
       if (open.size >= maxOpenRequests) {
@@ -69,8 +73,8 @@ export function createChildTalk(say: (word: ChildWord) => void): ChildTalk {
   }
 
   return {
-    request(kind, payload) {
-      const answer = new Promise<Json>((resolve, reject) => ask(kind, payload, { resolve, reject }))
+    request(kind, payload, outlasts = false) {
+      const answer = new Promise<Json>((resolve, reject) => ask(kind, payload, { resolve, reject, outlasts }))
       // Who does not wait for the answer is not ended by a rejection that nobody took.
       answer.catch(() => undefined)
       return answer
@@ -93,8 +97,11 @@ export function createChildTalk(say: (word: ChildWord) => void): ChildTalk {
     interrupt(reason) {
       if (isOver || interrupted !== null) return
       interrupted = { reason }
-      for (const { reject } of open.values()) reject(reason)
-      open.clear()
+      for (const [request, { reject, outlasts }] of open) {
+        if (outlasts) continue
+        open.delete(request)
+        reject(reason)
+      }
     },
     end() {
       isOver = true

@@ -73,10 +73,11 @@ export interface ChildRun {
   /** Forced: ends its thread and kills its process groups. False where this placement has no such means. */
   terminate(): boolean
   /**
-   * Says something to the child. It waits until the child is started and takes what is said under this `kind`: resolves
-   * true then, and false when the child ended before, or has left 64 messages waiting.
+   * Says something to the child. It waits until the child is started and takes what is said under this `kind`. `onTaken`
+   * is called once: true then; false when the child ended before, and then before its end is told, or when it has left
+   * 64 messages waiting.
    */
-  tell(kind: string, payload: Json): Promise<boolean>
+  tell(kind: string, payload: Json, onTaken: (taken: boolean) => void): void
   /** Resolves true when the child's event loop answered, false when it had not within `withinMs`. */
   heartbeat(withinMs: number): Promise<boolean>
 }

@@ -6,8 +6,8 @@ import type { ChildObserver } from './executor.js'
 import type { ChildWord, HostWord } from './messages.js'
 
 export interface HostTalk {
-  /** Resolves true once the child took it, false when it ended before. */
-  tell(kind: string, payload: Json): Promise<boolean>
+  /** See `ChildRun`. */
+  tell(kind: string, payload: Json, onTaken: (taken: boolean) => void): void
   hear(word: ChildWord): void
   /** The child's runner is called: what waited for that goes out. */
   start(): void
@@ -47,20 +47,20 @@ export function createHostTalk(
   }
 
   return {
-    tell(kind, payload) {
-      if (isOver) return Promise.resolve(false)
+    tell(kind, payload, onTaken): void {
+      if (isOver) return onTaken(false)
       const tell = nextTell++
       const word = { type: 'tell', tell, kind, payload } as const
-      const taken = new Promise<boolean>((resolve) => untaken.set(tell, resolve))
+      untaken.set(tell, onTaken)
       if (unsent === null) send(word)
       else unsent.push(word)
-      return taken
     },
     hear(word): void {
       if (isOver) return
       if (word.type === 'request') return onRequest(word.request, word.kind, word.payload)
-      untaken.get(word.tell)?.(word.taken)
+      const onTaken = untaken.get(word.tell)
       untaken.delete(word.tell)
+      onTaken?.(word.taken)
     },
     start() {
       const waiting = unsent ?? []
@@ -70,7 +70,7 @@ export function createHostTalk(
     end() {
       isOver = true
       open.clear()
-      for (const resolve of untaken.values()) resolve(false)
+      for (const onTaken of untaken.values()) onTaken(false)
       untaken.clear()
     },
   }

@@ -28,7 +28,7 @@ export function createInlineExecutor({ clock }: { readonly clock: Clock }): Exec
     let talk: HostTalk | null = null
     const channel = createChildChannel({
       options: null,
-      resumeFrom: null,
+      resumeFrom: job.resumeFrom ?? null,
       writeLine: (line) => transcript.write(line),
       spawn: (argv, options) => lifeline.spawn(argv, options),
       after: (ms, fn) => clock.after(ms, fn),
@@ -85,7 +85,10 @@ export function createInlineExecutor({ clock }: { readonly clock: Clock }): Exec
         lifeline.cut()
         return isOver
       },
-      tell: (kind, payload) => (isOver ? Promise.resolve(false) : talks().tell(kind, payload)),
+      tell(kind, payload, onTaken) {
+        if (isOver) onTaken(false)
+        else talks().tell(kind, payload, onTaken)
+      },
       heartbeat: () => Promise.resolve(!isOver),
     }
   }

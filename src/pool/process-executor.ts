@@ -138,9 +138,9 @@ class ProcessChild implements ChildRun, ReportedChild {
     return true
   }
 
-  tell(kind: string, payload: Json): Promise<boolean> {
-    if (this.#hasEnded) return Promise.resolve(false)
-    return talkWith(this, () => this.#reporting).tell(kind, payload)
+  tell(kind: string, payload: Json, onTaken: (taken: boolean) => void): void {
+    if (this.#hasEnded) return onTaken(false)
+    talkWith(this, () => this.#reporting).tell(kind, payload, onTaken)
   }
 
   heartbeat(withinMs: number): Promise<boolean> {

@@ -206,8 +206,10 @@ export function createSharedPool(options: ThreadPoolOptions): ThreadPool {
         else tell(thread, interrupt)
       },
       terminate: () => child.ended,
-      tell: (kind, payload) =>
-        child.ended ? Promise.resolve(false) : talkWith(child, () => thread).tell(kind, payload),
+      tell(kind, payload, onTaken) {
+        if (child.ended) onTaken(false)
+        else talkWith(child, () => thread).tell(kind, payload, onTaken)
+      },
       heartbeat(withinMs) {
         if (child.ended || thread.link === null) return Promise.resolve(false)
         return thread.pings.ask((ping) => tell(thread, { type: 'ping', ping }), withinMs)

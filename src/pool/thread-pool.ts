@@ -253,8 +253,10 @@ export function createThreadPool(options: ThreadPoolOptions): ThreadPool {
         else leave(child.thread, 'terminated')
         return true
       },
-      tell: (kind, payload) =>
-        child.ended ? Promise.resolve(false) : talkWith(child, () => child.thread).tell(kind, payload),
+      tell(kind, payload, onTaken) {
+        if (child.ended) onTaken(false)
+        else talkWith(child, () => child.thread).tell(kind, payload, onTaken)
+      },
       heartbeat(withinMs) {
         const { thread } = child
         if (thread === null || child.ended) return Promise.resolve(false)

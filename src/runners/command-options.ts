@@ -1,5 +1,5 @@
 import { presetOf, type AgentName } from './agent-presets.js'
-import type { CommandEnvironment } from './command-environment.js'
+import type { CommandEnvironment } from '../core/program-environment.js'
 import { mappedReader, type CommandMap } from './command-map.js'
 import type { Reader } from './command-reading.js'
 import type { CommandTemplate } from './command-template.js'

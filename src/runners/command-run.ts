@@ -77,8 +77,12 @@ function outputOf({ output, reader }: Command, reading: Reading, onRead: () => v
 function noting(reading: Reading, ctx: RunnerContext): () => void {
   let kept: string | null = null
   return () => {
-    const { apiCalls, tool, sessionId } = reading
-    ctx.progress({ ...(apiCalls !== null && { api_calls: apiCalls }), current_tool: tool })
+    const { apiCalls, tool, sessionId, usage } = reading
+    ctx.progress({
+      ...(apiCalls !== null && { api_calls: apiCalls }),
+      ...(usage !== null && { usage }),
+      current_tool: tool,
+    })
     if (sessionId === kept) return
     kept = sessionId
     ctx.checkpoint({ session_id: sessionId })

@@ -7,6 +7,7 @@ export const placeholders = [
   'prompt',
   'prompt_file',
   'model',
+  'max_iterations',
   'workdir',
   'session',
 ] as const

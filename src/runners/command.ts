@@ -14,7 +14,7 @@ import {
   type RunnerTask,
 } from '../runner.js'
 import { commandProblems } from './command-check.js'
-import { environmentOf } from './command-environment.js'
+import { programEnvironment } from '../core/program-environment.js'
 import { commandOf, type Command, type CommandRunnerOptions } from './command-options.js'
 import { isSessionId } from './command-reading.js'
 import { promptOf } from './command-prompt.js'
@@ -93,6 +93,7 @@ async function runIn(
     prompt,
     prompt_file: '',
     model: task.model ?? '',
+    max_iterations: String(task.maxIterations),
     workdir,
     session,
   }
@@ -103,7 +104,7 @@ async function runIn(
     const filled = { ...values, prompt_file: folder === null ? '' : join(folder, 'prompt.txt') }
     if (folder !== null) await writeFile(filled.prompt_file, prompt, { mode: 0o600 })
     const args = fillAll(argv, filled)
-    const env = environmentOf(command.env, process.env)
+    const env = programEnvironment(command.env, process.env)
     const problem = problemOf(args, workdir, env)
     if (problem !== null) return failed(problem)
     if (ctx.signal.aborted) return interrupted(ctx.signal)

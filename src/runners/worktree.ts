@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { JsonObject, RunnerContext } from '../runner.js'
-import { environmentOf } from './command-environment.js'
+import { programEnvironment } from '../core/program-environment.js'
 
 type Spawn = RunnerContext['spawn']
 
@@ -46,7 +46,7 @@ export async function openWorktree(spawn: Spawn, folder: string, branch: string 
 
 /** @throws with what git said. */
 async function git(spawn: Spawn, folder: string, args: readonly string[]): Promise<string> {
-  const process_ = spawn(['git', '-C', folder, ...args], { env: environmentOf({}, process.env) })
+  const process_ = spawn(['git', '-C', folder, ...args], { env: programEnvironment({}, process.env) })
   const [output, errors, end] = await Promise.all([
     text(process_.stdout),
     text(process_.stderr),

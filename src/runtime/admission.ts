@@ -17,35 +17,29 @@ import {
 } from '../core/refusal.js'
 import type { TurnoverMap } from '../core/turnover-map.js'
 import type { Ledger } from '../ledger/ledger.js'
-import type { Admission as LedgerAdmission, Hold, UnitDraft, UnitRecord } from '../ledger/shapes.js'
+import type { Admission as LedgerAdmission, Hold, UnitRecord } from '../ledger/shapes.js'
 import type { Executor } from '../pool/executor.js'
+import { createBudgetDesk, type BudgetTerms } from './budget-desk.js'
 import type { EventHub } from './events.js'
 import { maxThreadsBound, type ResolvedOptions } from './options.js'
-import { callIdOf, partHandle, type PartHandle } from './groups.js'
+import { dispatched, type Dispatched, type Drafts } from './dispatched.js'
+import { callIdOf } from './groups.js'
+import type { NestedUnits } from './nested-units.js'
 import { draftsOf, newDelegationId, planChildren } from './plan-unit.js'
 import { createPatience } from './admit-within.js'
 import { createChildLine } from './child-line.js'
+import { createChildRequests } from './child-requests.js'
 import { fingerprintOf } from './fingerprint.js'
 import type { ProcessHold } from './process-hold.js'
 import type { Records } from './records.js'
 import type { CallOptions } from './call-options.js'
+import type { Asking } from './asking.js'
 import type { UnitRequest } from './request.js'
 import { rerunPlan } from './rerun-plan.js'
 import type { UnitPlan } from './unit-plan.js'
 import { makeTranscriptFolder } from './transcript-folder.js'
-import { createUnit, type Unit } from './unit.js'
-import { transcriptsOf } from './unit-event.js'
-
-/** What a dispatch that was admitted returns, before its runner has finished (R17). */
-export interface Dispatched {
-  readonly status: 'dispatched'
-  /** Of the unit; of a call that was split (spec 2.10), of the call: then `units` says what each is called. */
-  readonly delegationId: string
-  /** There where the call has two units or more. */
-  readonly units?: readonly PartHandle[]
-  /** Paths of the children's transcripts, by index; absent where none are kept. */
-  readonly liveTranscripts?: Readonly<Record<string, string>>
-}
+import { createUnit } from './running-unit.js'
+import type { Unit } from './unit.js'
 
 export interface Admission {
   /** @throws {DelegationError} CLOSED */
@@ -69,6 +63,8 @@ export interface AdmissionDependencies {
   readonly hub: EventHub
   readonly hold: ProcessHold
   readonly records: Records
+  readonly nested: NestedUnits
+  readonly asking: Asking
   /** Live units of this delegator, by id: admission adds, the end of a unit takes away. */
   readonly units: TurnoverMap<string, Unit>
   /** Ids whose event is to be born claimed. */
@@ -84,7 +80,8 @@ const noLimitFits = -1
 
 export function createAdmission(dependencies: AdmissionDependencies): Admission {
   const { options, ledger, ownerId, clock, logger } = dependencies
-  const { hub, hold, records, units, collectors, closing } = dependencies
+  const { hub, hold, records, nested, asking, units, collectors, closing } = dependencies
+  const budgets = createBudgetDesk({ ...dependencies, isShared: ledger.info.shared })
   let threadsInUse = 0
 
   function assertOpen(): void {
@@ -128,6 +125,8 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
     const isShort = wanted > 0 && threadsInUse + wanted > threadLimit(request)
     // Who is refused for threads takes none from who comes in the same tick.
     const reserved = isShort ? 0 : wanted
+    // Its slot is held already, and who waits for it holds a thread: it is not made to wait for others (P1).
+    if (isShort && request.parent !== null) return threadsShort(request, wanted)
     threadsInUse += reserved
     let isStarted = false
     try {
@@ -135,23 +134,26 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
       const [first, ...joining] = drafts
       // Short of threads nothing may be admitted, but a known key is still answered, and a full cap still named.
       const limit = isShort ? noLimitFits : request.maxUnits
-      const charge = { counter: counterFor(request.sessionKey), amount: 1, limit }
+      const terms = budgets.terms(request, call, first)
+      if ('status' in terms) return terms
+      const charges = [{ counter: counterFor(request.sessionKey), amount: 1, limit }, ...terms.charges]
       failPoint('dispatch:before-admit')
-      const admission = await ledger.admit(ownerId, first, [charge], keyOf(request, call), joining)
-      if (admission.status === 'existing') {
-        const known = draftsOf(request, call, options, callIdOf(admission.id, request.groups))
-        return dispatched(known)
-      }
+      const admission = await ledger.admit(ownerId, first, charges, keyOf(request, call), joining)
+      if (admission.status === 'existing')
+        return dispatched(draftsOf(request, call, options, callIdOf(admission.id, request.groups)))
       if (admission.status === 'key_reused') return await keyReused(admission.id, call.idempotencyKey ?? '')
       if (admission.status === 'refused') {
+        const overBudget = budgets.refusal(admission, request, terms)
+        if (overBudget !== null) return overBudget
         // What no free slot would change is said first; a cap of 0 is all that there is to say.
         const isFull = admission.inUse >= request.maxUnits && !hasTooManyThreads(request)
         return isShort && request.maxUnits > 0 && !isFull
           ? threadsShort(request, wanted)
           : full(request, admission)
       }
-      const outcome = await launch(request, drafts, admission.hold.fence, wanted)
+      const outcome = await launch(request, terms, drafts, admission.hold.fence, wanted)
       isStarted = outcome.status === 'dispatched'
+      if (isStarted) budgets.onSpent(admission.spent, first)
       return outcome
     } finally {
       if (!isStarted) threadsInUse -= reserved
@@ -185,7 +187,8 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
   /** A2: the units of one call start together, or not at all. */
   async function launch(
     request: UnitRequest,
-    drafts: readonly [UnitDraft, ...UnitDraft[]],
+    terms: BudgetTerms,
+    drafts: Drafts,
     fence: number,
     wanted: number,
   ) {
@@ -196,16 +199,22 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
       await withdraw()
       throw new DelegationError('CLOSED')
     }
+    if (request.parent?.child.goesOn === false) {
+      await withdraw()
+      return scheduleFailure('the child that asked for it was stopped', kindOf(request))
+    }
     const line = createChildLine(request.children.length, options.maxConcurrentChildren)
     let liveUnits = drafts.length
     const onGone = (): void => {
       liveUnits -= 1
       if (liveUnits === 0) threadsInUse -= wanted
     }
-    const started = drafts.map((draft) => {
+    const share = budgets.shareOf(terms, drafts, () => started)
+    const started: readonly Unit[] = drafts.map((draft) => {
       const children = planChildren(request, draft, options, dependencies)
-      const { form, tells } = request
-      return unitOf({ form, draft, hold: { id: draft.id, fence }, children, tells, line }, onGone)
+      const { form, tells, parent, deadlineSeconds } = request
+      const plan = { form, draft, hold: { id: draft.id, fence }, children, tells, line, parent }
+      return unitOf({ ...plan, deadlineSeconds, ...share }, onGone)
     })
     failPoint('dispatch:admitted')
     try {
@@ -215,7 +224,10 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
       await withdraw()
       return scheduleFailure(error instanceof Error ? error.message : String(error), kindOf(request))
     }
-    for (const unit of started) enter(unit)
+    for (const unit of started) {
+      enter(unit)
+      request.parent?.onStarted(unit)
+    }
     failPoint('dispatch:started')
     return dispatched(drafts)
   }
@@ -224,6 +236,7 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
     const { draft } = unit
     const { id, goal, transcripts } = draft
     units.set(id, unit)
+    nested.add(unit)
     if (transcripts !== null) void makeTranscriptFolder(draft, clock.now())
     if (logger.isLevelEnabled('info'))
       logger.info(
@@ -242,22 +255,30 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
     onGone: () => void,
   ): Unit {
     const { id } = plan.draft
-    return createUnit(
-      { recorded: [], admittedAt: null, ...plan },
+    const unit: Unit = createUnit(
+      { recorded: [], admittedAt: null, parent: null, ...plan },
       {
         clock,
         ledger,
         hub,
+        nested,
+        graceMs: options.interruptGraceMs,
+        onRequest: hear,
         publish: (event) => ledger.publish(ownerId, event),
+        asking,
+        onBudgetNear: budgets.onNear,
+        onSpent: budgets.onSpent,
         collector: () =>
           collectors.has(id) ? { consumer: ownerId, leaseSeconds: collectLeaseSeconds } : null,
         onGone: () => {
           onGone()
           units.delete(id)
+          nested.remove(unit)
           if (hub.isHeard('gone')) hub.emit('gone', { delegation_id: id })
         },
       },
     )
+    return unit
   }
 
   /** A unit whose owner died holds its slot already: it is not admitted a second time. */
@@ -288,21 +309,8 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
     return outcome
   }
 
+  const hear = createChildRequests({ options, nested, asking, admit })
   const patience = createPatience({ admitOnce, neverFits, ledger, clock, hold, closing })
 
   return { admit, rerun, counterFor }
-}
-
-/** The handle of a call, from its units as they were drafted. */
-function dispatched(drafts: readonly [UnitDraft, ...UnitDraft[]]): Dispatched {
-  const [first, ...others] = drafts
-  const transcripts = drafts.map((draft) => transcriptsOf(draft.transcripts))
-  return {
-    status: 'dispatched',
-    delegationId: first.part?.callId ?? first.id,
-    ...(others.length > 0 && { units: drafts.map(partHandle) }),
-    ...(transcripts[0] !== null && {
-      liveTranscripts: Object.assign({}, ...transcripts) as Readonly<Record<string, string>>,
-    }),
-  }
 }

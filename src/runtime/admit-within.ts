@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.js'
-import type { Rejected } from '../core/refusal.js'
+import { isFinal, type Rejected } from '../core/refusal.js'
 import type { Ledger } from '../ledger/ledger.js'
-import type { Dispatched } from './admission.js'
+import type { Dispatched } from './dispatched.js'
 import type { CallOptions } from './call-options.js'
 import { watchChanges } from './ledger-changes.js'
 import type { ProcessHold } from './process-hold.js'
@@ -43,7 +43,7 @@ export function createPatience(given: PatienceOptions): Patience {
           const isLast = isOver()
           const outcome = await admitOnce(request, call)
           if (outcome.status === 'dispatched' || outcome.refusal === undefined) return outcome
-          if (isLast || neverFits(request) || outcome.refusal.code === 'KEY_REUSED') return outcome
+          if (isLast || neverFits(request) || isFinal(outcome.refusal)) return outcome
           await hold.during(changes.wait(request.admitWithinMs))
           // A hint may be empty, and an attempt may cause the next one: the pause keeps that from taking the loop.
           if (!isOver()) await hold.during(pause())

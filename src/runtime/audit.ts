@@ -80,7 +80,7 @@ function endedFinding(unit: UnitRecord, owner: Owner | undefined, hasEvent: bool
     }
   }
   // Who collects an event takes it away.
-  if (hasEvent || delivery === 'collect') return null
+  if (hasEvent || delivery !== 'claim') return null
   return {
     kind: 'no_event',
     id,

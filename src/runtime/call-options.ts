@@ -1,6 +1,7 @@
 /** What a caller says with a dispatch. */
 import type { JsonObject } from '../core/json.js'
 import type { RunnerContext } from '../runner.js'
+import type { UnitBudget } from './budget-options.js'
 import type { Isolation, RunnerInput } from './options.js'
 
 /** What single and batch have in common. */
@@ -24,6 +25,12 @@ export interface CallOptions {
    * @defaultValue 'claim'
    */
   readonly delivery?: 'claim' | 'collect'
+  /**
+   * How a question of a child reaches the host. `turn`: as an event on the rail of completions, which is a turn of its own
+   * (and by the `question` event). `event`: by that alone. Units with `delivery: 'collect'` ask by `event`.
+   * @defaultValue 'turn'
+   */
+  readonly askAs?: 'turn' | 'event'
   /** Handed back in the event, as it is. */
   readonly metadata?: JsonObject
   /** The same key and the same arguments give the first call's handle, for 7 days; other arguments are refused. */
@@ -39,6 +46,12 @@ export interface CallOptions {
   readonly maxUnitSummaryCharacters?: number
   /** Wall clock limit of each child, seconds; 0 for none. @defaultValue that of the delegator */
   readonly childTimeoutSeconds?: number
+  /** Wall clock limit of the unit from its dispatch, seconds; 0 for none. @defaultValue that of the delegator */
+  readonly deadlineSeconds?: number
+  /** How many turns a runner that loops may take; from 1. @defaultValue that of the delegator */
+  readonly maxIterations?: number
+  /** What the unit may use, reserved when it is admitted. @defaultValue what the delegator's `budgets` say */
+  readonly budget?: UnitBudget
   /**
    * JSON Schema, draft 2020-12 or draft-07, at most 64 kB: what each child's `output`, or the JSON in its summary, has to
    * fit. It is judged in the child's own thread; one that does not fit is `failed`, with `schema_errors`. Needs a runner
@@ -52,7 +65,16 @@ export interface CallOptions {
 export interface DispatchOptions extends CallOptions {
   /** What to do; at most 64 kB. */
   readonly goal: string
+  /**
+   * Goes on from a child that has ended: it gets that one's last checkpoint (`ctx.resumeFrom`), its summary and the end of
+   * its transcript (`task.continued`). The runner, model, toolsets and role are its own unless the call names others.
+   * @defaultValue none: the child begins anew
+   */
+  readonly continueFrom?: ContinueFrom
 }
+
+/** A unit of one child by its id, or a child of it by its index, from 0. */
+export type ContinueFrom = string | { readonly id: string; readonly taskIndex?: number }
 
 /** One child of a batch. What it does not say is the batch's. */
 export interface BatchTask {
@@ -60,6 +82,7 @@ export interface BatchTask {
   readonly context?: string | null
   readonly role?: string
   readonly model?: string | null
+  readonly maxIterations?: number
   readonly runner?: RunnerInput
   /** With `independentCompletions`: tasks of one group end as one unit. At most 200 characters. */
   readonly group?: string

@@ -1,5 +1,5 @@
 import pLimit, { type LimitFunction } from 'p-limit'
-import { startOrFail, type Child } from './child.js'
+import type { Child } from './child.js'
 
 /** The children of a call, so many at once; each keeps its place until it has its outcome. */
 export interface ChildLine {
@@ -43,5 +43,14 @@ function lineOfMany(width: number): ChildLine {
       waiters.get(child)?.()
       waiters.delete(child)
     },
+  }
+}
+
+/** A later child that cannot be handed over fails alone: its siblings already run. */
+function startOrFail(child: Child): void {
+  try {
+    child.start()
+  } catch (error) {
+    child.failToStart(error)
   }
 }

@@ -21,16 +21,15 @@ import type {
   ChildRun,
   Executor,
 } from '../pool/executor.js'
-import { outcomeOfEnd, wordOfStop } from './child-words.js'
+import { createStopping, type Stopping, type StopResult } from './child-stop.js'
+import { outcomeOfEnd, outcomeOfForce, wordOfRunning } from './child-words.js'
+import type { Conversation } from './conversation.js'
 
 type ChildState =
   | { readonly phase: 'waiting' }
   | { readonly phase: 'running'; readonly run: ChildRun; readonly stop: StopRequest | null }
   | { readonly phase: 'abandoned'; readonly run: ChildRun; readonly outcome: ChildOutcome }
   | { readonly phase: 'ended'; readonly outcome: ChildOutcome }
-
-/** How a stop went: by itself within the grace, by force, or not at all. */
-export type StopResult = 'stopped' | 'escalated' | 'unreachable'
 
 /** Told on the host's loop. Contract: must not throw. */
 export interface ChildWatcher {
@@ -40,6 +39,8 @@ export interface ChildWatcher {
   onRequest(child: Child, request: ChildRequest): void
   /** Its first stop was asked for, by whomever. */
   onStopping(child: Child): void
+  /** What it has started is to be stopped, within this grace of its own; again when that becomes shorter. */
+  stopBelow(child: Child, request: StopRequest, graceMs: number): void
   /** Exactly once (C1). */
   onOutcome(child: Child, outcome: ChildOutcome): void
   /** Exactly once, at or after `onOutcome`; `late` is what it returned although its outcome was decided (P4). */
@@ -50,7 +51,7 @@ export interface Child {
   readonly index: number
   readonly job: ChildJob
   readonly goal: string
-  /** `waiting` until its runner is called, `running`, `stalling` or `interrupting`, then its terminal word. */
+  /** `waiting` until its runner is called, `running` or `input_required`, `stalling` or `interrupting`, then its terminal word. */
   readonly word: string
   /** Something of it may still run. */
   readonly isLive: boolean
@@ -59,9 +60,13 @@ export interface Child {
   readonly seconds: number
   readonly activity: ChildActivity | null
   readonly secondsSinceActivity: number | null
-  /** It runs, nobody has asked it to stop, and its runner shows progress: silence then means something. */
+  /** It runs, and nobody has asked it to stop. */
+  readonly goesOn: boolean
+  /** It goes on, and its runner shows progress: silence then means something. */
   readonly isMonitored: boolean
   readonly isInTool: boolean
+  /** What is asked by it and said to it; null until something is. */
+  conversation: Conversation | null
   /** Since the last sign of life, ms. */
   readonly quietMs: number
   /** Hands it to its executor. @throws what the executor throws: then nothing of it runs, and it is still waiting. */
@@ -70,8 +75,8 @@ export interface Child {
   failToStart(error: unknown): void
   /** False: its event loop did not answer within `withinMs`. */
   heartbeat(withinMs: number): Promise<boolean>
-  /** Resolves true once the child took it; false when it ended before, or does not run. */
-  tell(kind: string, payload: Json): Promise<boolean>
+  /** See `ChildRun`; false at once for one that does not run. */
+  tell(kind: string, payload: Json, onTaken: (taken: boolean) => void): void
   /** Polite, then forced after `graceMs`. Resolves when it is known how that went; null if there was nothing to stop. */
   stop(request: StopRequest, graceMs: number): Promise<StopResult> | null
 }
@@ -86,25 +91,7 @@ export interface ChildPlan {
   readonly timeoutGraceMs: number
 }
 
-/** How long the proof of a forced end is waited for before a child counts as unreachable, ms. */
-const proofMs = 1_000
 const waiting: ChildState = { phase: 'waiting' }
-
-/** A later child that cannot be handed over fails alone: its siblings already run. */
-export function startOrFail(child: Child): void {
-  try {
-    child.start()
-  } catch (error) {
-    child.failToStart(error)
-  }
-}
-
-interface Stopping {
-  readonly result: Promise<StopResult>
-  readonly ended: () => void
-  /** Of two stops the nearer deadline counts. */
-  readonly hasten: (graceMs: number) => void
-}
 
 export function createChild(plan: ChildPlan, clock: Clock, watcher: ChildWatcher): Child {
   return new RunningChild(plan, clock, watcher)
@@ -113,6 +100,7 @@ export function createChild(plan: ChildPlan, clock: Clock, watcher: ChildWatcher
 /** A class, because there may be very many: what it can do is shared, what it knows is its own. */
 class RunningChild implements Child, ChildObserver {
   activity: ChildActivity | null = null
+  conversation: Conversation | null = null
   readonly #plan: ChildPlan
   readonly #clock: Clock
   readonly #watcher: ChildWatcher
@@ -144,8 +132,8 @@ class RunningChild implements Child, ChildObserver {
 
   get word(): string {
     const state = this.#state
-    if (state.phase === 'waiting') return wordOfStop(null, this.#isCalled)
-    if (state.phase === 'running') return wordOfStop(state.stop, this.#isCalled)
+    if (state.phase === 'waiting') return wordOfRunning(null, this.#isCalled, false)
+    if (state.phase === 'running') return wordOfRunning(state.stop, this.#isCalled, this.#waitsForAnswer)
     return state.outcome.status
   }
 
@@ -162,11 +150,19 @@ class RunningChild implements Child, ChildObserver {
     return roundedSeconds(this.#startedMs, this.#endedMs ?? this.#clock.monotonicMs())
   }
 
+  get goesOn(): boolean {
+    return this.#state.phase === 'running' && this.#state.stop === null
+  }
+
   get isMonitored(): boolean {
-    if (this.#state.phase !== 'running' || this.#state.stop !== null) return false
+    if (!this.goesOn || this.#waitsForAnswer) return false
     const { runner } = this.#plan.job
     const declared = typeof runner === 'function' ? undefined : runner.reportsProgress
     return declared ?? (this.activity?.progress ?? null) !== null
+  }
+
+  get #waitsForAnswer(): boolean {
+    return this.conversation !== null && this.conversation.questions.size > 0
   }
 
   get isInTool(): boolean {
@@ -174,7 +170,10 @@ class RunningChild implements Child, ChildObserver {
   }
 
   get quietMs(): number {
-    return this.#startedMs === null ? 0 : this.#clock.monotonicMs() - this.#activityMs
+    if (this.#startedMs === null) return 0
+    // Who had to wait for an answer was not quiet of its own accord.
+    const sinceMs = Math.max(this.#activityMs, this.conversation?.answeredMs ?? 0)
+    return this.#clock.monotonicMs() - sinceMs
   }
 
   get secondsSinceActivity(): number | null {
@@ -214,8 +213,9 @@ class RunningChild implements Child, ChildObserver {
     return this.#state.phase === 'running' ? this.#state.run.heartbeat(withinMs) : Promise.resolve(true)
   }
 
-  tell(kind: string, payload: Json): Promise<boolean> {
-    return this.#state.phase === 'running' ? this.#state.run.tell(kind, payload) : Promise.resolve(false)
+  tell(kind: string, payload: Json, onTaken: (taken: boolean) => void): void {
+    if (this.#state.phase === 'running') this.#state.run.tell(kind, payload, onTaken)
+    else onTaken(false)
   }
 
   onRequest(request: ChildRequest): void {
@@ -240,7 +240,7 @@ class RunningChild implements Child, ChildObserver {
     const state = this.#state
     switch (state.phase) {
       case 'running': {
-        const decided = outcomeOfEnd(end, state.stop)
+        const decided = outcomeOfEnd(end, state.stop, this.activity)
         this.#state = { phase: 'ended', outcome: decided }
         this.#decide(decided)
         this.#stopping?.ended()
@@ -249,7 +249,7 @@ class RunningChild implements Child, ChildObserver {
       case 'abandoned':
         this.#state = { phase: 'ended', outcome: state.outcome }
         this.#stopping?.ended()
-        return this.#watcher.onEnd(this, end.kind === 'lost' ? null : outcomeOfEnd(end, null))
+        return this.#watcher.onEnd(this, end.kind === 'lost' ? null : outcomeOfEnd(end, null, this.activity))
       case 'waiting':
       case 'ended':
         return
@@ -273,7 +273,7 @@ class RunningChild implements Child, ChildObserver {
   /** The grace is over: the outcome is decided now, the end comes with its proof (C2). */
   #force(run: ChildRun, request: StopRequest, graceMs: number): boolean {
     const reason = `${request.reason} (it did not stop within ${graceMs / 1000} s)`
-    const decided = stoppedOutcome({ ...request, reason })
+    const decided = outcomeOfForce({ ...request, reason }, this.activity)
     this.#state = { phase: 'abandoned', run, outcome: decided }
     failPoint('child:abandoned')
     this.#decide(decided)
@@ -282,34 +282,20 @@ class RunningChild implements Child, ChildObserver {
 
   #beginStop(run: ChildRun, request: StopRequest, graceMs: number): Promise<StopResult> {
     this.#state = { phase: 'running', run, stop: request }
-    let resolve: (result: StopResult) => void = () => undefined
-    const result = new Promise<StopResult>((settle) => (resolve = settle))
-    let ifEnded: StopResult = 'stopped'
-    let grace = graceMs
-    let deadlineMs = this.#clock.monotonicMs() + grace
-    const expire = (): void => {
-      if (this.#state.phase !== 'running') return
-      ifEnded = 'escalated'
-      if (this.#force(run, request, grace)) cancel = this.#clock.after(proofMs, () => resolve('unreachable'))
-      else resolve('unreachable')
+    const ask = (withinMs: number): void => {
+      run.interrupt(request.reason, withinMs)
+      this.#watcher.stopBelow(this, request, withinMs)
     }
-    let cancel = this.#clock.after(grace, expire)
-    const hasten = (otherGraceMs: number): void => {
-      const otherMs = this.#clock.monotonicMs() + otherGraceMs
-      if (this.#state.phase !== 'running' || otherMs >= deadlineMs) return
-      deadlineMs = otherMs
-      grace = otherGraceMs
-      cancel()
-      cancel = this.#clock.after(grace, expire)
-      run.interrupt(request.reason, grace)
+    const steps = {
+      clock: this.#clock,
+      isRunning: () => this.#state.phase === 'running',
+      ask,
+      force: (afterMs: number) => this.#force(run, request, afterMs),
     }
-    const ended = (): void => {
-      cancel()
-      resolve(ifEnded)
-    }
-    this.#stopping = { result, ended, hasten }
+    const stopping = createStopping(steps, graceMs)
+    this.#stopping = stopping
     this.#watcher.onStopping(this)
-    run.interrupt(request.reason, grace)
-    return result
+    ask(graceMs)
+    return stopping.result
   }
 }

@@ -4,19 +4,29 @@ import type { AsyncDelegationEvent } from '../core/event.js'
 import type { Owner } from '../ledger/shapes.js'
 import type { CapacityScope, Rejected, SlotHolder } from '../core/refusal.js'
 import { TurnoverMap } from '../core/turnover-map.js'
-import { createAdmission, type AdmissionDependencies, type Dispatched } from './admission.js'
+import { createAdmission, type AdmissionDependencies } from './admission.js'
+import { createAsking } from './asking.js'
+import type { Dispatched } from './dispatched.js'
+import { createNestedUnits } from './nested-units.js'
 import { createCleanup } from './cleanup.js'
 import { numberProblem } from './checked.js'
 import { asClosed } from './closed.js'
 import { createCompletions, type Completions } from './completions.js'
+import { continuation } from './continuing.js'
 import { createEndSession, type EndSession } from './end-session.js'
 import { createEventHub, type DelegatorEvents } from './events.js'
-import { createInterrupts, type InterruptOptions, type SessionSelect } from './interrupts.js'
+import {
+  createInterrupts,
+  type InterruptOptions,
+  type SessionSelect,
+  type UnitInterruptOptions,
+} from './interrupts.js'
 import type { InterruptReport } from './stop-report.js'
 import { createMembership } from './membership.js'
 import { createProcessHold } from './process-hold.js'
 import { createRecords, type DelegationRecord, type ListOptions } from './records.js'
 import { createRecovery } from './recovery.js'
+import { createRemoteTalks } from './remote-talks.js'
 import type { CallOptions, DispatchBatchOptions, DispatchOptions } from './call-options.js'
 import { batchRequest, singleRequest, type UnitRequest } from './request.js'
 import { currentSession } from './session-context.js'
@@ -25,6 +35,14 @@ import { unseenSchemas } from './output-schema.js'
 import type { Unit } from './unit.js'
 import { createStallMonitor } from './stall-monitor.js'
 import { createStateRecorder } from './state-recorder.js'
+import { usageReport, type UsageOptions, type UsageRow } from './usage-report.js'
+import {
+  createTalks,
+  type AnswerOptions,
+  type AnswerReport,
+  type SteerOptions,
+  type SteerReport,
+} from './talks.js'
 import { createWaitingFeed } from './waiting-feed.js'
 import { createUnitWait, type ClaimedEnd, type WaitOptions } from './unit-wait.js'
 
@@ -59,6 +77,8 @@ export interface Delegator {
   /** @throws {DelegationError} UNKNOWN_DELEGATION for an id that never was, or that retention has dropped. */
   get(id: string): Promise<DelegationRecord>
   capacity(options?: CapacityOptions): Promise<Capacity>
+  /** What children have used, by session, model, runner or tree. @throws {DelegationError} OPTION_INVALID */
+  usage(options?: UsageOptions): Promise<readonly UsageRow[]>
   /**
    * The final event. Marks nothing delivered, unless `collect` is set: then no drain gets it.
    * @throws {DelegationError} UNKNOWN_DELEGATION, WAIT_TIMEOUT, CLOSED
@@ -69,8 +89,13 @@ export interface Delegator {
    * @throws as `wait`
    */
   waitAndClaim(id: string, options?: Pick<WaitOptions, 'timeoutMs'>): Promise<ClaimedEnd>
-  /** Two-phase stop of one unit; nothing to stop is a report of zeros. @throws {DelegationError} UNKNOWN_DELEGATION */
-  interrupt(id: string, options?: InterruptOptions): Promise<InterruptReport>
+  /**
+   * Two-phase stop of units, with all that is below them, or of one child; nothing to stop is a report of zeros. The id of
+   * a call that was split stops all its units.
+   * @throws {DelegationError} UNKNOWN_DELEGATION, before anything is stopped; OPTION_INVALID for a `taskIndex` that is
+   * none of its children
+   */
+  interrupt(ids: string | readonly string[], options?: UnitInterruptOptions): Promise<InterruptReport>
   /** Stops what belongs to any of the selectors; none given stops nothing (spec 2.11). */
   interruptForSession(select: SessionSelect, options?: InterruptOptions): Promise<InterruptReport>
   /**
@@ -79,6 +104,16 @@ export interface Delegator {
    */
   readonly endSession: EndSession
   interruptAll(reason?: string, options?: InterruptOptions): Promise<InterruptReport>
+  /**
+   * Answers the question that a child waits with, whichever process runs it. The text is data, at most 64 kB; what the
+   * child makes of it is its own. @throws {DelegationError} UNKNOWN_DELEGATION, OPTION_INVALID
+   */
+  answer(id: string, text: string, options?: AnswerOptions): Promise<AnswerReport>
+  /**
+   * Sends a text, at most 64 kB, to children that run and take such texts (`ctx.onSteer`). What a child did not take before
+   * its end is in its entry, as `missed_steer`. @throws {DelegationError} UNKNOWN_DELEGATION, OPTION_INVALID
+   */
+  steer(id: string, text: string, options?: SteerOptions): Promise<SteerReport>
   /** This delegator's own units as they are now, in step with `events`. */
   snapshot(): DelegatorSnapshot
   readonly completions: Completions
@@ -104,19 +139,26 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
   const closing = new AbortController()
   const units = new TurnoverMap<string, Unit>()
   const collectors = new Map<string, number>()
-  const interrupts = createInterrupts({ units, options, hold, ledger, clock })
+  const nested = createNestedUnits(clock)
+  const interrupts = createInterrupts({ units, options, hold, ledger, clock, nested })
   const records = createRecords({ ledger, units, clock })
   const waits = createUnitWait({ ledger, ownerId, units, collectors, clock, hold, closed: closing.signal })
   const shared = { ledger, ownerId, clock, hold, closed: closing.signal, isWorking: () => activeCount() > 0 }
   const feed = createWaitingFeed(shared)
   const completions = createCompletions({ ...shared, feed })
   const endSession = createEndSession({ ...shared, feed, interrupts })
+  const publish = (event: AsyncDelegationEvent) => ledger.publish(ownerId, event)
+  const asking = createAsking({ clock, hub, ledger, publish })
+  const remote = createRemoteTalks({ ledger, clock, hold })
+  const talks = createTalks({ clock, ledger, units, remote })
   const admission = createAdmission({
     ...dependencies,
+    asking,
     ownerId,
     hub,
     hold,
     records,
+    nested,
     units,
     collectors,
     closing: closing.signal,
@@ -129,12 +171,19 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
     hub,
     recovery,
     onInterrupt: interrupts.obey,
+    onLetter: talks.obey,
     onThoughtDead: interrupts.giveUpLost,
     isWorking: () => activeCount() > 0,
   })
   const liveUnits = (): Unit[] => [...units.values()].filter((unit) => unit.isLive)
   const onFault = (error: unknown): void => hub.emit('fault', error as Error)
-  const stallMonitor = createStallMonitor({ clock, options: options.stall, liveUnits, onFault })
+  const stallMonitor = createStallMonitor({
+    clock,
+    options: options.stall,
+    quietBelowMs: nested.quietMs,
+    liveUnits,
+    onFault,
+  })
   const stateRecorder = createStateRecorder({ ledger, clock, liveUnits, onFault })
   const cleanup = createCleanup({
     clock,
@@ -204,11 +253,6 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
     return { limit, inUse, free: Math.max(0, limit - inUse), scope: options.capacityScope, holders }
   }
 
-  async function interrupt(id: string, interruptOptions?: InterruptOptions): Promise<InterruptReport> {
-    if (!units.has(id)) await records.get(id)
-    return interrupts.forId(id, interruptOptions)
-  }
-
   function interruptAll(reason?: string, given?: InterruptOptions): Promise<InterruptReport> {
     const interruptOptions = { ...given, ...(reason !== undefined && { reason }) }
     return interrupts.interrupt([...units.values()], interruptOptions)
@@ -225,7 +269,13 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
     // Async: what is wrong with a call rejects its promise.
     dispatch: async (call) => {
       assertOpen()
-      return admit(singleRequest(call, options, currentSession()), call)
+      const session = currentSession()
+      // A call that is no object has no such option: what is wrong with it is said below.
+      if ((call as DispatchOptions | null | undefined)?.continueFrom === undefined)
+        return admit(singleRequest(call, options, session), call)
+      const from = await continuation(ledger, call).catch(asClosed)
+      assertOpen()
+      return admit(singleRequest(from.call, options, session, from), from.call)
     },
     dispatchBatch: async (call) => {
       assertOpen()
@@ -235,11 +285,16 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
     list: whileThere(records.list),
     get: whileThere(records.get),
     capacity: whileThere(capacity),
+    usage: whileThere((given: UsageOptions = {}) => usageReport(ledger, given)),
     wait: whileThere(waits.wait),
     waitAndClaim: whileThere(waits.waitAndClaim),
-    interrupt: whileThere(interrupt),
+    interrupt: whileThere((ids: string | readonly string[], given?: UnitInterruptOptions) =>
+      interrupts.forIds(typeof ids === 'string' ? [ids] : ids, given),
+    ),
     interruptForSession: whileThere(interrupts.forSession),
     interruptAll: whileThere(interruptAll),
+    answer: whileThere(talks.answer),
+    steer: whileThere(talks.steer),
     snapshot: () => takeSnapshot({ units: units.values(), hub, clock, limit: options.maxUnits }),
     endSession: whileThere(endSession),
     completions,

@@ -3,7 +3,9 @@ import type { Logger } from 'pino'
 import type { ChildFacts } from '../core/child-facts.js'
 import type { AsyncDelegationEvent, ChildResult } from '../core/event.js'
 import type { JsonObject } from '../core/json.js'
+import type { OpenQuestion } from '../core/question.js'
 import type { Rejected } from '../core/refusal.js'
+import type { BudgetWarning } from './budget-charges.js'
 
 /**
  * Everything a delegator tells while it works. Payloads are plain data. What is told of a state is the state as it is
@@ -14,11 +16,10 @@ export interface DelegatorEventMap {
   dispatched: [
     {
       readonly delegation_id: string
-      /** Of the whole call, where it was split into several units. */
       readonly goals: readonly string[]
-      /** Which of them are its children. */
-      readonly task_indexes: readonly number[]
       readonly session_key: string
+      /** Of one of several units of a call: which of `goals` are its own. */
+      readonly task_indexes?: readonly number[]
       /** The unit below which it stands; absent for one that the host dispatched. */
       readonly parent_id?: string
       /** Units of one key share one slot (P2). */
@@ -47,10 +48,19 @@ export interface DelegatorEventMap {
       readonly lines: readonly string[]
     },
   ]
+  /** A child waits for an answer, or does so no longer: `answered`, `timed_out`, or `dropped` with its child. */
+  question: [
+    OpenQuestion & {
+      readonly delegation_id: string
+      readonly state: 'open' | 'answered' | 'timed_out' | 'dropped'
+    },
+  ]
   /** A unit changed its state: `stalling`, `interrupting`, `finalizing`, then its terminal word. */
   unit: [{ readonly delegation_id: string; readonly state: string }]
   /** The final event of a unit, once the ledger has it (P3). Telling is not delivering: claim it to take it. */
   completion: [AsyncDelegationEvent]
+  /** Most of a budget is used: told once, on the way past 80 % of it. */
+  budget: [BudgetWarning]
   /** Nothing of a unit runs any more: it is out of the snapshot, and its slot is free unless it shares it (P6). */
   gone: [{ readonly delegation_id: string }]
   /** `close` was called: nothing more is admitted. */

@@ -4,13 +4,18 @@ import type { UnitRequest } from './request.js'
 
 /** Tells two calls under one idempotency key apart. */
 export function fingerprintOf(request: UnitRequest): string {
-  const { form, goals, groups, children, toolsets, sessionKey, metadata, childTimeoutSeconds } = request
+  const { form, goals, groups, children, toolsets, sessionKey, metadata } = request
+  const { childTimeoutSeconds, deadlineSeconds, budget } = request
   const work = children.map((child) => {
     const runner = typeof child.runner === 'function' ? `function ${String(child.runner)}` : child.runner
-    return { ...child, runner }
+    // What the earlier child left may be pruned meanwhile: which one it was is what was asked.
+    if (child.continued === undefined) return { ...child, runner }
+    const { delegation_id, task_index } = child.continued
+    return { ...child, runner, continued: [delegation_id, task_index], resumeFrom: null }
   })
   const parts = groups?.map(({ group, taskIndexes }) => ({ group, taskIndexes })) ?? null
-  const call = [form, goals, work, toolsets, sessionKey, metadata, childTimeoutSeconds, parts]
+  const limits = [childTimeoutSeconds, deadlineSeconds, budget]
+  const call = [form, goals, work, toolsets, sessionKey, metadata, ...limits, parts]
   return createHash('sha256').update(JSON.stringify(call, inKeyOrder)).digest('hex')
 }
 

@@ -3,7 +3,7 @@ import { DelegationError } from '../core/errors.js'
 import { batchLabel } from '../core/batch.js'
 import { kindOf } from '../core/shown-value.js'
 import type { Ledger } from '../ledger/ledger.js'
-import type { UnitDraft, UnitRecord } from '../ledger/shapes.js'
+import type { CallPart, UnitDraft, UnitRecord } from '../ledger/shapes.js'
 
 /** Tasks of a call that end together; `group` is null for one that stands alone. */
 export interface TaskGroup {
@@ -12,7 +12,7 @@ export interface TaskGroup {
 }
 
 /** Each unit of a call wakes its host by itself, and its record holds all goals of the call. */
-const unitsOfCall = 100
+const mostUnits = 100
 const groupCharacters = 200
 
 /**
@@ -33,8 +33,8 @@ export function taskGroups(groups: readonly (string | null)[]): readonly TaskGro
     found.push({ group, taskIndexes })
     if (group !== null) named.set(group, taskIndexes)
   }
-  if (found.length > unitsOfCall) {
-    throw new DelegationError('GROUPS_TOO_MANY', { units: found.length, at_most: unitsOfCall })
+  if (found.length > mostUnits) {
+    throw new DelegationError('GROUPS_TOO_MANY', { units: found.length, at_most: mostUnits })
   }
   return found.length === 1 && found[0]?.group === null ? null : found
 }
@@ -104,16 +104,28 @@ export function ownIndexes({ part, childCount }: UnitDraft): readonly number[] {
   return part?.taskIndexes ?? Array.from({ length: childCount }, (_, index) => index)
 }
 
-/** Live units of a call that was split, by the call's own id; none for any other id. */
-export async function livePartsOf(ledger: Ledger, callId: string): Promise<readonly UnitRecord[]> {
+/**
+ * The unit of this id, live or not; or the live ones of the call of this id, if any still live.
+ * @throws {DelegationError} UNKNOWN_DELEGATION
+ */
+export async function unitsOfCall(ledger: Ledger, id: string): Promise<readonly UnitRecord[]> {
+  const unit = await ledger.get(id)
+  if (unit !== null) return [unit]
   const live = await ledger.list({ all: true }, true, { limit: Number.MAX_SAFE_INTEGER })
-  return live.filter(({ part }) => part?.callId === callId)
+  const parts = live.filter(({ part }) => part?.callId === id)
+  if (parts.length > 0 || (await firstPartOf(ledger, id)) !== null) return parts
+  throw new DelegationError('UNKNOWN_DELEGATION', { id, note: 'it never was, or retention has dropped it' })
+}
+
+async function firstPartOf(ledger: Ledger, callId: string): Promise<CallPart | null> {
+  const part = (await ledger.get(partId(callId, 0, 2)))?.part
+  return part?.callId === callId ? part : null
 }
 
 /** Of an id that names no unit: a call that was split says which units it has. */
 export async function unknownDelegation(ledger: Ledger, id: string, note: string): Promise<DelegationError> {
-  const part = (await ledger.get(partId(id, 0, 2)))?.part
-  if (part?.callId !== id) return new DelegationError('UNKNOWN_DELEGATION', { id, note })
+  const part = await firstPartOf(ledger, id)
+  if (part === null) return new DelegationError('UNKNOWN_DELEGATION', { id, note })
   const last = partId(id, part.unitCount - 1, part.unitCount)
   return new DelegationError('UNKNOWN_DELEGATION', {
     id,

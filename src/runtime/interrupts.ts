@@ -1,10 +1,15 @@
 import type { StopRequest } from '../core/completion.js'
 import type { Clock } from '../core/clock.js'
+import { DelegationError } from '../core/errors.js'
+import { shownValue } from '../core/shown-value.js'
 import type { Ledger } from '../ledger/ledger.js'
-import type { InterruptRequest, Select } from '../ledger/shapes.js'
+import type { InterruptRequest, Select, UnitDraft } from '../ledger/shapes.js'
 import { createRemoteInterrupts } from './remote-interrupts.js'
 import type { ResolvedOptions } from './options.js'
 import { checkedNumber } from './checked.js'
+import type { Child } from './child.js'
+import { ownIndexes, unitsOfCall } from './groups.js'
+import type { NestedUnits, StopTarget } from './nested-units.js'
 import type { ProcessHold } from './process-hold.js'
 import { sumOf, type InterruptReport } from './stop-report.js'
 import type { Unit } from './unit.js'
@@ -14,6 +19,11 @@ export interface InterruptOptions {
   readonly reason?: string
   /** How long children may go on before they are stopped by force, ms. @defaultValue the delegator's `interruptGraceMs` */
   readonly graceMs?: number
+}
+
+export interface UnitInterruptOptions extends InterruptOptions {
+  /** This child alone, and what it has started; its siblings go on. From 0. @defaultValue all of them */
+  readonly taskIndex?: number
 }
 
 /** Any non-empty selector that equals a unit's own counts (spec 2.11). */
@@ -29,8 +39,8 @@ export interface SessionSelect {
 
 export interface Interrupts {
   interrupt(units: readonly Unit[], options?: InterruptOptions): Promise<InterruptReport>
-  /** One unit, here or in another process. */
-  forId(id: string, options?: InterruptOptions): Promise<InterruptReport>
+  /** Units, here or in other processes; the id of a call that was split is that of all its units. */
+  forIds(ids: readonly string[], options?: UnitInterruptOptions): Promise<InterruptReport>
   forSession(select: SessionSelect, options?: InterruptOptions): Promise<InterruptReport>
   stopUnits(units: readonly Unit[], request: StopRequest, graceMs: number): Promise<InterruptReport>
   /** Stops at once what other owners have taken over, while this process was thought dead. */
@@ -45,28 +55,23 @@ interface InterruptsOptions {
   readonly hold: ProcessHold
   readonly ledger: Ledger
   readonly clock: Clock
+  readonly nested: Pick<NestedUnits, 'stop'>
 }
 
-export function createInterrupts({ units, options, hold, ledger, clock }: InterruptsOptions): Interrupts {
+export function createInterrupts(given: InterruptsOptions): Interrupts {
+  const { units, options, hold, ledger, clock, nested } = given
   const remote = createRemoteInterrupts({ ledger, clock, hold, isOurs: (id) => units.get(id) !== undefined })
 
-  async function stopUnits(
-    targets: readonly Unit[],
+  function stopTargets(
+    targets: readonly StopTarget[],
     request: StopRequest,
     graceMs: number,
   ): Promise<InterruptReport> {
-    const live = targets.filter((unit) => unit.isLive)
-    const reports = await hold.during(Promise.all(live.map((unit) => unit.stop(request, graceMs))))
-    return { ...sumOf(reports), units: live.length }
+    return hold.during(nested.stop(targets, request, graceMs))
   }
 
-  async function interrupt(
-    targets: readonly Unit[],
-    interruptOptions: InterruptOptions = {},
-  ): Promise<InterruptReport> {
-    const { reason, graceMs } = checked(interruptOptions)
-    return stopUnits(targets, { cause: 'interrupted', reason }, graceMs)
-  }
+  const stopUnits: Interrupts['stopUnits'] = (targets, request, graceMs) =>
+    stopTargets(targets.map(wholeUnit), request, graceMs)
 
   function checked({ reason = 'interrupted', graceMs = options.interruptGraceMs }: InterruptOptions) {
     return { reason, graceMs: checkedNumber('graceMs', graceMs) }
@@ -74,16 +79,37 @@ export function createInterrupts({ units, options, hold, ledger, clock }: Interr
 
   /** Ours at once; those of other processes through the ledger, where there are any. */
   async function everywhere(
-    own: readonly Unit[],
+    own: readonly StopTarget[],
     selects: readonly Select[],
-    interruptOptions: InterruptOptions = {},
+    interruptOptions: UnitInterruptOptions = {},
   ): Promise<InterruptReport> {
     const { reason, graceMs } = checked(interruptOptions)
+    const child = interruptOptions.taskIndex ?? null
     const reports = await Promise.all([
-      stopUnits(own, { cause: 'interrupted', reason }, graceMs),
-      ...(ledger.info.shared ? [remote.stop(selects, { reason, graceMs, child: null })] : []),
+      stopTargets(own, { cause: 'interrupted', reason }, graceMs),
+      ...(ledger.info.shared ? [remote.stop(selects, { reason, graceMs, child })] : []),
     ])
     return sumOf(reports)
+  }
+
+  async function forIds(
+    ids: readonly string[],
+    interruptOptions: UnitInterruptOptions = {},
+  ): Promise<InterruptReport> {
+    const { taskIndex } = interruptOptions
+    checked(interruptOptions)
+    // All are known before the first is stopped; of our own no ledger is asked, nor waited for.
+    const ours = ids.flatMap((id) => units.get(id)?.draft ?? [])
+    const others = ids.filter((id) => units.get(id) === undefined)
+    const elsewhere =
+      others.length === 0 ? [] : await Promise.all(others.map((id) => unitsOfCall(ledger, id)))
+    const found: readonly UnitDraft[] = [...ours, ...elsewhere.flat()]
+    const chosen = taskIndex === undefined ? found : found.filter((unit) => hasChild(unit, taskIndex))
+    if (chosen.length === 0 && found.length > 0) throw noSuchChild(found, taskIndex)
+    const own = chosen.flatMap(({ id }) => units.get(id) ?? [])
+    const foreign = chosen.map(({ id }) => id).filter((id) => units.get(id) === undefined)
+    const targets = own.map((unit) => targetOf(unit, taskIndex))
+    return everywhere(targets, foreign.length === 0 ? [] : [{ ids: foreign }], interruptOptions)
   }
 
   function belongs({ id, draft: { route } }: Unit, select: SessionSelect): boolean {
@@ -98,16 +124,14 @@ export function createInterrupts({ units, options, hold, ledger, clock }: Interr
 
   return {
     stopUnits,
-    interrupt,
-    forId(id, interruptOptions) {
-      const unit = units.get(id)
-      return unit === undefined
-        ? everywhere([], [{ ids: [id] }], interruptOptions)
-        : interrupt([unit], interruptOptions)
+    forIds,
+    async interrupt(targets, interruptOptions = {}) {
+      const { reason, graceMs } = checked(interruptOptions)
+      return stopUnits(targets, { cause: 'interrupted', reason }, graceMs)
     },
     forSession: (select, interruptOptions) =>
       everywhere(
-        [...units.values()].filter((unit) => belongs(unit, select)),
+        [...units.values()].filter((unit) => belongs(unit, select)).map(wholeUnit),
         selectsOf(select),
         interruptOptions,
       ),
@@ -119,13 +143,41 @@ export function createInterrupts({ units, options, hold, ledger, clock }: Interr
         void stopUnits([unit], { cause: 'interrupted', reason: 'another process has taken it over' }, 0)
       }
     },
-    async obey({ unitId, requestId, reason, graceMs }) {
+    async obey({ unitId, requestId, child, reason, graceMs }) {
       const unit = units.get(unitId)
       if (unit === undefined) return
-      const report = await unit.stop({ cause: 'interrupted', reason }, graceMs)
+      const targets =
+        child === null || childOf(unit, child) !== null ? [targetOf(unit, child ?? undefined)] : []
+      const report = await nested.stop(targets, { cause: 'interrupted', reason }, graceMs)
       await ledger.record(unit.hold, { interruptReport: { requestId, ...report } })
     },
   }
+}
+
+const wholeUnit = (unit: Unit): StopTarget => ({ unit, child: null })
+
+/** Null for a child that is not its own, or that cannot be told from the others: one function runs all of them (R31). */
+function childOf({ children, plan: { form } }: Unit, index: number): Child | null {
+  return form === 'whole' ? null : (children.find((child) => child.index === index) ?? null)
+}
+
+/** @throws {DelegationError} OPTION_INVALID */
+function targetOf(unit: Unit, taskIndex: number | undefined): StopTarget {
+  if (taskIndex === undefined) return wholeUnit(unit)
+  const child = childOf(unit, taskIndex)
+  if (child !== null) return { unit, child }
+  const expected = 'a child that can be stopped by itself: one function runs all of this batch'
+  throw new DelegationError('OPTION_INVALID', { taskIndex, expected })
+}
+
+function hasChild(unit: UnitDraft, taskIndex: number): boolean {
+  return ownIndexes(unit).includes(taskIndex)
+}
+
+function noSuchChild(found: readonly UnitDraft[], taskIndex: unknown): DelegationError {
+  const indexes = found.flatMap(ownIndexes)
+  const expected = `the index of a child, from ${Math.min(...indexes)} to ${Math.max(...indexes)}`
+  return new DelegationError('OPTION_INVALID', { taskIndex: shownValue(taskIndex), expected })
 }
 
 /** The ledger's selectors of a session: each alone proves that a unit belongs. */

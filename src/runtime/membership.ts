@@ -5,6 +5,7 @@
 import type { Clock } from '../core/clock.js'
 import { DelegationError } from '../core/errors.js'
 import type { Ledger } from '../ledger/ledger.js'
+import type { Letter } from '../ledger/mail.js'
 import type { InterruptRequest, Owner } from '../ledger/shapes.js'
 import type { EventHub } from './events.js'
 import type { Recovery } from './recovery.js'
@@ -25,6 +26,8 @@ interface MembershipOptions {
   readonly recovery: Recovery
   /** Stops a unit of ours, and records how that went. */
   readonly onInterrupt: (request: InterruptRequest) => Promise<void>
+  /** Does what another process asks of a unit of ours, and replies. */
+  readonly onLetter: (letter: Letter) => Promise<void>
   /** We may have been thought dead: what is not ours any more must not go on. */
   readonly onThoughtDead: () => Promise<void>
   /** True while a unit of ours is live: only then can anybody ask us to stop one. */
@@ -40,7 +43,7 @@ const sleptMs = 8_000
 const hintPauseMs = 5
 
 export function createMembership(options: MembershipOptions): Membership {
-  const { ledger, self, clock, hub, recovery, onInterrupt, onThoughtDead, isWorking } = options
+  const { ledger, self, clock, hub, recovery, onInterrupt, onLetter, onThoughtDead, isWorking } = options
   const heard = new Set<string>()
   let looks = 0
   let lastLook: { readonly wallMs: number; readonly ms: number } | null = null
@@ -54,6 +57,7 @@ export function createMembership(options: MembershipOptions): Membership {
   async function beat(): Promise<void> {
     try {
       for (const request of await ledger.heartbeat(self.id)) hear(request)
+      if (isWorking()) for (const letter of await ledger.mail.waiting(self.id)) read(letter)
     } catch (error) {
       if (!(error instanceof DelegationError) || error.code !== 'LEDGER_UNKNOWN_OWNER') throw error
       // Somebody thought us dead, and took what was ours; from now on we are a new owner of the same name.
@@ -67,6 +71,12 @@ export function createMembership(options: MembershipOptions): Membership {
     if (heard.has(key)) return
     heard.add(key)
     void onInterrupt(request).catch(fault)
+  }
+
+  function read(letter: Letter): void {
+    if (heard.has(letter.id)) return
+    heard.add(letter.id)
+    void onLetter(letter).catch(fault)
   }
 
   /** While nothing is ours, nobody can ask us anything: then not even the file is watched. */

@@ -9,6 +9,7 @@ import { defaultSummaryBudget, type SummaryBudget } from '../core/summary-budget
 import type { Ledger } from '../ledger/ledger.js'
 import type { Executor } from '../pool/executor.js'
 import type { Runner, RunnerReference } from '../runner.js'
+import { resolveBudgets, secondsProblem, type BudgetOptions, type ResolvedBudgets } from './budget-options.js'
 import { checkShapes } from './option-shapes.js'
 import type { StallOptions } from './stall-monitor.js'
 
@@ -38,7 +39,7 @@ export interface DelegatorOptions {
   /**
    * Most worker threads, and processes, of isolated children at once, from 1 to 64. A unit that needs more is refused
    * (`THREADS`).
-   * @defaultValue `maxUnits` × `maxConcurrentChildren`, at most 64
+   * @defaultValue `maxUnits` × `maxConcurrentChildren` × `maxDepth`, at most 64
    */
   readonly maxThreads?: number
   /**
@@ -63,6 +64,28 @@ export interface DelegatorOptions {
    * @defaultValue 0
    */
   readonly childTimeoutSeconds?: number
+  /**
+   * Wall clock limit of a unit from its dispatch, seconds, at most 2,147,483; 0 for none. At its end what runs is stopped as
+   * `timeout`, what waits never starts, and what had ended is in the event.
+   * @defaultValue 0
+   */
+  readonly deadlineSeconds?: number
+  /**
+   * How many turns a runner that loops may take, handed to it as `task.maxIterations`; from 1.
+   * @defaultValue 250
+   */
+  readonly maxIterations?: number
+  /**
+   * Most children that one session may ever start, nested ones too; none are given back. 0 refuses everything.
+   * @defaultValue no bound
+   */
+  readonly maxSpawnsPerSession?: number
+  /**
+   * What units may use, by what their runners report. Reserved when a call is admitted, and replaced by what was used
+   * when it ends; what does not fit is refused (`BUDGET`).
+   * @defaultValue no bound
+   */
+  readonly budgets?: BudgetOptions
   /**
    * Where isolated children run: `process` makes each killable for certain, and costs the start of a Node process. It says
    * nothing about references with a placement of their own, `shared` or `process`.
@@ -105,6 +128,12 @@ export interface DelegatorOptions {
    */
   readonly adopt?: boolean
   /**
+   * How many levels of units there may be: 1 for none below the host's own, so that no child may delegate; from 1
+   * (Hermes' `max_spawn_depth`).
+   * @defaultValue 1
+   */
+  readonly maxDepth?: number
+  /**
    * Each task of a batch, or each group of tasks, has a completion of its own (Hermes' `independent_completions`).
    * @defaultValue false: one completion when all have ended
    */
@@ -141,12 +170,16 @@ export interface ResolvedOptions {
   readonly interruptGraceMs: number
   readonly childTimeoutSeconds: number
   readonly childMemoryMb: number
+  readonly deadlineSeconds: number
+  readonly maxIterations: number
+  readonly budgets: ResolvedBudgets
   readonly importTimeoutMs: number
   readonly runners: Readonly<Record<string, RunnerReference | Runner>>
   readonly runner: RunnerInput | null
   readonly transcriptFolder: string | null
   readonly adopt: boolean
   readonly independentCompletions: boolean
+  readonly maxDepth: number
   readonly stall: StallOptions | null
   readonly spillFolder: string
   readonly summaryBudget: SummaryBudget
@@ -160,10 +193,12 @@ const defaults = {
   maxSummaryCharacters: defaultSummaryBudget.childCharacters,
   maxUnitSummaryCharacters: defaultSummaryBudget.unitCharacters,
   maxUnits: 3,
+  maxDepth: 1,
   maxConcurrentChildren: 3,
   maxSharedThreads: 2,
   interruptGraceMs: 5_000,
   childTimeoutSeconds: 0,
+  maxIterations: 250,
   childMemoryMb: 512,
   importTimeoutMs: 30_000,
 } as const
@@ -175,7 +210,8 @@ export function resolveOptions(options: DelegatorOptions): ResolvedOptions {
     wholeNumber(name, options[name] ?? defaults[name], from, to)
   const maxUnits = number('maxUnits', 0)
   const maxConcurrentChildren = number('maxConcurrentChildren', 1)
-  const product = Math.min(maxThreadsBound, Math.max(1, maxUnits * maxConcurrentChildren))
+  const maxDepth = number('maxDepth', 1)
+  const product = Math.min(maxThreadsBound, Math.max(1, maxUnits * maxConcurrentChildren * maxDepth))
   const scope = options.capacityScope ?? 'process'
   if (!['process', 'ledger', 'session'].includes(scope)) {
     throw new TypeError(
@@ -196,11 +232,21 @@ export function resolveOptions(options: DelegatorOptions): ResolvedOptions {
     interruptGraceMs: number('interruptGraceMs', 0),
     childTimeoutSeconds: positiveSeconds(options.childTimeoutSeconds ?? defaults.childTimeoutSeconds),
     childMemoryMb: number('childMemoryMb', 16),
+    deadlineSeconds: deadline(options.deadlineSeconds ?? 0),
+    maxIterations: number('maxIterations', 1),
+    budgets: resolveBudgets(
+      options.budgets ?? {},
+      options.maxSpawnsPerSession === undefined
+        ? null
+        : wholeNumber('maxSpawnsPerSession', options.maxSpawnsPerSession, 0),
+      maxUnits,
+    ),
     importTimeoutMs: number('importTimeoutMs', 1),
-    runners: options.runners ?? {},
+    runners: named(options.runners ?? {}),
     runner: options.runner ?? null,
     adopt: options.adopt ?? false,
     independentCompletions: options.independentCompletions ?? false,
+    maxDepth,
     stall: stallOptions(options.stall),
     transcriptFolder: options.transcripts ? options.transcripts.folder : null,
     spillFolder: options.spillFolder ?? join(tmpdir(), `hermes-delegate-${userInfo().username}`),
@@ -209,6 +255,22 @@ export function resolveOptions(options: DelegatorOptions): ResolvedOptions {
       unitCharacters: number('maxUnitSummaryCharacters', 0),
     },
   })
+}
+
+function deadline(seconds: number): number {
+  const expected = secondsProblem(seconds)
+  if (expected === null) return seconds
+  throw new TypeError(`Expected \`deadlineSeconds\` to be ${expected}, got ${shownValue(seconds)}`)
+}
+
+/** Where usage is added up by runner, each stands under the name that it was given. */
+function named(runners: NonNullable<DelegatorOptions['runners']>): ResolvedOptions['runners'] {
+  return Object.fromEntries(
+    Object.entries(runners).map(([name, runner]) => [
+      name,
+      typeof runner === 'function' ? runner : { name, ...runner },
+    ]),
+  )
 }
 
 function stallOptions(given: DelegatorOptions['stall']): StallOptions | null {

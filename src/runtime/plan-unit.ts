@@ -6,7 +6,7 @@ import { shareOfBudget } from '../core/summary-budget.js'
 import type { Json } from '../core/json.js'
 import type { OnOwnerDeath, UnitDraft } from '../ledger/shapes.js'
 import type { Executor } from '../pool/executor.js'
-import type { Runner, RunnerReference } from '../runner.js'
+import type { ContinuedTask, Runner, RunnerReference, RunnerTask } from '../runner.js'
 import type { ChildPlan } from './child.js'
 import { partDrafts } from './groups.js'
 import type { ResolvedOptions } from './options.js'
@@ -30,15 +30,17 @@ export function draftsOf(
 }
 
 function draftOf(request: UnitRequest, call: CallOptions, options: ResolvedOptions, id: string): UnitDraft {
-  const { goals, children, sessionKey } = request
+  const { goals, children, sessionKey, parent } = request
   const [first] = children
-  const onOwnerDeath = policyOf(children)
+  // Whoever runs the parent again asks for it again.
+  const onOwnerDeath = parent === null ? policyOf(children) : 'unknown'
   const runner = first === undefined || typeof first.runner === 'function' ? null : { ...first.runner }
   return {
     id,
-    slotKey: id,
-    parentId: null,
-    route: {
+    slotKey: parent?.unit.draft.slotKey ?? id,
+    parentId: parent?.unit.id ?? null,
+    ...(parent !== null && { parentTaskIndex: parent.child.index }),
+    route: parent?.unit.draft.route ?? {
       sessionKey,
       parentSessionId: call.parentSessionId ?? null,
       originUiSessionId: call.originUiSessionId ?? '',
@@ -58,9 +60,17 @@ function draftOf(request: UnitRequest, call: CallOptions, options: ResolvedOptio
       options.transcriptFolder === null
         ? null
         : children.map((_child, index) => transcriptPath(options, id, index)),
-    delivery: call.delivery ?? 'claim',
+    delivery: parent === null ? (call.delivery ?? 'claim') : 'none',
     metadata: request.metadata,
+    ...continuesOf(first?.continued),
   }
+}
+
+/** Which child it goes on from, for those who read of it. */
+function continuesOf(continued: ContinuedTask | undefined): Pick<UnitDraft, 'continues'> {
+  if (continued === undefined) return {}
+  const { delegation_id, task_index } = continued
+  return { continues: { delegation_id, task_index } }
 }
 
 /** The boldest that any child's runner allows: the others of its unit are then told apart one by one. */
@@ -76,19 +86,25 @@ export function mayRunAgain(runner: RunnerReference | Runner | null): runner is 
 }
 
 /** All that a delegator in another process needs to run the unit again. Functions do not travel. */
-function workOf({ form, children, childTimeoutSeconds, summaryBudget, tells }: UnitRequest): Json {
+function workOf(request: UnitRequest): Json {
+  const { form, children, childTimeoutSeconds, deadlineSeconds, budget, summaryBudget, tells } = request
   const work = children.map((child) => ({
     ...child,
     runner: typeof child.runner === 'function' ? null : { ...child.runner },
+    continued: child.continued === undefined ? undefined : { ...child.continued },
   }))
   return {
     form,
     children: work,
     childTimeoutSeconds,
+    deadlineSeconds,
+    budget: { ...budget },
     summaryBudget: { ...summaryBudget },
     tells: { ...tells },
   }
 }
+
+type PlannedChild = UnitRequest['children'][number] & { readonly index: number }
 
 /** Who runs each of a unit's own children, where, and for how long. */
 export function planChildren(
@@ -106,29 +122,40 @@ export function planChildren(
   const summaryCharacters = shareOfBudget(request.summaryBudget, own?.length ?? request.children.length)
   const children = request.children.map((child, index) => ({ ...child, index }))
   const planned = own === null ? children : children.filter(({ index }) => own.includes(index))
-  return planned.map(({ runner, goal, context, role, model, outputSchema, index }) => ({
-    index,
-    executor: typeof runner === 'function' ? executors.inline : executors.threads,
+  return planned.map((child) => ({
+    index: child.index,
+    executor: typeof child.runner === 'function' ? executors.inline : executors.threads,
     timeoutMs: seconds === 0 ? null : seconds * 1000,
     timeoutGraceMs: options.interruptGraceMs,
     job: {
-      task: {
-        goal,
-        context,
-        role,
-        model,
-        toolsets: request.toolsets,
-        delegationId: id,
-        taskIndex: index,
-        sessionKey: request.sessionKey,
-        ...(outputSchema !== undefined && { outputSchema }),
-      },
-      runner,
-      transcriptPath: transcriptPath(options, id, index),
+      task: taskOf(child, request, id),
+      runner: child.runner,
+      transcriptPath: transcriptPath(options, id, child.index),
       spillDirectory: options.spillFolder,
       summaryCharacters,
+      ...(child.resumeFrom !== undefined && { resumeFrom: child.resumeFrom }),
     },
   }))
+}
+
+function taskOf(
+  { goal, context, role, model, maxIterations, outputSchema, continued, index }: PlannedChild,
+  { toolsets, sessionKey }: Pick<UnitRequest, 'toolsets' | 'sessionKey'>,
+  delegationId: string,
+): RunnerTask {
+  return {
+    goal,
+    context,
+    role,
+    model,
+    toolsets,
+    delegationId,
+    taskIndex: index,
+    sessionKey,
+    maxIterations,
+    ...(continued !== undefined && { continued }),
+    ...(outputSchema !== undefined && { outputSchema }),
+  }
 }
 
 /** Where the child's transcript goes; null where none are kept. */

@@ -3,11 +3,12 @@ import type { Clock } from '../core/clock.js'
 import { isLiveWord } from '../core/delegation.js'
 import type { ErrorDetail } from '../core/event.js'
 import type { JsonObject } from '../core/json.js'
+import type { OpenQuestion } from '../core/question.js'
 import type { SlotHolder } from '../core/refusal.js'
 import type { Ledger } from '../ledger/ledger.js'
-import type { Delivery, SlotHolderRecord, UnitRecord } from '../ledger/shapes.js'
+import type { Delivery, SlotHolderRecord, UnitDraft, UnitRecord } from '../ledger/shapes.js'
 import { checkedCount } from './checked.js'
-import type { Child } from './child.js'
+import type { Conversation } from './conversation.js'
 import { ownIndexes, unknownDelegation } from './groups.js'
 import type { Unit } from './unit.js'
 import { transcriptsOf } from './unit-event.js'
@@ -15,10 +16,12 @@ import { transcriptsOf } from './unit-event.js'
 export interface ChildView {
   readonly task_index: number
   readonly goal: string
-  /** `waiting`, `running`, `interrupting`, then its terminal word. */
+  /** `waiting`, `running`, `input_required`, `stalling`, `interrupting`, then its terminal word. */
   readonly state: string
   readonly progress?: JsonObject
   readonly seconds_since_activity?: number
+  /** What it asks, and waits with. */
+  readonly question?: OpenQuestion
   /** Its outcome is decided, but something of it still runs (P6). */
   readonly still_running?: boolean
 }
@@ -44,13 +47,20 @@ export interface DelegationRecord {
   readonly dispatched_at: number
   readonly completed_at: number | null
   readonly owner_pid: number
+  /** The ended child that it goes on from. */
+  readonly continues?: UnitRecord['continues']
   /** Paths of the children's transcripts, by index; absent where none are kept. */
   readonly live_transcripts?: Readonly<Record<string, string>>
+  /** Of a unit that a child of another one started: that unit, and which of its children. */
+  readonly parent_id?: string
+  readonly parent_task_index?: number
   readonly children: readonly ChildView[]
   readonly error_detail?: ErrorDetail
 }
 
 export interface ListOptions {
+  /** Only the units that children of this one have started. @defaultValue all */
+  readonly parentId?: string
   /** True: only live units. False: only those that have ended. @defaultValue both */
   readonly live?: boolean
   /** The newest so many. @defaultValue 10_000 */
@@ -84,16 +94,21 @@ export function createRecords({ ledger, units, clock }: RecordsOptions): Records
     return found.map((unit) => recordOf(unit, units.get(unit.id), states_.get(unit.id) ?? null))
   }
 
-  const holder = (id: string, goal: string, seconds: number): SlotHolder => ({
+  const holder = (
+    { id, goal, parentId }: Pick<UnitDraft, 'id' | 'goal' | 'parentId'>,
+    seconds: number,
+  ): SlotHolder => ({
     delegation_id: id,
     goal: goal.slice(0, shownGoalCharacters),
     running_seconds: Math.round(Math.max(0, seconds) * 10) / 10,
+    ...(parentId !== null && { parent_id: parentId }),
   })
 
   return {
-    async list({ live, limit = newestLimit } = {}) {
-      const newest = await ledger.list({ all: true }, live ?? null, { limit: checkedCount('limit', limit) })
-      if (live !== undefined) return recordsOf(newest)
+    async list({ live, limit = newestLimit, parentId } = {}) {
+      const select = parentId === undefined ? ({ all: true } as const) : { parentId }
+      const newest = await ledger.list(select, live ?? null, { limit: checkedCount('limit', limit) })
+      if (live !== undefined || parentId !== undefined) return recordsOf(newest)
       // What is live is shown however old it is; then it is older than all of the newest.
       const alive = await ledger.list({ all: true }, true, { limit: listLimit })
       const shown = new Set(newest.map(({ id }) => id))
@@ -107,8 +122,8 @@ export function createRecords({ ledger, units, clock }: RecordsOptions): Records
       }
       return record
     },
-    holderOf: (unit) => holder(unit.id, unit.goal, clock.now() - unit.admittedAt),
-    holderOfUnit: (unit) => holder(unit.id, unit.draft.goal, unit.runningSeconds),
+    holderOf: (unit) => holder(unit, clock.now() - unit.admittedAt),
+    holderOfUnit: (unit) => holder(unit.draft, unit.runningSeconds),
   }
 }
 
@@ -127,6 +142,8 @@ function recordOf(
     ...(unit.goals !== null && { goals: unit.goals, is_batch: true as const }),
     ...(part && { call_id: part.callId, task_indexes: part.taskIndexes }),
     ...(part?.group && { group: part.group }),
+    ...(unit.parentId !== null && { parent_id: unit.parentId }),
+    ...(unit.parentTaskIndex !== undefined && { parent_task_index: unit.parentTaskIndex }),
     context: unit.context,
     toolsets: unit.toolsets,
     role: unit.role,
@@ -135,6 +152,7 @@ function recordOf(
     dispatched_at: unit.admittedAt,
     completed_at: unit.endedAt,
     owner_pid: ownerPid(unit),
+    ...(unit.continues !== undefined && { continues: unit.continues }),
     ...(liveTranscripts !== null && { live_transcripts: liveTranscripts }),
     children: live === undefined ? recordedChildren(unit) : liveChildren(live),
   }
@@ -149,30 +167,37 @@ function ownerPid({ owner }: UnitRecord): number {
 function recordedChildren(unit: UnitRecord): ChildView[] {
   const { goal, goals, children, state, endedAt } = unit
   return ownIndexes(unit).map((index) => {
-    const known = children[index]?.state ?? 'waiting'
+    const { state: known = 'waiting', question } = children[index] ?? {}
     return {
       task_index: index,
       goal: goals?.[index] ?? goal,
       state: endedAt !== null && (goals === null || isLiveWord(known)) ? state : known,
+      ...(endedAt === null && question !== undefined && { question: question as unknown as OpenQuestion }),
     }
   })
 }
 
 /** Where one function runs all of a batch (R31), what is known of it is what is known of each. */
-function liveChildren({ draft: { goals }, children }: Unit): ChildView[] {
-  const [whole] = children
-  const isWhole = goals !== null && whole?.goal === ''
-  const shown = isWhole
-    ? goals.map((goal, index) => ({ goal, index, child: whole }))
-    : children.map(shownChild)
-  return shown.map(({ goal, index, child: { word, isLive, outcome, activity, secondsSinceActivity } }) => ({
-    task_index: index,
-    goal,
-    state: word,
-    ...(activity?.progress && { progress: activity.progress }),
-    ...(isLive && secondsSinceActivity !== null && { seconds_since_activity: secondsSinceActivity }),
-    ...(isLive && outcome !== null && { still_running: true }),
-  }))
+function liveChildren({ plan: { form }, draft: { goals }, children }: Unit): ChildView[] {
+  const shown =
+    form === 'whole' && goals !== null
+      ? children.flatMap((child) => goals.map((goal, index) => ({ goal, index, child })))
+      : children.map((child) => ({ goal: child.goal, index: child.index, child }))
+  return shown.map(({ goal, index, child }) => {
+    const { word, isLive, outcome, activity, secondsSinceActivity, conversation } = child
+    return {
+      task_index: index,
+      goal,
+      state: word,
+      ...(activity?.progress && { progress: activity.progress }),
+      ...(isLive && secondsSinceActivity !== null && { seconds_since_activity: secondsSinceActivity }),
+      ...questionOf(conversation),
+      ...(isLive && outcome !== null && { still_running: true }),
+    }
+  })
 }
 
-const shownChild = (child: Child) => ({ goal: child.goal, index: child.index, child })
+function questionOf(conversation: Conversation | null) {
+  const [asked] = conversation?.questions.values() ?? []
+  return asked === undefined ? {} : { question: asked.question }
+}

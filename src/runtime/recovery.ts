@@ -6,7 +6,6 @@
  * V2. What its children had recorded is in its final event (P5). It is run again only if its runner said that it may
  *     be, and only by a delegator that adopts.
  */
-import { open } from 'node:fs/promises'
 import type { Clock } from '../core/clock.js'
 import { roundedSeconds } from '../core/clock.js'
 import type { ChildResult } from '../core/event.js'
@@ -14,8 +13,11 @@ import { failPoint } from '../core/fail-point.js'
 import { ownerDeathEvent } from '../core/owner-death.js'
 import type { Ledger } from '../ledger/ledger.js'
 import type { Hold, Owner, TakenUnit, UnitRecord } from '../ledger/shapes.js'
+import type { RunnerReference } from '../runner.js'
 import type { EventHub } from './events.js'
 import { createOwnerJudge } from './owner-identity.js'
+import { tellUsage } from './unit-costs.js'
+import { transcriptTail } from './transcript-tail.js'
 import { transcriptsOf, unitFacts } from './unit-event.js'
 
 export interface Recovery {
@@ -62,7 +64,10 @@ export function createRecovery({ ledger, self, clock, hub, rerun }: RecoveryOpti
       transcriptTails: await tailsOf(unit.transcripts ?? []),
     })
     failPoint('recover:before-settle')
-    const settled = await ledger.settle(hold, { state: 'unknown', cause: 'owner_died', event, slot: 'freed' })
+    // Without `actual`: what its unfinished children had used nobody knows, so that what was reserved is spent.
+    const usage = tellUsage(event, unit.runner as RunnerReference | null)
+    const end = { state: 'unknown', cause: 'owner_died', event, slot: 'freed', usage } as const
+    const settled = await ledger.settle(hold, end)
     failPoint('recover:settled')
     if (!settled.won) return
     if (settled.fault !== undefined) hub.emit('fault', settled.fault)
@@ -105,24 +110,8 @@ function factsOf(unit: UnitRecord, now: number) {
 async function tailsOf(paths: readonly (string | null)[]): Promise<Readonly<Record<string, string>>> {
   const tails: Record<string, string> = {}
   for (const [index, path] of paths.entries()) {
-    const tail = path === null ? '' : await tailOf(path)
+    const tail = path === null ? '' : await transcriptTail(path, tailCharacters, tailLines)
     if (tail !== '') tails[String(index)] = tail
   }
   return tails
-}
-
-async function tailOf(path: string): Promise<string> {
-  try {
-    const file = await open(path, 'r')
-    try {
-      const { size } = await file.stat()
-      const length = Math.min(size, tailCharacters)
-      const { buffer } = await file.read(Buffer.alloc(length), 0, length, size - length)
-      return buffer.toString('utf8').trimEnd().split('\n').slice(-tailLines).join('\n')
-    } finally {
-      await file.close()
-    }
-  } catch {
-    return ''
-  }
 }

@@ -36,8 +36,10 @@ export function createRemoteInterrupts(given: RemoteInterruptsOptions): RemoteIn
     const found = await Promise.all(
       selects.map((select) => ledger.list(select, true, { limit: Number.MAX_SAFE_INTEGER })),
     )
-    const ids = new Set(found.flat().map(({ id }) => id))
-    return [...ids].filter((id) => !isOurs(id))
+    const units = new Map(found.flat().map((unit) => [unit.id, unit]))
+    // What is below another one is stopped, and counted, with that.
+    const isBelow = ({ parentId }: UnitRecord): boolean => parentId !== null && units.has(parentId)
+    return [...units.values()].filter((unit) => !isOurs(unit.id) && !isBelow(unit)).map(({ id }) => id)
   }
 
   /** Null: neither answered nor ended, or its answer may be on its way. */
@@ -62,16 +64,16 @@ export function createRemoteInterrupts(given: RemoteInterruptsOptions): RemoteIn
     const changes = watchChanges(ledger, clock, [])
     const waiting = new Set(ids)
     const endSeenMs = new Map<string, number>()
-    const reports: StopReport[] = []
+    const reports: (StopReport & { readonly units?: number })[] = []
     try {
       for (;;) {
         changes.reset()
         for (const id of waiting) {
           const unit = await ledger.get(id)
           const isLate = clock.monotonicMs() >= deadlineMs
-          const answer = answerOf(unit, requestId, endSeenMs) ?? (isLate ? silent(unit) : null)
+          const answer = answerOf(unit, requestId, endSeenMs) ?? (isLate ? await silent(ledger, unit) : null)
           if (answer === null) continue
-          reports.push(answer)
+          reports.push({ units: 1, ...answer })
           waiting.delete(id)
         }
         if (waiting.size === 0) return reports
@@ -91,14 +93,16 @@ export function createRemoteInterrupts(given: RemoteInterruptsOptions): RemoteIn
       const requestId = randomUUID()
       await ledger.requestInterrupt({ ids }, { requestId, child, reason, graceMs })
       const reports = await hold.during(answers(ids, requestId, graceMs + answerMs))
-      return { ...sumOf(reports), units: ids.length }
+      return sumOf(reports)
     },
   }
 }
 
-/** Its owner said nothing: whatever of it runs could not be reached. */
-function silent(unit: UnitRecord | null): StopReport {
-  const own = unit === null ? [] : ownIndexes(unit)
-  const live = own.filter((index) => (unit?.children[index]?.result ?? null) === null).length
-  return { ...none, signalled: live, unreachable: live }
+/** Its owner said nothing: whatever of it, and of what is below it, runs could not be reached. */
+async function silent(ledger: Ledger, unit: UnitRecord | null): Promise<InterruptReport> {
+  if (unit === null) return { ...none, units: 1 }
+  const live = ownIndexes(unit).filter((index) => (unit.children[index]?.result ?? null) === null).length
+  const below = await ledger.list({ parentId: unit.id }, true, { limit: Number.MAX_SAFE_INTEGER })
+  const reports = await Promise.all(below.map((nested) => silent(ledger, nested)))
+  return sumOf([{ ...none, signalled: live, unreachable: live, units: 1 }, ...reports])
 }

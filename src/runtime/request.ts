@@ -1,8 +1,8 @@
 /** What a caller may ask for, and what is wrong with it before anything is admitted. */
 import { DelegationError } from '../core/errors.js'
 import { kindOf } from '../core/shown-value.js'
-import type { JsonObject } from '../core/json.js'
-import type { Runner, RunnerReference } from '../runner.js'
+import type { Json, JsonObject } from '../core/json.js'
+import type { ContinuedTask, Runner, RunnerReference } from '../runner.js'
 import type {
   CallOptions,
   DispatchOptions,
@@ -24,10 +24,13 @@ import {
   checkWord,
   plainCopy,
 } from './checked.js'
+import { checkedBudget, checkedDeadline, checkedIterations } from './budget-options.js'
+import type { Budget } from '../core/budget.js'
+import type { Continuation } from './continuing.js'
 import { isReference } from './option-shapes.js'
 import { checkedSchema, withSchema } from './output-schema.js'
 import type { SummaryBudget } from '../core/summary-budget.js'
-import type { UnitTells } from './unit-plan.js'
+import type { NestedLink, UnitTells } from './unit-plan.js'
 import { checkedGroup, taskGroups, type TaskGroup } from './groups.js'
 import { isIsolation, type Isolation, type ResolvedOptions } from './options.js'
 
@@ -37,7 +40,11 @@ interface ChildRequest {
   readonly context: string | null
   readonly role: string
   readonly model: string | null
+  readonly maxIterations: number
   readonly runner: RunnerReference | Runner
+  /** Of a child that goes on from another one. */
+  readonly continued?: ContinuedTask
+  readonly resumeFrom?: Json
   readonly outputSchema?: JsonObject
 }
 
@@ -47,6 +54,8 @@ export interface UnitRequest {
   /** Null for a single unit. */
   readonly goals: readonly string[] | null
   readonly children: readonly ChildRequest[]
+  /** The child that asks for it; null for a call of the host. */
+  readonly parent: NestedLink | null
   /** The units of a call that is split; null for a call that is one unit. */
   readonly groups: readonly TaskGroup[] | null
   readonly context: string | null
@@ -58,12 +67,20 @@ export interface UnitRequest {
   readonly maxUnits: number
   readonly admitWithinMs: number
   readonly childTimeoutSeconds: number
+  /** Of the whole unit, from its dispatch; 0 for none. */
+  readonly deadlineSeconds: number
+  readonly budget: Budget
   readonly summaryBudget: SummaryBudget
   readonly tells: UnitTells
 }
 
 /** @throws {DelegationError} with the code of the first thing that is wrong. */
-export function singleRequest(call: DispatchOptions, options: ResolvedOptions, session: string): UnitRequest {
+export function singleRequest(
+  call: DispatchOptions,
+  options: ResolvedOptions,
+  session: string,
+  from: Pick<Continuation, 'continued' | 'resumeFrom'> | null = null,
+): UnitRequest {
   checkCall(call)
   const child = childRequest(call, call, options, '')
   const outputSchema = checkedSchema(call.outputSchema, '')
@@ -71,7 +88,12 @@ export function singleRequest(call: DispatchOptions, options: ResolvedOptions, s
     form: 'single' as const,
     goals: null,
     groups: null,
-    children: [withSchema(child, outputSchema)],
+    children: [
+      withSchema(
+        from === null ? child : { ...child, continued: from.continued, resumeFrom: from.resumeFrom },
+        outputSchema,
+      ),
+    ],
   })
 }
 
@@ -83,13 +105,17 @@ export function batchRequest(
 ): UnitRequest {
   checkCall(call)
   checkRun(call)
+  if ('continueFrom' in call)
+    throw new DelegationError('OPTION_INVALID', { continueFrom: 'of a batch', expected: 'a single dispatch' })
   const shared = common(call, options, session)
   const tasks = tasksOf(call)
   const outputSchema = checkedSchema(call.outputSchema, '')
   if (call.run !== undefined) {
     const goals = tasks.map(({ goal }, index) => checkedGoal(goal, ` of task ${index}`))
     const run = call.run
-    const whole = { goal: '', context: shared.context, role: shared.role, model: shared.model }
+    const { context, role, model } = shared
+    const maxIterations = checkedIterations(call.maxIterations ?? options.maxIterations, '')
+    const whole = { goal: '', context, role, model, maxIterations }
     const runner: Runner = (_task, ctx) => run(ctx)
     const child = withSchema({ ...whole, runner }, outputSchema)
     return { ...shared, form: 'whole', goals, groups: null, children: [child] }
@@ -143,18 +169,24 @@ function childRequest(
     context: checkedContext(task.context ?? call.context ?? null, where),
     role: task.role ?? call.role ?? 'leaf',
     model: task.model ?? call.model ?? null,
+    maxIterations: checkedIterations(
+      task.maxIterations ?? call.maxIterations ?? options.maxIterations,
+      where,
+    ),
     runner: placed(resolveRunner(task.runner ?? call.runner ?? options.runner, options), isolation),
   }
 }
 
 function common(call: CallOptions & BatchTells, options: ResolvedOptions, session: string) {
   const { toolsets, metadata, admitWithinMs = 0, maxUnitSummaryCharacters } = call
-  const { completionPolicy = 'all', earlyFailureNotice = false, delivery = 'claim' } = call
+  const { completionPolicy = 'all', earlyFailureNotice = false, delivery = 'claim', askAs = 'turn' } = call
   checkWord('completionPolicy', completionPolicy, policies)
   const { childTimeoutSeconds = options.childTimeoutSeconds } = call
   checkTexts(call, callTexts, '')
   checkWord('delivery', delivery, deliveries)
+  checkWord('askAs', askAs, asking)
   return {
+    parent: null,
     context: checkedContext(call.context ?? null, ''),
     toolsets: checkedNames('toolsets', toolsets),
     metadata: metadata === undefined ? null : checkedMetadata(metadata),
@@ -164,10 +196,13 @@ function common(call: CallOptions & BatchTells, options: ResolvedOptions, sessio
     maxUnits: call.maxUnits === undefined ? options.maxUnits : checkedCount('maxUnits', call.maxUnits),
     admitWithinMs: checkedNumber('admitWithinMs', admitWithinMs),
     childTimeoutSeconds: checkedNumber('childTimeoutSeconds', childTimeoutSeconds),
+    deadlineSeconds: checkedDeadline(call.deadlineSeconds ?? options.deadlineSeconds),
+    budget: checkedBudget(call.budget, options.budgets.unit),
     tells: {
       policy: completionPolicy,
       earlyFailure: earlyFailureNotice,
       graceMs: options.interruptGraceMs,
+      askAs,
     },
     summaryBudget:
       maxUnitSummaryCharacters === undefined
@@ -195,6 +230,7 @@ function checkRun({ run, runner, independentCompletions }: DispatchBatchOptions)
 
 const policies = ['all', 'each', 'first'] as const
 const deliveries = ['claim', 'collect'] as const
+const asking = ['turn', 'event'] as const
 
 const callTexts = [
   'context',

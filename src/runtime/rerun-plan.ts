@@ -16,9 +16,10 @@ export function rerunPlan(
   record: UnitRecord,
   options: ResolvedOptions,
   executors: { readonly inline: Executor; readonly threads: Executor },
-): Pick<UnitPlan, 'form' | 'draft' | 'hold' | 'children' | 'recorded' | 'admittedAt' | 'tells'> | null {
+): Omit<UnitPlan, 'line'> | null {
   if (record.work === null) return null
-  const { form, children, childTimeoutSeconds, summaryBudget, tells } = record.work as unknown as UnitRequest
+  const work = record.work as unknown as UnitRequest
+  const { form, children, childTimeoutSeconds, summaryBudget, tells, budget, deadlineSeconds } = work
   const { toolsets, route, admittedAt } = record
   const request = { children, childTimeoutSeconds, summaryBudget, toolsets, sessionKey: route.sessionKey }
   const unfinished = planChildren(request, record, options, executors).filter(
@@ -29,14 +30,20 @@ export function rerunPlan(
   const lost = unfinished.filter(({ job }) => !mayRunAgain(job.runner))
   return {
     form,
+    parent: null,
     tells,
+    budget,
+    deadlineSeconds,
     draft: record,
     hold,
     admittedAt,
     recorded: [...recordedOf(record), ...lost.map(({ index }) => unknownEntry(index))],
     children: runnable.map((plan) => ({
       ...plan,
-      job: { ...plan.job, resumeFrom: checkpointOf(record, plan.index, plan.job.runner) },
+      job: {
+        ...plan.job,
+        resumeFrom: checkpointOf(record, plan.index, plan.job.runner) ?? plan.job.resumeFrom ?? null,
+      },
     })),
   }
 }

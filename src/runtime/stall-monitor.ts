@@ -23,6 +23,8 @@ interface StallMonitorOptions {
   /** Null: nothing is monitored. */
   readonly options: StallOptions | null
   readonly liveUnits: () => readonly Unit[]
+  /** Since a child last waited for units below it, ms. */
+  readonly quietBelowMs: (child: Child) => number
   readonly onFault: (error: unknown) => void
 }
 
@@ -33,6 +35,7 @@ export function createStallMonitor({
   clock,
   options,
   liveUnits,
+  quietBelowMs,
   onFault,
 }: StallMonitorOptions): StallMonitor {
   const suspected = new WeakSet<Child>()
@@ -58,6 +61,12 @@ export function createStallMonitor({
     unit.stall(child, stallStop(child.goal, stall, graceSeconds, !isAlive), graceSeconds * 1000)
   }
 
+  /** Who waits for units below it is not quiet: they are looked at themselves. */
+  function stallOf(child: Child, thresholds: StallThresholds): Stall | null {
+    const quietMs = Math.min(child.quietMs, quietBelowMs(child))
+    return child.isMonitored ? stalledFor(quietMs, child.isInTool, thresholds) : null
+  }
+
   function watch(): void {
     if (options !== null) stopTimer ??= clock.after(options.sweepSeconds * 1000, () => sweep(options))
   }
@@ -69,8 +78,4 @@ export function createStallMonitor({
       stopTimer = null
     },
   }
-}
-
-function stallOf(child: Child, thresholds: StallThresholds): Stall | null {
-  return child.isMonitored ? stalledFor(child.quietMs, child.isInTool, thresholds) : null
 }

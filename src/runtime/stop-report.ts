@@ -1,4 +1,4 @@
-import type { StopResult } from './child.js'
+import type { StopResult } from './child-stop.js'
 
 /** Live children at the time of a stop, and how each was brought to its end. `signalled` is the sum of the other three. */
 export interface StopReport {

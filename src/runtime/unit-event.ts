@@ -35,6 +35,7 @@ export function unitFacts(draft: UnitDraft, measured: UnitMeasures): UnitFacts {
     role: draft.role,
     model: draft.model,
     metadata: draft.metadata,
+    parentId: draft.parentId,
     ...(draft.part && { part: draft.part }),
     dispatchedAt,
     completedAt,
@@ -78,12 +79,26 @@ function routeOf({ route }: UnitDraft): EventRoute {
 }
 
 /** What is recorded of a child that ended. */
-export function entryOf({ index, job, seconds }: Child, outcome: ChildOutcome): ChildResult {
-  return childEntry(index, outcome, {
+export function entryOf(child: Child, outcome: ChildOutcome): ChildResult {
+  const { index, job, seconds } = child
+  return childEntry(index, withMissed(child, outcome), {
     model: job.task.model,
     durationSeconds: seconds,
     transcript: job.transcriptPath,
   })
+}
+
+/** The outcome of a child, with what it was sent and did not take; null while it is open. */
+export function outcomeOf(child: Child | undefined): ChildOutcome | null {
+  return child === undefined || child.outcome === null ? null : withMissed(child, child.outcome)
+}
+
+function withMissed({ conversation }: Child, outcome: ChildOutcome): ChildOutcome {
+  const missed = [...(conversation?.untaken ?? [])].map(({ text }) => text)
+  // What a runner says under that name is no report of ours.
+  if (missed.length === 0 && outcome.fields['missed_steer'] === undefined) return outcome
+  const missed_steer = missed.length === 0 ? undefined : missed
+  return { ...outcome, fields: { ...outcome.fields, missed_steer } }
 }
 
 /** Transcript paths by child index; null where none are kept. */

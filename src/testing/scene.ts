@@ -162,7 +162,7 @@ export async function openScene(options: HostConformanceOptions, given: SceneOpt
       if (known.sessionKey !== sessionKey) {
         blame(
           'misroutes',
-          `a completion of ${known.sessionKey} came in a turn of ${sessionKey || 'no session'}`,
+          `a completion of ${known.sessionKey || 'a stranger'} came in a turn of ${sessionKey || 'no session'}`,
         )
       }
       const isFenced = new RegExp(`\\[child (\\w+)\\][^\\[]*${mark}[^\\[]*\\[/child \\1\\]`).test(text)

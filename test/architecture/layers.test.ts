@@ -12,9 +12,10 @@ const mayImport: Record<string, readonly string[]> = {
   'src/runners': ['src/core', 'src/runner.ts'],
   'src/runtime': ['src/core', 'src/ledger', 'src/pool', 'src/runner.ts'],
   'src/host': ['src/core', 'src/runtime'],
-  'src/config': ['src/index.ts', 'src/runner.ts'],
+  'src/agent': ['src/index.ts', 'src/runner.ts'],
+  'src/config': ['src/index.ts', 'src/runner.ts', 'src/agent'],
   'src/testing': ['src/index.ts'],
-  'src/cli': ['src/index.ts', 'src/runner.ts', 'src/config'],
+  'src/cli': ['src/index.ts', 'src/runner.ts', 'src/config', 'src/agent'],
   'src/runner.ts': ['src/core'],
   'src/index.ts': [
     'src/core',
@@ -30,6 +31,7 @@ const mayImport: Record<string, readonly string[]> = {
 /** What L2 sees of L1: its ports, and rules that are the same for all. Only `create-delegator` chooses implementations. */
 const seenByRuntime: readonly string[] = [
   'src/ledger/ledger.ts',
+  'src/ledger/mail.ts',
   'src/ledger/shapes.ts',
   'src/pool/executor.ts',
   'src/pool/error-detail.ts',
@@ -40,7 +42,7 @@ const seenByRuntime: readonly string[] = [
 ]
 
 /** What a worker loads only for a task that needs it, with all that it imports. */
-const loadedOnDemand: readonly string[] = ['src/pool/checked-output.ts']
+const loadedOnDemand: readonly string[] = ['src/pool/checked-output.ts', 'src/agent/run-agent.ts']
 
 describe('layers (DESIGN 6)', () => {
   it.each(sources)('%s imports downwards only', (path) => {
@@ -79,7 +81,19 @@ describe('layers (DESIGN 6)', () => {
     visit('src/runner.ts')
     visit('src/runners/shell.ts')
     visit('src/runners/command.ts')
+    visit('src/agent/agent-child.ts')
     expect(seen.size).toBeGreaterThan(8)
+  })
+
+  it('the agent runner is seen by its front alone, and its worker side knows nothing of the host', () => {
+    for (const path of sources) {
+      for (const { specifier } of importsOf(path)) {
+        if (specifier.startsWith('src/agent/') && !path.startsWith('src/agent/'))
+          expect(specifier, path).toBe('src/agent/agent-runner.ts')
+        if (specifier === 'src/index.ts' && path.startsWith('src/agent/'))
+          expect(path).toBe('src/agent/agent-runner.ts')
+      }
+    }
   })
 
   it('Piscina is imported by the two pools and by the one file that reaches behind it', () => {

@@ -30,8 +30,8 @@ describe('the public surface is what was meant', () => {
     expect(Object.keys(testing).sort()).toEqual(['ConformanceError', 'hostConformance', 'runHostConformance'])
   })
 
-  it('front 2 exports one function', () => {
-    expect(Object.keys(runnerFront)).toEqual(['defineRunner'])
+  it('front 2 exports these names and no others', () => {
+    expect(Object.keys(runnerFront).sort()).toEqual(['defineRunner', 'programEnvironment'])
   })
 })
 
@@ -39,11 +39,15 @@ describe('docs/errors.md and the code agree', () => {
   const page = read('docs/errors.md')
   const documented = [...page.matchAll(/^\| `([A-Z_]+)`/gm)].map(([, code]) => code)
   const childCodes = new Set(
-    [...filesBelow('src/pool', '.ts'), ...filesBelow('src/runtime', '.ts')].flatMap((path) =>
-      [...read(path).matchAll(/'((?:RUNNER|RESULT|CHILD|THREAD|SPILL|REQUESTS?|QUESTION)_[A-Z_]+)'/g)].map(
-        ([, code]) => code,
+    ['src/pool', 'src/runtime', 'src/agent']
+      .flatMap((folder) => filesBelow(folder, '.ts'))
+      .flatMap((path) =>
+        [
+          ...read(path).matchAll(
+            /'((?:RUNNER|RESULT|CHILD|THREAD|SPILL|REQUESTS?|QUESTIONS?|AGENT)_[A-Z_]+)'/g,
+          ),
+        ].map(([, code]) => code),
       ),
-    ),
   )
 
   it('every code of the catalogue is on the page', () => {
@@ -60,4 +64,4 @@ describe('docs/errors.md and the code agree', () => {
   })
 })
 
-const refusalCodes = ['CAPACITY', 'THREADS', 'KEY_REUSED']
+const refusalCodes = ['CAPACITY', 'THREADS', 'BUDGET', 'KEY_REUSED']

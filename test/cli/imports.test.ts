@@ -49,6 +49,16 @@ describe('what is loaded', () => {
     expect(files.filter((file) => !file.startsWith('cli/'))).toEqual([])
   })
 
+  it('by the agent runner: nothing of a model in the host, and no package at all in its thread before it runs', () => {
+    const heavy = ['ai', '@ai-sdk/openai-compatible', '@modelcontextprotocol/client']
+    for (const entry of ['cli/run.js', 'index.js', 'agent/agent-runner.js'])
+      for (const name of heavy) expect(reachedFrom(built(entry)).packages).not.toContain(name)
+    expect(reachedFrom(built('agent/agent-child.js')).packages).toEqual([])
+    const { packages } = reachedFrom(built('agent/run-agent.js'))
+    expect(packages).toEqual(['@ai-sdk/openai-compatible', 'ai', 'zod'])
+    expect(reachedFrom(built('agent/mcp-tools.js')).packages).toContain('@modelcontextprotocol/client')
+  })
+
   it('the walk sees what is there', () => {
     const { packages } = reachedFrom(built('cli/run.js'))
     expect(packages).toEqual(expect.arrayContaining(['piscina', 'pino', 'zod', 'yaml']))

@@ -45,13 +45,13 @@ describe('-r', () => {
   it('a configured runner takes the place of a built-in one of its name', () => {
     const shell = { url: 'file:///my-shell.js' }
     expect(runnerNamed('shell', config({ shell }))).toBe(shell)
-    expect(knownRunners(config({ shell }))).toHaveLength(1)
+    expect(knownRunners(config({ shell }))).toHaveLength(2)
   })
 
   it('without it, the configured default runs; without that, the names are listed', () => {
     expect(runnerNamed(undefined, config({}, 'shell'))).toEqual(shellRunner())
     expect(() => runnerNamed(undefined, config({ review: { url: 'x' } }))).toThrow(
-      /-r takes shell, review, or the path/,
+      /-r takes shell, agent, review, or the path/,
     )
   })
 
@@ -83,7 +83,7 @@ describe('-r', () => {
     '%j is none of them, and the error lists what there is',
     (given) =>
       expect(() => runnerNamed(given, config())).toThrow(
-        /there is no runner ".*"; .*-r takes shell, or the path/,
+        /there is no runner ".*"; .*-r takes shell, agent, or the path/,
       ),
   )
 

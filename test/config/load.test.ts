@@ -270,6 +270,7 @@ describe('what becomes of it', () => {
     })
     expect(log).toEqual({ level: 'info', path: join(folder, 'etc/run.log') })
     expect(runners['mine']).toEqual({
+      name: 'mine',
       url: pathToFileURL(join(folder, 'etc/mine.js')).href,
       export: 'work',
       placement: 'shared',
@@ -329,6 +330,47 @@ log: []
     ])
   })
 
+  it('limits of time, tokens, money and children are held to their bounds', async () => {
+    const problems = await problemsOf(`
+delegation:
+  deadline_seconds: -1
+  max_iterations: 0
+  max_spawns_per_session: 1.5
+  budgets:
+    tokens_per_unit: 0
+    cost_usd_per_unit: 0
+    tokens_per_session: -1
+    cost_usd_per_session: .nan
+    tokens_total: 2000000000000
+    cost_usd_total: five
+    tokens_per_day: 1
+`)
+    expect(problems).toEqual([
+      'delegation.deadline_seconds: expected 0 or a number of seconds up to 2147483, got -1',
+      'delegation.max_iterations: expected a whole number from 1 up, got 0',
+      'delegation.max_spawns_per_session: expected a whole number from 0 up, got 1.5',
+      'delegation.budgets.tokens_per_unit: expected a whole number from 1 to 1000000000000, got 0',
+      'delegation.budgets.cost_usd_per_unit: expected a number of dollars from 0.000001 to 1000000000, got 0',
+      'delegation.budgets.tokens_per_session: expected a whole number from 0 to 1000000000000, got -1',
+      'delegation.budgets.cost_usd_per_session: expected a number of dollars from 0 to 1000000000, got NaN',
+      'delegation.budgets.tokens_total: expected a whole number from 0 to 1000000000000, got 2000000000000',
+      'delegation.budgets.cost_usd_total: expected a number of dollars from 0 to 1000000000, got "five"',
+      expect.stringMatching(/^delegation\.budgets\.tokens_per_day: unknown key/),
+    ])
+  })
+
+  it('limits become options', async () => {
+    const path = write(
+      'delegation: { deadline_seconds: 60, max_iterations: 9, max_spawns_per_session: 0, budgets: { tokens_per_unit: 5, cost_usd_total: 2.5 } }',
+    )
+    expect((await load(path)).options).toMatchObject({
+      deadlineSeconds: 60,
+      maxIterations: 9,
+      maxSpawnsPerSession: 0,
+      budgets: { tokensPerUnit: 5, costUsdTotal: 2.5 },
+    })
+  })
+
   it.each([
     [
       'delegation: { max_async_childern: 1 }',
@@ -345,11 +387,11 @@ log: []
   it.each([
     [
       '{ builtin: shell, module: ./x.js }',
-      'runners.a: expected exactly one of `builtin`, `module` and `command` (or `preset`), got a mapping of builtin, module',
+      'runners.a: expected exactly one of `builtin`, `module`, `agent` and `command` (or `preset`), got a mapping of builtin, module',
     ],
     [
       '{}',
-      'runners.a: expected exactly one of `builtin`, `module` and `command` (or `preset`), got an empty mapping',
+      'runners.a: expected exactly one of `builtin`, `module`, `agent` and `command` (or `preset`), got an empty mapping',
     ],
     [
       '{ builtin: shell, export: x }',
@@ -364,7 +406,7 @@ log: []
   it.each([
     [
       "command: { argv: [a, '{gaol}'] }",
-      'command.argv.1: unknown placeholder {gaol}; known: {goal}, {context}, {prompt}, {prompt_file}, {model}, ' +
+      'command.argv.1: unknown placeholder {gaol}; known: {goal}, {context}, {prompt}, {prompt_file}, {model}, {max_iterations}, ' +
         '{workdir}, {session}; write {{gaol}} for the text itself',
     ],
     ['command: {}', 'command.argv: expected a program and its arguments, got nothing'],
@@ -376,7 +418,7 @@ log: []
     ['command: [a]', 'command: expected a mapping of keys to values, got a list of 1'],
     [
       'preset: claude, module: ./x.js',
-      ': expected exactly one of `builtin`, `module` and `command` (or `preset`), got a mapping of preset, module',
+      ': expected exactly one of `builtin`, `module`, `agent` and `command` (or `preset`), got a mapping of preset, module',
     ],
     [
       'preset: claude, options: { cwd: . }',
@@ -389,7 +431,7 @@ log: []
 
   it('a default runner that there is not', async () => {
     expect(await problemsOf('delegation: { runner: shel }')).toEqual([
-      'delegation.runner: expected shell, got "shel"; did you mean `shell`?',
+      'delegation.runner: expected one of shell, agent, got "shel"; did you mean `shell`?',
     ])
   })
 

@@ -24,6 +24,8 @@ export interface Watched {
   readonly requests: readonly ChildRequest[]
   readonly started: Promise<void>
   readonly ended: Promise<ChildEnd>
+  /** Says it under `steer`; resolves whether it was taken. */
+  tell(text: string): Promise<boolean>
   /** All lines so far. */
   lines(): readonly string[]
   /** Resolves once what was told so far satisfies `claim`; rejects if the child ends before that. */
@@ -42,6 +44,7 @@ export function taskOf(goal = 'a goal', more: Partial<RunnerTask> = {}): RunnerT
     delegationId: 'deleg_0123456789abcdef0123',
     taskIndex: 0,
     sessionKey: 'agent:main:cli:dm:local',
+    maxIterations: 250,
     ...more,
   }
 }
@@ -93,6 +96,7 @@ export function watch(
     requests,
     started,
     ended,
+    tell: (text) => new Promise((resolve) => run.tell('steer', text, resolve)),
     lines: () => activities.flatMap(({ lines }) => lines),
     until: (claim) =>
       new Promise((resolve, reject) => {
@@ -372,7 +376,7 @@ export function executorContract(name: string, { create, runner }: ExecutorUnder
       it('is taken by the handler that it has, in order', async () => {
         const watched = child('isSteered')
         await watched.until(hasLine('ready'))
-        const taken = [watched.run.tell('steer', 'left'), watched.run.tell('steer', 'right')]
+        const taken = [watched.tell('left'), watched.tell('right')]
         expect(await Promise.all(taken)).toEqual([true, true])
         watched.run.interrupt('enough')
         expect(await watched.ended).toMatchObject({ result: { steers: ['left', 'right'] } })
@@ -380,7 +384,7 @@ export function executorContract(name: string, { create, runner }: ExecutorUnder
 
       it('before its start it waits for the child, and for its handler', async () => {
         const watched = child('isSteered')
-        const taken = watched.run.tell('steer', 'early')
+        const taken = watched.tell('early')
         expect(await taken).toBe(true)
         watched.run.interrupt('enough')
         expect(await watched.ended).toMatchObject({ result: { steers: ['early'] } })
@@ -389,19 +393,23 @@ export function executorContract(name: string, { create, runner }: ExecutorUnder
       it('without a handler it waits until the end, and then was not taken', async () => {
         const watched = child('untilInterrupted')
         await watched.until(hasLine('ready'))
-        const taken = watched.run.tell('steer', 'left')
-        const surplus = Array.from({ length: 64 }, () => watched.run.tell('steer', 'and again'))
+        let wasTaken: boolean | null = null
+        watched.run.tell('steer', 'left', (taken) => {
+          expect(watched.told).not.toContain('end')
+          wasTaken = taken
+        })
+        const surplus = Array.from({ length: 64 }, () => watched.tell('and again'))
         expect(await surplus.at(-1)).toBe(false)
         watched.run.interrupt('enough')
         await watched.ended
-        expect(await taken).toBe(false)
-        expect(await watched.run.tell('steer', 'late')).toBe(false)
+        expect(wasTaken).toBe(false)
+        expect(await watched.tell('late')).toBe(false)
       })
 
       it("P7: a handler that throws is the child's own affair", async () => {
         const watched = child('isSteeredBadly')
         await watched.until(hasLine('ready'))
-        expect(await watched.run.tell('steer', 'left')).toBe(true)
+        expect(await watched.tell('left')).toBe(true)
         await watched.until(hasLine('onSteer: I will not go left'))
         watched.run.interrupt('enough')
         expect(await watched.ended).toMatchObject({ result: { said: 'enough' } })

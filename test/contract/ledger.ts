@@ -785,6 +785,46 @@ export function ledgerContract(name: string, open: OpenLedger): void {
       })
     })
 
+    describe('a unit whose event is for its parent alone', () => {
+      const nested = draftOf('nested', session, { slotKey: 'parent', parentId: 'parent', delivery: 'none' })
+
+      it('settles once, like any other, and leaves nothing in the outbox, claimed or not', async () => {
+        await bench.admitted(draftOf('parent'))
+        const hold = await bench.admitted(nested)
+        const claimedBy = { consumer: 'a', leaseSeconds: 60 }
+        expect(await bench.ledger.settle(hold, endOf(nested, { claimedBy }))).toMatchObject({
+          won: true,
+          claim: null,
+          event: { event_id: 'nested' },
+        })
+        expect((await bench.ledger.settle(hold, endOf(nested))).won).toBe(false)
+        expect(await bench.statesOf()).toEqual({})
+        expect(await bench.claimedIds(everything)).toEqual([])
+        expect(await bench.ledger.get('nested')).toMatchObject({ state: 'completed', parentId: 'parent' })
+      })
+
+      it('is found by its parent, live or ended; holders name the parent', async () => {
+        await bench.admitted(draftOf('other'))
+        await bench.admitted(draftOf('parent'))
+        const hold = await bench.admitted(nested)
+        const below = async (live: boolean | null, parentId = 'parent') =>
+          (await bench.ledger.list({ parentId }, live, { limit: 9 })).map(({ id }) => id)
+        expect(await below(true)).toEqual(['nested'])
+        expect(await below(null, 'other')).toEqual([])
+        const [use] = await bench.ledger.usage(['units'])
+        expect(use?.holders.map(({ id, parentId }) => [id, parentId])).toEqual([
+          ['other', null],
+          ['parent', null],
+          ['nested', 'parent'],
+        ])
+        await bench.ledger.settle(hold, endOf(nested))
+        expect(await below(true)).toEqual([])
+        expect(await below(false)).toEqual(['nested'])
+        expect(await bench.claimedIds({ parentId: 'parent' })).toEqual([])
+        expect(await bench.ledger.deliveries({ parentId: 'parent' }, everyState, { limit: 9 })).toEqual([])
+      })
+    })
+
     describe('owners and interrupts', () => {
       it('P6: how an interrupt went is recorded, after the end as well, but not under an old fence', async () => {
         const draft = draftOf('u1')

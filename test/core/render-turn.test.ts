@@ -261,16 +261,7 @@ describe('P10: a child', () => {
   it('adds nothing by a field that the layout does not print, however it is called', () => {
     const names = [
       ...['output', 'schema_errors', 'schema_valid', 'schema_retries', 'error_detail', 'usage', 'session_id'],
-      ...[
-        'worktree',
-        'missed_steer',
-        'tool_trace',
-        'exit_reason',
-        'diagnostic_path',
-        'note',
-        'group',
-        'metadata',
-      ],
+      ...['worktree', 'tool_trace', 'exit_reason', 'diagnostic_path', 'note', 'group', 'metadata'],
     ]
     const value = fc.oneof(evil, fc.array(evil), fc.dictionary(evil, evil))
     fc.assert(

@@ -34,7 +34,7 @@ export function startProcess(
   { cwd, env = {} }: StartOptions,
 ): Running {
   const inherited = Object.entries(process.env).filter(
-    ([name]) => !/^(?:DELEGATION_|HERMES_|NODE_|VITEST|NO_COLOR)/.test(name),
+    ([name]) => !/^(?:DELEGATION_|HERMES_|NODE_|VITEST|NO_COLOR|BASE_URL$|MODEL$|API_KEY$)/.test(name),
   )
   const child = spawn(file, args, {
     cwd,

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { createMemoryLedger } from '../../src/ledger/memory-ledger.js'
 import { draftOf, endOf, ledgerContract, ownerOf, type OpenLedger } from '../contract/ledger.js'
+import { ledgerMailContract } from '../contract/ledger-mail.js'
 import { ledgerModelContract } from '../contract/ledger-model.js'
 import { ledgerBudgetsContract } from '../contract/ledger-budgets.js'
 import { growthOf } from '../support/growth.js'
@@ -9,7 +10,8 @@ import { createManualClock } from '../support/manual-clock.js'
 const open: OpenLedger = async (given) => createMemoryLedger(given)
 
 ledgerContract('the memory ledger', open)
-ledgerModelContract('the memory ledger', open)
+ledgerModelContract('the memory ledger', async (given) => ({ ledger: await open(given) }))
+ledgerMailContract('the memory ledger', open)
 ledgerBudgetsContract('the memory ledger', open)
 
 describe('retention of the memory ledger', () => {

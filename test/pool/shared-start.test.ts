@@ -15,7 +15,10 @@ it('P7: children that came to a shared thread while it loaded their module count
     importTimeoutMs: 10_000,
   })
   const keepAlive = setInterval(() => undefined, 1_000)
-  const task = { goal: 'g', context: null, toolsets: null, role: 'leaf', model: null, sessionKey: '' }
+  const task = {
+    ...{ goal: 'g', context: null, toolsets: null, role: 'leaf', model: null, sessionKey: '' },
+    maxIterations: 250,
+  }
   const runs = Array.from({ length: 8 }, (_, taskIndex) => {
     let started = (): void => undefined
     let ended: (kind: string) => void = () => undefined

@@ -1,6 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { commandRunner, type AgentName, type CommandRunnerOptions } from '../../src/index.js'
+import {
+  commandRunner,
+  type AgentName,
+  type CommandRunnerOptions,
+  type SingleEvent,
+} from '../../src/index.js'
 import { idOf, next, open, temporaryFolder } from '../runtime/support.js'
 import { pathWithAgents, run, type CommandTask } from './command-support.js'
 
@@ -160,5 +165,37 @@ describe('agents by their command lines', () => {
       error: 'enough',
       session_id: agents.claude.session,
     })
+  })
+})
+
+describe('continueFrom', () => {
+  it.each(names)(
+    '%s: goes on with the session that the earlier child had, and is told the goal alone',
+    async (preset) => {
+      const delegator = await open()
+      const env = { set: { PATH: path } }
+      // A stand-in that is given no session has another one.
+      const runner = commandRunner({ preset, env, session: 'abc-123' })
+      const first = idOf(await delegator.dispatch({ goal: 'begin', runner }))
+      expect(await delegator.wait(first)).toMatchObject({ status: 'completed', session_id: 'abc-123' })
+      const bare = commandRunner({ preset, env })
+      const second = idOf(await delegator.dispatch({ goal: 'go on', runner: bare, continueFrom: first }))
+      expect(await delegator.wait(second)).toMatchObject({ summary: 'Did: go on', session_id: 'abc-123' })
+      // Without another runner it is the earlier one's.
+      const third = idOf(await delegator.dispatch({ goal: 'and on', continueFrom: second }))
+      expect(await delegator.wait(third)).toMatchObject({ summary: 'Did: and on', session_id: 'abc-123' })
+    },
+  )
+
+  it('a program without sessions is told what the earlier child left', async () => {
+    const delegator = await open({ transcripts: { folder: temporaryFolder() } })
+    const runner = commandRunner({ argv: ['cat'], stdin: '{prompt}' })
+    const first = idOf(await delegator.dispatch({ goal: 'boil water', runner }))
+    await delegator.wait(first)
+    const second = idOf(await delegator.dispatch({ goal: 'make tea', continueFrom: first }))
+    const { summary } = (await delegator.wait(second)) as SingleEvent
+    expect(summary).toMatch(/^make tea\n\nWhat follows is what an earlier run left \(completed\)/)
+    expect(summary).toContain('Its goal: boil water\n\nIts summary:\nboil water')
+    expect(summary).toContain('The end of its transcript:\n')
   })
 })

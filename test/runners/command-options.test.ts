@@ -19,7 +19,7 @@ function problemsOf(options: unknown): unknown {
   return []
 }
 
-const known = '{goal}, {context}, {prompt}, {prompt_file}, {model}, {workdir}, {session}'
+const known = '{goal}, {context}, {prompt}, {prompt_file}, {model}, {max_iterations}, {workdir}, {session}'
 const unknown = (at: string, name: string): string =>
   `${at}: unknown placeholder {${name}}; known: ${known}; write {{${name}}} for the text itself`
 const keys =

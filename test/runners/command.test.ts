@@ -16,6 +16,12 @@ describe('the arguments of a command', () => {
     expect(existsSync(`${folder}/no`)).toBe(false)
   })
 
+  it('{max_iterations} is how many turns the task may take', async () => {
+    const argv = script(showArgs, ['--max-turns', '{max_iterations}'])
+    expect((await run({ argv })).summary).toBe('<--max-turns><250>')
+    expect((await run({ argv }, { with: { maxIterations: 12 } })).summary).toBe('<--max-turns><12>')
+  })
+
   it('R11: a list is dropped as a whole when one of its placeholders is empty', async () => {
     const argv = script(showArgs, ['--model', '{model}'], ['--with', '{context}', '{model}'], '{goal}')
     expect((await run({ argv })).summary).toBe('<a goal>')

@@ -171,7 +171,7 @@ describe('admission: what cannot be handed over (R18)', () => {
         return {
           interrupt: () => ends.pop()?.(),
           terminate: () => true,
-          tell: async () => false,
+          tell: () => undefined,
           heartbeat: async () => true,
         }
       },
@@ -194,7 +194,7 @@ describe('admission: what cannot be handed over (R18)', () => {
         return {
           interrupt: () => undefined,
           terminate: () => true,
-          tell: async () => false,
+          tell: () => undefined,
           heartbeat: async () => true,
         }
       },

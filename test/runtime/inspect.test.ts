@@ -164,6 +164,25 @@ describe('the facts of a file', () => {
     ])
   })
 
+  it('name reservations that no live unit has, and budgets that are not the sum of theirs', async () => {
+    const path = join(temporaryFolder(), 'ledger.db')
+    const ledger = await sqliteLedger(path)({ clock: manualClock(), random: () => 0 })
+    onTestFinished(() => ledger.close())
+    await ledger.join({ ...me, seenAt: 0 })
+    const slot = { counter: 'units', amount: 1, limit: 9 }
+    const tokens = { counter: 'tokens', amount: 10, limit: 99, atSettle: 'actual' } as const
+    for (const id of ['a', 'b']) await ledger.admit(me.id, draftOf(id, 's'), [slot, tokens])
+    expect((await ledgerFacts(path)).findings).toEqual([])
+    const db = await openSqlite(path)
+    db.exec(`UPDATE budgets SET reserved = 15; UPDATE reservations SET slot_key = 'x' WHERE unit = 'b'`)
+    db.close()
+    const { findings } = await ledgerFacts(path)
+    expect(findings.map(({ kind: what, id, fact }) => [what, id, fact])).toEqual([
+      ['miscounted', 'tokens', 'the counter says 15, its charges come to 20'],
+      ['charged_for_none', 'x', 'the slot is charged 10, and no unit holds it'],
+    ])
+  })
+
   it('a folder and what is no database are errors of the catalogue', async () => {
     const folder = temporaryFolder()
     mkdirSync(join(folder, 'folder'))

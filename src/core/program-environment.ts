@@ -15,8 +15,8 @@ const always = [
 
 type Variables = Readonly<Record<string, string | undefined>>
 
-/** The environment of a program, from that of the host. */
-export function environmentOf(
+/** The environment of a program, from that of the host: what is listed here, what `pass` names, and `set`. Pure. */
+export function programEnvironment(
   { pass = [], set = {} }: CommandEnvironment,
   host: Variables,
 ): Record<string, string> {
