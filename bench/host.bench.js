@@ -83,23 +83,23 @@ async function idle(hosts) {
 const [nobody, thousand] = [await idle(0), await idle(many)]
 
 report(
-  row({ id: '20a', what: 'a completion is a turn of an idle host, p50', unit: 'ms', ours: median(memory) }),
+  row({ id: '21a', what: 'a completion is a turn of an idle host, p50', unit: 'ms', ours: median(memory) }),
   row({
-    id: '20b',
+    id: '21b',
     what: 'the same, p95',
     unit: 'ms',
     ours: percentile(memory, 95),
     bound: { ours: { atMost: 5 } },
   }),
   row({
-    id: '20c',
+    id: '21c',
     what: 'the same with the ledger in a file, p95',
     unit: 'ms',
     ours: percentile(file, 95),
     bound: { ours: { atMost: 5 } },
   }),
   row({
-    id: '20d',
+    id: '21d',
     what: 'CPU per delegation, dispatch to turn, with 1,000 sessions attached; baseline: with one',
     unit: 'ms',
     ours: median(cost.many),
@@ -108,7 +108,7 @@ report(
     bound: { ratio: { atMost: 1.5 } },
   }),
   row({
-    id: '20e',
+    id: '21e',
     what: 'CPU of 1,000 attached sessions where nothing happens; baseline: of none',
     unit: '%',
     ours: thousand,

@@ -26,10 +26,10 @@ const order = [
   'foreign-lock',
   'pending',
   'waking',
-  'host',
   'progress',
   'stop',
   'transcript',
+  'host',
 ]
 const heads = ['', 'what', 'ours', 'baseline', 'ratio (middle half)', 'target', 'met']
 

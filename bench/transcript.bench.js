@@ -1,4 +1,4 @@
-/** 21. What it costs a child to write 5 MB a second to its transcript. */
+/** 20. What it costs a child to write 5 MB a second to its transcript. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -39,9 +39,9 @@ async function line(id, lineBytes, bound) {
 }
 
 report(
-  await line('21a', 1_000, { ratio: { atMost: 1.1 } }),
-  await line('21b', 400, { ratio: { atMost: 1.1 } }),
-  await line('21c', 100, { ratio: { atMost: 1.1 } }),
+  await line('20a', 1_000, { ratio: { atMost: 1.1 } }),
+  await line('20b', 400, { ratio: { atMost: 1.1 } }),
+  await line('20c', 100, { ratio: { atMost: 1.1 } }),
 )
 rmSync(folder, { recursive: true, force: true })
 process.exit()

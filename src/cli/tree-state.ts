@@ -99,9 +99,8 @@ export function createTreeState(nowMs: () => number, start: DelegatorSnapshot): 
   }
 
   function dispatched(payload: DelegatorEventMap['dispatched'][0]): TreeChange {
-    const { delegation_id: id, goals, parent_id: parentId = null } = payload
-    const own = payload.task_indexes ?? goals.keys()
-    const children = Array.from(own, (index) => newChild(index, goals[index] ?? ''))
+    const { delegation_id: id, goals, task_indexes: own, parent_id: parentId = null } = payload
+    const children = own.map((index) => newChild(index, goals[index] ?? ''))
     const unit: TreeUnit = { id, parentId, startedMs: nowMs(), endedMs: null, status: 'running', children }
     units.set(id, unit)
     return { kind: 'dispatched', unit }

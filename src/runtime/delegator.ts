@@ -180,8 +180,8 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
   const stallMonitor = createStallMonitor({
     clock,
     options: options.stall,
-    quietBelowMs: nested.quietMs,
     liveUnits,
+    quietBelowMs: nested.quietMs,
     onFault,
   })
   const stateRecorder = createStateRecorder({ ledger, clock, liveUnits, onFault })

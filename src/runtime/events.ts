@@ -16,10 +16,11 @@ export interface DelegatorEventMap {
   dispatched: [
     {
       readonly delegation_id: string
+      /** Of the whole call, where it was split into several units. */
       readonly goals: readonly string[]
+      /** Which of them are its children. */
+      readonly task_indexes: readonly number[]
       readonly session_key: string
-      /** Of one of several units of a call: which of `goals` are its own. */
-      readonly task_indexes?: readonly number[]
       /** The unit below which it stands; absent for one that the host dispatched. */
       readonly parent_id?: string
       /** Units of one key share one slot (P2). */

@@ -4,6 +4,7 @@ import type { ChildResult } from '../core/event.js'
 import type { ChildActivity } from '../pool/executor.js'
 import type { Child } from './child.js'
 import type { EventHub } from './events.js'
+import { ownIndexes } from './groups.js'
 import type { Unit } from './unit.js'
 
 /** One child as anyone is shown it. */
@@ -39,15 +40,15 @@ export function shownEntry({ draft: { goals, goal } }: Unit, entry: ChildResult)
 /** Then what happened to its children while it was made: nothing is told of a unit before itself. */
 export function tellDispatched(hub: EventHub, unit: Unit, takenOver: boolean): void {
   const { id, plan, children } = unit
-  const { parentId, slotKey, goals, goal, route, part } = unit.draft
+  const { parentId, slotKey, goals, goal, route } = unit.draft
   // Looked for first: a listener may stop them.
   const begun = children.filter(({ word }) => word !== 'waiting')
   if (hub.isHeard('dispatched')) {
     hub.emit('dispatched', {
       delegation_id: id,
       goals: goals ?? [goal],
+      task_indexes: ownIndexes(unit.draft),
       session_key: route.sessionKey,
-      ...(part && { task_indexes: part.taskIndexes }),
       ...(parentId !== null && { parent_id: parentId }),
       slot_key: slotKey,
       ...(takenOver && { taken_over: true }),

@@ -37,8 +37,9 @@ runners:
       retry: { max_retries: 1, max_retry_after_seconds: 9 }
     on_owner_death: adopt
     placement: shared`)
-    expect(a).toEqual(
-      agentRunner(
+    expect(a).toEqual({
+      name: 'a',
+      ...agentRunner(
         {
           baseUrl: 'http://127.0.0.1:1/v1',
           model: 'm',
@@ -62,7 +63,7 @@ runners:
         },
         { placement: 'shared', onOwnerDeath: 'adopt' },
       ),
-    )
+    })
   })
 
   const wrong: [agent: string, problem: string][] = [

@@ -47,7 +47,7 @@ function consumer(start: DelegatorSnapshot) {
       if (event.n <= start.n) return
       if (event.type === 'dispatched') {
         const { delegation_id, goals, task_indexes, session_key, slot_key, parent_id = null } = event.payload
-        const children = [...(task_indexes ?? goals.keys())].map((task_index) => ({
+        const children = task_indexes.map((task_index) => ({
           task_index,
           goal: goals[task_index]!,
           state: 'waiting',
