@@ -50,9 +50,11 @@ const stopped = await delegator.wait(busy.delegationId, { collect: true })
 // Both say how far they are. One stops when it is told to; the other falls silent, and is found out.
 const polite = await delegator.dispatch({ goal: 'read until told to stop', runner: agent('reads') })
 const silent = await delegator.dispatch({ goal: 'read, and fall silent', runner: agent('fallsSilent') })
+// Nothing of a delegator keeps a process alive, but a wait does.
+const ended = delegator.wait(polite.delegationId, { collect: true })
 await progressOf(polite)
 const asked = await delegator.interrupt(polite.delegationId, { reason: 'that is enough' })
-const told = await delegator.wait(polite.delegationId, { collect: true })
+const told = await ended
 const stalled = await delegator.wait(silent.delegationId, { collect: true })
 tree.stop()
 

@@ -5,6 +5,7 @@ import {
   type AsyncDelegationEvent,
   type Delegator,
   type DelegatorOptions,
+  type DispatchOptions,
   type Ledger,
 } from '../../src/index.js'
 import { deliveryStates } from '../../src/core/delivery-states.js'
@@ -25,6 +26,7 @@ interface Case extends End {
   readonly how: string
   readonly code: string
   readonly options?: DelegatorOptions
+  readonly call?: Partial<DispatchOptions>
   readonly interrupts?: boolean
 }
 
@@ -92,6 +94,12 @@ const cases: readonly Case[] = [
     ...{ word: 'timeout', cause: 'returned', exitReason: null, error: null },
   },
   {
+    how: 'it used more than its budget',
+    code: `ctx.progress({ usage: { input_tokens: 11 } }); ${deaf}`,
+    call: { budget: { tokens: 10 } },
+    ...{ word: 'interrupted', cause: 'budget', exitReason: 'budget', error: /budget/ },
+  },
+  {
     how: 'it fell silent',
     code: `ctx.progress({ step: 1 }); ${deaf}`,
     options: { stall },
@@ -101,13 +109,13 @@ const cases: readonly Case[] = [
 
 const diedWith: End = { word: 'unknown', cause: 'owner_died', exitReason: null, error: /owner exited/ }
 
-async function endOf({ code, options, interrupts }: Case) {
+async function endOf({ code, options, call, interrupts }: Case) {
   const { delegator, ledger } = await openWithLedger({ interruptGraceMs: 200, ...options })
   const runner = moduleRunner(
     `data:text/javascript,${encodeURIComponent(`export default async (task, ctx) => { ${code} }`)}`,
   )
   const running = childRuns(delegator)
-  const id = idOf(await delegator.dispatch({ goal: 'a', runner }))
+  const id = idOf(await delegator.dispatch({ goal: 'a', runner, ...call }))
   const entryTold = entryOf(delegator)
   if (interrupts === true) {
     await running

@@ -94,7 +94,7 @@ type Step =
       readonly kind: 'dispatch'
       readonly how: 'inline' | 'shared' | 'shared batch' | 'groups' | 'batch' | 'whole' | 'deaf'
     }
-  | { readonly kind: 'progress' | 'end' | 'throw' | 'interrupt'; readonly of: number }
+  | { readonly kind: 'progress' | 'ask' | 'end' | 'throw' | 'interrupt'; readonly of: number }
   | { readonly kind: 'wait' | 'look' | 'lookInside' }
 
 const at = fc.nat({ max: 5 })
@@ -103,7 +103,7 @@ const stepArbitrary: fc.Arbitrary<Step> = fc.oneof(
     kind: fc.constant('dispatch' as const),
     how: fc.constantFrom('inline', 'shared', 'shared batch', 'groups', 'batch', 'whole', 'deaf'),
   }),
-  fc.record({ kind: fc.constantFrom('progress', 'end', 'throw', 'interrupt'), of: at }),
+  fc.record({ kind: fc.constantFrom('progress', 'ask', 'end', 'throw', 'interrupt'), of: at }),
   fc.record({ kind: fc.constantFrom('wait', 'look', 'lookInside') }),
 )
 
@@ -138,7 +138,7 @@ describe('the snapshot and the events', () => {
         }
         consumers.add(consumer(delegator.snapshot()))
 
-        const controls: { progress(): void; end(): void; fail(): void }[] = []
+        const controls: { progress(): void; ask(): void; end(): void; fail(): void }[] = []
         const controlled: Runner = async (task, ctx) => {
           const done = gate<JsonObject>()
           let calls = 0
@@ -150,6 +150,7 @@ describe('the snapshot and the events', () => {
                 api_calls: (calls += 1),
                 usage: { input_tokens: 7 },
               }),
+            ask: () => void ctx.ask('which one?').catch(() => undefined),
             end: () =>
               done.open({ summary: task.goal, api_calls: 40, usage: { output_tokens: 3, cost_usd: 2 } }),
             fail: () => done.open({ status: 'failed', error: 'why' }),
@@ -204,6 +205,7 @@ describe('the snapshot and the events', () => {
         for (const step of steps) {
           if (step.kind === 'dispatch') await dispatchOne(step.how)
           else if (step.kind === 'progress') controls[step.of]?.progress()
+          else if (step.kind === 'ask') controls[step.of]?.ask()
           else if (step.kind === 'end') controls[step.of]?.end()
           else if (step.kind === 'throw') controls[step.of]?.fail()
           else if (step.kind === 'interrupt') {
