@@ -300,6 +300,7 @@ describe('the other commands', () => {
     )
     expect(JSON.parse((await run('runners', '--json')).stdout)).toMatchObject([
       { name: 'shell', kind: 'built-in', default: false },
+      { name: 'agent', kind: 'built-in', default: false },
       { name: 'b', kind: 'configured', placement: 'shared', default: true },
     ])
   })
