@@ -11,6 +11,7 @@ export { ledgerFacts } from './ledger/sqlite-facts.js'
 export { inspectLedger } from './runtime/inspect.js'
 export { formatCompletion } from './core/format.js'
 export { renderTurn } from './core/render-turn.js'
+export { redact } from './core/redact.js'
 export { buildSessionKey, parseSessionKey } from './core/session-key.js'
 export { DelegationError } from './core/errors.js'
 

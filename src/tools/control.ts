@@ -1,0 +1,72 @@
+/** The actions of `delegate_task` on subagents that run (spec 4.8). They are there when spawning is paused, too. */
+import type { JsonObject } from '../runner.js'
+import { isOwn, ownUnit } from './own-units.js'
+import { textOf, ToolProblem, type ToolHost } from './tool-spec.js'
+
+/** A subagent is `<delegation_id>:<task_index>`. */
+interface Target {
+  readonly id: string
+  readonly taskIndex: number
+}
+
+export async function control(action: string, input: JsonObject, host: ToolHost): Promise<JsonObject> {
+  const { subagent_id: subagentId, message } = input
+  switch (action) {
+    case 'list':
+      return listed(host)
+    case 'steer': {
+      const text = textOf(message)
+      if (text === null) throw new ToolProblem("Action 'steer' needs a 'message'.")
+      const { id, taskIndex } = await targetOf(textOf(subagentId), action, host)
+      const { status } = await host.delegator.steer(id, text, { taskIndex })
+      return { action, subagent_id: `${id}:${taskIndex}`, status: status === 'taken' ? 'queued' : status }
+    }
+    case 'stop': {
+      const { id, taskIndex } = await targetOf(textOf(subagentId), action, host)
+      const stopping = host.delegator.interrupt(id, { taskIndex, reason: 'Async delegation cancelled' })
+      const { signalled } = await stopping
+      return {
+        action,
+        subagent_id: `${id}:${taskIndex}`,
+        status: signalled > 0 ? 'interrupt_requested' : 'not_running',
+      }
+    }
+    default:
+      throw new ToolProblem(
+        `Unknown action '${action.slice(0, 60)}'. Use spawn (default), list, steer, or stop.`,
+      )
+  }
+}
+
+async function listed({ delegator, ...rest }: ToolHost): Promise<JsonObject> {
+  const host = { delegator, ...rest }
+  const records = await delegator.list({ live: true })
+  const subagents = records
+    .filter((record) => isOwn(record, host))
+    .flatMap((record) =>
+      record.children.map((child) => ({
+        subagent_id: `${record.delegation_id}:${child.task_index}`,
+        parent_id: record.parent_id ?? null,
+        goal: child.goal.slice(0, 200),
+        model: record.model,
+        status: child.state,
+        live_transcript: record.live_transcripts?.[String(child.task_index)] ?? null,
+      })),
+    )
+  return { action: 'list', count: subagents.length, subagents }
+}
+
+async function targetOf(subagentId: string | null, action: string, host: ToolHost): Promise<Target> {
+  if (subagentId === null)
+    throw new ToolProblem(`Action '${action}' needs a 'subagent_id'; action 'list' has them.`)
+  const [, id, index] = /^(.+?)(?::(\d{1,5}))?$/s.exec(subagentId) ?? []
+  const record = id === undefined ? null : await ownUnit(id, host)
+  const child = record?.children.find(({ task_index }) => task_index === Number(index ?? 0))
+  const isPlain = index !== undefined || record?.children.length === 1
+  if (record === null || child === undefined || record.completed_at !== null || !isPlain) {
+    throw new ToolProblem(
+      `No live subagent '${subagentId.slice(0, 80)}' in this conversation's spawn tree; action 'list' has those that run.`,
+    )
+  }
+  return { id: record.delegation_id, taskIndex: child.task_index }
+}

@@ -1,0 +1,65 @@
+/** What a tool is: one record from which every consumer's form of it is generated (R1). */
+import type { Delegator, RunnerContext } from '../index.js'
+import type { Json, JsonObject } from '../runner.js'
+import type * as z from 'zod'
+import type { PeerDirectory } from './peer-directory.js'
+
+export type ToolSection = 'delegation' | 'peers'
+
+/** What holds now; a listing tells the model so. */
+export interface ToolLimits {
+  readonly maxUnits: number
+  readonly maxConcurrentChildren: number
+  readonly maxDepth: number
+}
+
+/** What tools are run against. */
+export interface ToolHost {
+  readonly delegator: Delegator
+  readonly peers: PeerDirectory | null
+  readonly maxConcurrentChildren: number
+  readonly maxDepth: number
+  readonly orchestratorEnabled: boolean
+  readonly onRefusal: 'reject' | 'inline'
+  readonly acceptsLaterResults: boolean
+  readonly child: ToolChild | null
+  sessionKey(): string
+  isPaused(): boolean
+}
+
+/** Tools in the hands of a child: its units run below it, and it waits for them. */
+export interface ToolChild {
+  /** Of the child; from 1. */
+  readonly depth: number
+  readonly delegate: RunnerContext['delegate']
+}
+
+export interface ToolSpec {
+  readonly name: string
+  readonly section: ToolSection
+  /** One line: the description everywhere, and the bullet of the prompt. */
+  short(limits: ToolLimits): string
+  /** Two or three sentences for the prompt. */
+  readonly whenToUse: string
+  /** What an agent types that only has a shell; null for what has no command. */
+  readonly shell: string | null
+  readonly input: z.ZodObject
+  /** Gets its own properties alone, each of its declared type. @throws {ToolProblem} */
+  run(input: JsonObject, host: ToolHost): Promise<JsonObject>
+}
+
+/** What the model did wrong, or cannot have, in words for the model. */
+export class ToolProblem extends Error {
+  override readonly name = 'ToolProblem'
+  readonly facts: JsonObject
+
+  constructor(message: string, facts: JsonObject = {}) {
+    super(message)
+    this.facts = facts
+  }
+}
+
+/** A text that has been checked, or null where there is none. */
+export function textOf(value: Json | undefined): string | null {
+  return typeof value === 'string' && value.trim() !== '' ? value : null
+}

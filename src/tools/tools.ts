@@ -1,0 +1,130 @@
+/** Front of the tools: the one registry of what a model sees, and every form that is generated from it. */
+import { DelegationError, type Delegator } from '../index.js'
+import type { JsonObject } from '../runner.js'
+import { ignoredNote } from './checked-tasks.js'
+import { checkTaskStatus } from './check-status.js'
+import { delegateTaskAsync } from './delegate-async.js'
+import { delegateTask } from './delegate-task.js'
+import type { PeerDirectory } from './peer-directory.js'
+import { getWorkspaceInfo, listPeers, sendMessageToUser } from './peers.js'
+import { jsonSchemaOf, readInput } from './read-input.js'
+import { ToolProblem, type ToolChild, type ToolHost, type ToolSection, type ToolSpec } from './tool-spec.js'
+
+export { aiSdkTools } from './ai-sdk.js'
+export { mcpCall, mcpTools, type McpTool, type McpToolResult } from './mcp.js'
+export { openAiTools, type OpenAiTool } from './openai.js'
+export { toolPrompt } from './prompt.js'
+export type { PeerDirectory, PeerTaskStatus } from './peer-directory.js'
+export type { ToolChild, ToolLimits, ToolSection, ToolSpec } from './tool-spec.js'
+
+/** In the order of every listing. */
+export const toolSpecs: readonly ToolSpec[] = [
+  delegateTask,
+  delegateTaskAsync,
+  checkTaskStatus,
+  listPeers,
+  getWorkspaceInfo,
+  sendMessageToUser,
+]
+
+export interface ToolsOptions {
+  readonly delegator: Delegator
+  /** Whose tools they are: what is dispatched belongs to it, and nobody else's ids are known. @defaultValue `''` */
+  readonly sessionKey?: string | (() => string)
+  /** Most tasks of a call; give what the delegator was given. @defaultValue 3 */
+  readonly maxConcurrentChildren?: number
+  /** Levels of units, as the delegator was given. @defaultValue 1 */
+  readonly maxDepth?: number
+  /** False: no child becomes an orchestrator (Hermes' kill switch). @defaultValue true */
+  readonly orchestratorEnabled?: boolean
+  /**
+   * At the cap. `reject`: the model gets the refusal as data. `inline`: the work runs at once, over the cap, while the
+   * model waits. @defaultValue 'reject'
+   */
+  readonly onRefusal?: 'reject' | 'inline'
+  /** False where the session has no later turn: then `delegate_task` waits for its results. @defaultValue true */
+  readonly acceptsLaterResults?: boolean
+  /** Tools for a child: its units run below it, and it waits for them. @defaultValue none: the host's own model */
+  readonly child?: ToolChild
+  /** @defaultValue none: such calls are answered with "No peers configured" */
+  readonly peers?: PeerDirectory
+}
+
+/** One tool, as a model is told of it now. */
+export interface ToolListing {
+  readonly name: string
+  readonly section: ToolSection
+  readonly description: string
+  readonly whenToUse: string
+  readonly shell: string | null
+  /** JSON Schema, draft-07. */
+  readonly inputSchema: JsonObject
+}
+
+export interface ToolResult {
+  readonly isError: boolean
+  /** Plain data; `error` says what went wrong. */
+  readonly data: JsonObject
+}
+
+export interface Tools {
+  /** With the limits as they are now. */
+  list(): Promise<readonly ToolListing[]>
+  /** Never rejects: what goes wrong is data for the model. */
+  call(name: string, input: unknown): Promise<ToolResult>
+  /** Refuses new work of these tools; what runs goes on, and can be steered and stopped. */
+  setSpawnPaused(paused: boolean): void
+}
+
+export function createTools(options: ToolsOptions): Tools {
+  const { delegator, sessionKey = '' } = options
+  let isPaused = false
+  const host: ToolHost = {
+    delegator,
+    peers: options.peers ?? null,
+    maxConcurrentChildren: options.maxConcurrentChildren ?? 3,
+    maxDepth: options.maxDepth ?? 1,
+    orchestratorEnabled: options.orchestratorEnabled ?? true,
+    onRefusal: options.onRefusal ?? 'reject',
+    acceptsLaterResults: options.acceptsLaterResults ?? true,
+    child: options.child ?? null,
+    sessionKey: () => (typeof sessionKey === 'string' ? sessionKey : sessionKey()),
+    isPaused: () => isPaused,
+  }
+  return {
+    async list() {
+      const { limit: maxUnits } = await delegator.capacity({ sessionKey: host.sessionKey() })
+      const limits = { ...host, maxUnits }
+      return toolSpecs.map(({ name, section, short, whenToUse, shell, input }) => ({
+        name,
+        section,
+        description: short(limits),
+        whenToUse,
+        shell,
+        inputSchema: jsonSchemaOf(input),
+      }))
+    },
+    call: (name, input) => called(name, input, host),
+    setSpawnPaused: (paused) => void (isPaused = paused),
+  }
+}
+
+async function called(name: string, input: unknown, host: ToolHost): Promise<ToolResult> {
+  const spec = toolSpecs.find((known) => known.name === name)
+  try {
+    if (spec === undefined) throw new ToolProblem(`Unknown tool: ${name.slice(0, 80)}`)
+    const { values, ignored } = readInput(spec.input, input)
+    const data = await spec.run(values, host)
+    const notes = [data['note'], ignored.length > 0 ? ignoredNote(ignored) : undefined]
+    const note = notes.filter((part) => typeof part === 'string').join(' ')
+    return { isError: false, data: note === '' ? data : { ...data, note } }
+  } catch (error) {
+    return { isError: true, data: problemData(error) }
+  }
+}
+
+function problemData(error: unknown): JsonObject {
+  if (error instanceof ToolProblem) return { error: error.message, ...error.facts }
+  if (error instanceof DelegationError) return { error: error.message, code: error.code }
+  return { error: error instanceof Error ? error.message : String(error) }
+}

@@ -1,0 +1,225 @@
+import { describe, expect, it } from 'vitest'
+import { fixture, gate, open, polite, quick } from '../runtime/support.js'
+import { openTools } from './support.js'
+
+const call = async (input: unknown, tools = openTools()) => (await tools).call('delegate_task', input)
+const errorOf = async (input: unknown, tools = openTools()): Promise<unknown> => {
+  const awaited = await tools
+  const { isError, data } = await awaited.call('delegate_task', input)
+  expect(isError).toBe(true)
+  expect(await awaited.delegator.list()).toEqual([])
+  return data['error']
+}
+const long = (index: number) => `look at the file number ${index}`
+
+describe('delegate_task in the background', () => {
+  it('answers with a handle that tells the model to end its turn; a goal is a batch of one', async () => {
+    const tools = await openTools()
+    const { data } = await tools.call('delegate_task', { goal: 'todo' })
+    expect(data).toMatchObject({ status: 'dispatched', mode: 'background', count: 1, goals: ['todo'] })
+    expect(data['note']).toMatch(/End your turn now.*only between turns/)
+    const event = await tools.delegator.wait(data['delegation_id'] as string)
+    expect(event).toMatchObject({ is_batch: true, session_key: 's1', status: 'completed' })
+  })
+
+  it('what the call says holds for tasks that say nothing else; a role needs a level below it', async () => {
+    const seen: unknown[] = []
+    const runner = (task: { goal: string; context: unknown; role: unknown }) => {
+      seen.push([task.goal, task.context, task.role])
+      return { summary: 'ok' }
+    }
+    const tasks = [{ goal: long(0) }, { goal: long(1), context: 'own', role: 'leaf' }]
+    for (const [maxDepth, role] of [
+      [1, 'leaf'],
+      [2, 'orchestrator'],
+    ] as const) {
+      const tools = await openTools({ maxDepth }, { maxDepth, runner })
+      const { data } = await tools.call('delegate_task', { tasks, context: 'all', role: 'orchestrator' })
+      await tools.delegator.wait(data['delegation_id'] as string)
+      expect(seen.splice(0)).toEqual([
+        [long(0), 'all', role],
+        [long(1), 'own', 'leaf'],
+      ])
+    }
+    const off = await openTools({ maxDepth: 2, orchestratorEnabled: false }, { maxDepth: 2, runner })
+    const { data } = await off.call('delegate_task', { goal: 'g', role: 'orchestrator' })
+    await off.delegator.wait(data['delegation_id'] as string)
+    expect(seen).toEqual([['g', null, 'leaf']])
+  })
+})
+
+describe('checks, each with nothing started (spec 4.2)', () => {
+  it.each([
+    [{}, "Provide either 'goal' (single task) or 'tasks' (batch)."],
+    [{ tasks: [] }, "Provide either 'goal' (single task) or 'tasks' (batch)."],
+    [{ action: 'dance' }, "Unknown action 'dance'. Use spawn (default), list, steer, or stop."],
+    [{ tasks: ['x'] }, 'Task 0 must be an object, got string.'],
+    [{ tasks: [{ goal: long(0) }, { goal: ' ' }] }, "Task 1 is missing a 'goal'."],
+    [{ tasks: [{ goal: 'todo' }] }, 'Task 0 has a placeholder as its goal: "todo". Say what is to be done.'],
+    [
+      { tasks: [{ goal: 'Task 3' }] },
+      'Task 0 has a placeholder as its goal: "Task 3". Say what is to be done.',
+    ],
+    [
+      { tasks: [{ goal: 'build <feature_name> now' }] },
+      'Task 0 has a marker in its goal that was not filled in: <feature_name>.',
+    ],
+    [
+      { tasks: [{ goal: 'read the {file path} now' }] },
+      'Task 0 has a marker in its goal that was not filled in: {file path}.',
+    ],
+    [
+      { tasks: [{ goal: long(0) }, { goal: 'fix it' }] },
+      'Task 1 has a goal of 6 characters: "fix it". In a batch a goal has at least 10.',
+    ],
+    [{ tasks: '[{"goal": ' }, `'tasks': given as a string that is no JSON: "[{\\"goal\\": ".`],
+    [{ tasks: '{"goal": "x"}' }, "'tasks' must be an array, got object."],
+    [{ goal: ['a'] }, "'goal' must be a string, got array."],
+    ['nonsense', 'The arguments: given as a string that is no JSON: "nonsense".'],
+    [[1], 'The arguments must be an object, got array.'],
+  ])('%j', async (input, error) => {
+    expect(await errorOf(input)).toBe(error)
+  })
+
+  it('500 tasks are refused as a whole, with the limit', async () => {
+    const tasks = Array.from({ length: 500 }, (_, index) => ({ goal: long(index) }))
+    expect(await errorOf({ tasks })).toMatch(
+      /^Too many tasks: 500 provided, but max_concurrent_children is 3\. /,
+    )
+  })
+
+  it('a pause is said before the depth, and the depth before the tasks; a control verb comes before both', async () => {
+    const tools = openTools({ child: { depth: 1, delegate: () => Promise.reject(new Error('called')) } })
+    expect(await errorOf({ tasks: ['x'] }, tools)).toMatch(
+      /^Delegation depth limit reached \(depth=1, max_spawn_depth=1\)\. /,
+    )
+    ;(await tools).setSpawnPaused(true)
+    expect(await errorOf({ goal: 'x' }, tools)).toMatch(/^Delegation spawning is paused\. /)
+    expect((await call({ action: 'list' }, tools)).data).toEqual({ action: 'list', count: 0, subagents: [] })
+    ;(await tools).setSpawnPaused(false)
+    expect(await errorOf({ goal: 'x' }, tools)).toMatch(/depth limit/)
+  })
+
+  it('a schema that cannot be used is the error of a dispatch', async () => {
+    const tools = openTools({}, { runner: fixture('echo') })
+    expect(await errorOf({ goal: 'x', output_schema: { type: 'nonsense' } }, tools)).toMatch(
+      /^the output schema cannot/,
+    )
+  })
+})
+
+describe('what models really send', () => {
+  it('tasks as a JSON string, a goal as a number, and duplicates are taken', async () => {
+    const { data } = await call({ tasks: JSON.stringify([{ goal: long(1) }, { goal: long(1) }]) })
+    expect(data).toMatchObject({ status: 'dispatched', count: 2 })
+    expect((await call({ goal: 42 })).data).toMatchObject({ goals: ['42'] })
+    expect((await call('{"goal": "as text"}')).data).toMatchObject({ goals: ['as text'] })
+    expect((await call({ goal: 'g', context: null, tasks: null })).data).toMatchObject({ count: 1 })
+  })
+
+  it('toolsets and other keys that are not its own go nowhere, and it is told so; background is ignored', async () => {
+    const tools = await openTools()
+    const input = {
+      goal: 'g',
+      toolsets: ['terminal'],
+      max_iterations: '9',
+      background: 'false',
+      role: 'king',
+    }
+    const { data } = await tools.call('delegate_task', input)
+    expect(data).toMatchObject({ mode: 'background' })
+    expect(data['note']).toContain('Ignored, as it is not yours to set here: toolsets, max_iterations.')
+    expect(data['note']).toContain('There is no role "king": the subagent is a leaf.')
+    const record = await tools.delegator.get(data['delegation_id'] as string)
+    expect(record.toolsets).toBeNull()
+    const inTask = await tools.call('delegate_task', { tasks: [{ goal: long(0), toolsets: ['web'] }] })
+    expect(inTask.data['note']).toContain('toolsets')
+  })
+})
+
+describe('at the cap', () => {
+  const full = async (onRefusal: 'reject' | 'inline', maxUnits = 1) => {
+    const opened = gate()
+    const delegator = await open({
+      maxUnits,
+      runner: async (task, ctx) => {
+        if (task.goal === 'hold') await Promise.race([opened.promise, polite(task, ctx)])
+        return quick(task, ctx)
+      },
+    })
+    if (maxUnits > 0) await delegator.dispatch({ goal: 'hold' })
+    return { opened, tools: await openTools({ delegator, onRefusal }) }
+  }
+
+  it('reject: the refusal as data, and a text against loops', async () => {
+    const { opened, tools } = await full('reject')
+    for (const [name, input] of [
+      ['delegate_task', { goal: 'more' }],
+      ['delegate_task_async', { task: 'more' }],
+    ] as const) {
+      const { isError, data } = await tools.call(name, input)
+      expect(isError).toBe(true)
+      expect(data).toMatchObject({ status: 'rejected', refusal: { code: 'CAPACITY', limit: 1, inUse: 1 } })
+      expect(data['note']).toContain('Do not retry in a loop')
+    }
+    opened.open()
+  })
+
+  it('inline: runs at once and says so; its result reaches no drain', async () => {
+    const { opened, tools } = await full('inline')
+    const { isError, data } = await tools.call('delegate_task', { goal: 'more' })
+    expect(isError).toBe(false)
+    expect(data).toMatchObject({ results: [{ task_index: 0, status: 'completed', summary: 'did more' }] })
+    expect(data['note']).toContain('nothing more will arrive')
+    expect(await tools.delegator.completions.claim({ all: true })).toEqual([])
+    opened.open()
+  })
+
+  it('inline does not go round a cap of 0, which switches delegation off', async () => {
+    const { tools } = await full('inline', 0)
+    expect((await tools.call('delegate_task', { goal: 'more' })).data).toMatchObject({ status: 'rejected' })
+  })
+})
+
+describe('synchronous', () => {
+  it('where nothing can arrive later the results are the answer, with a note, and without secrets', async () => {
+    const key = `sk-${'a1B2c3D4'.repeat(6)}`
+    const tools = await openTools(
+      { acceptsLaterResults: false },
+      { runner: () => ({ summary: `it is ${key}` }) },
+    )
+    const { data } = await tools.call('delegate_task', { tasks: [{ goal: long(0) }, { goal: long(1) }] })
+    expect(data).toMatchObject({ results: [{ task_index: 0 }, { task_index: 1 }] })
+    expect(data['note']).toContain('cannot receive later results')
+    expect(JSON.stringify(data)).not.toContain(key)
+    expect(await tools.delegator.completions.claim({ all: true })).toEqual([])
+    const refused = await tools.call('delegate_task_async', { task: 'x' })
+    expect(refused.data['error']).toContain('use delegate_task')
+  })
+
+  it('a child waits for what runs below it, and gets its results', async () => {
+    const asked: unknown[] = []
+    const child = {
+      depth: 1,
+      delegate: async (given: unknown) => {
+        asked.push(given)
+        return { status: 'completed', results: [{ task_index: 0, summary: 'below' }], error: null }
+      },
+    }
+    const tools = await openTools({ child, maxDepth: 2 })
+    const { data } = await tools.call('delegate_task', { goal: 'below', role: 'orchestrator' })
+    expect(data).toEqual({ results: [{ task_index: 0, summary: 'below' }] })
+    expect(asked).toEqual([{ tasks: [{ goal: 'below', role: 'leaf' }] }])
+    const refusing = { depth: 1, delegate: async () => ({ status: 'rejected', error: 'full' }) as never }
+    const refused = await (
+      await openTools({ child: refusing, maxDepth: 2 })
+    ).call('delegate_task', { goal: 'g' })
+    expect(refused).toMatchObject({ isError: true, data: { status: 'rejected', error: 'full' } })
+  })
+})
+
+it('after close a call is an error as data', async () => {
+  const tools = await openTools()
+  await tools.delegator.close()
+  expect((await tools.call('delegate_task', { goal: 'g' })).data).toMatchObject({ code: 'CLOSED' })
+})
