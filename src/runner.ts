@@ -120,6 +120,8 @@ export interface DelegateTask {
   readonly role?: string
   readonly model?: string | null
   readonly runner?: string
+  readonly maxIterations?: number
+  readonly outputSchema?: JsonObject
 }
 
 /** One of `goal`, `goals` and `tasks`; the bounds are those of `dispatchBatch`. */
@@ -138,6 +140,14 @@ export interface DelegateCall {
   readonly runner?: string
   /** @defaultValue the delegator's */
   readonly childTimeoutSeconds?: number
+  /** Of the whole nested unit; it ends with the one above it anyway. @defaultValue the delegator's */
+  readonly deadlineSeconds?: number
+  /** Has to fit into what is left of the budget above it. @defaultValue what is left there */
+  readonly budget?: { readonly tokens?: number; readonly costUsd?: number }
+  /** @defaultValue the child's own */
+  readonly maxIterations?: number
+  /** What each result has to fit, unless its task says otherwise. @defaultValue none */
+  readonly outputSchema?: JsonObject
   /** `first`: the first success ends the unit. @defaultValue 'all' */
   readonly completionPolicy?: 'all' | 'first'
   /** @defaultValue the delegator's */

@@ -143,7 +143,8 @@ export function createSqliteOutbox(
   return {
     claim,
     add(event, origin, pulled) {
-      const { id: delegationId, eventId = delegationId, ...route } = belongingOfEvent(event, origin)
+      const { id: delegationId, eventId = delegationId, ...belonging } = belongingOfEvent(event, origin)
+      const { sessionKey, parentSessionId, originUiSessionId, dispatchedBy } = belonging
       const text = JSON.stringify(event)
       const stored = db
         .sql(
@@ -156,7 +157,10 @@ export function createSqliteOutbox(
         .get<{ readonly seq: number }>({
           eventId,
           delegationId,
-          ...route,
+          sessionKey,
+          parentSessionId,
+          originUiSessionId,
+          dispatchedBy,
           pulled: pulled ? 1 : 0,
           now: clock.now(),
           atOnce,

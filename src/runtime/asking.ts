@@ -53,9 +53,9 @@ export function createAsking({ clock, hub, ledger, publish }: AskingOptions): As
 
   /** Resolves once it is on the rail; null where it does not go there. */
   function putOnRail(unit: Unit, question: OpenQuestion): Promise<unknown> | null {
-    const { draft } = unit
-    if (unit.plan.tells.askAs === 'event' || draft.delivery !== 'claim') return null
-    const published = publish(questionEvent(unit.facts(), draft.goals, question))
+    const { plan, draft } = rootOf(unit)
+    if (plan.tells.askAs === 'event' || draft.delivery !== 'claim') return null
+    const published = publish(questionEvent(unit.facts(), unit.draft.goals, question))
     attempt(published)
     return published
   }
@@ -109,6 +109,12 @@ export function createAsking({ clock, hub, ledger, publish }: AskingOptions): As
       for (const { close } of [...conversation.questions.values()]) close({ how: 'dropped' })
     },
   }
+}
+
+/** What is below a unit asks the one who dispatched that: nobody else could answer. */
+function rootOf(unit: Unit): Unit {
+  const { parent } = unit.plan
+  return parent === null ? unit : rootOf(parent.unit)
 }
 
 function settle(request: ChildRequest, question: OpenQuestion, closing: Closing): void {

@@ -150,7 +150,7 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
   const publish = (event: AsyncDelegationEvent) => ledger.publish(ownerId, event)
   const asking = createAsking({ clock, hub, ledger, publish })
   const remote = createRemoteTalks({ ledger, clock, hold })
-  const talks = createTalks({ clock, ledger, units, remote })
+  const talks = createTalks({ clock, ledger, units, remote, hold })
   const admission = createAdmission({
     ...dependencies,
     asking,

@@ -7,6 +7,7 @@ import { errorDetail, runnerError } from '../pool/error-detail.js'
 import type { ChildRequest } from '../pool/executor.js'
 import type { CallOptions, DispatchBatchOptions } from './call-options.js'
 import type { Dispatched } from './dispatched.js'
+import { unseenSchemas } from './output-schema.js'
 import type { NestedUnits } from './nested-units.js'
 import type { ResolvedOptions } from './options.js'
 import { batchRequest, type UnitRequest } from './request.js'
@@ -21,16 +22,18 @@ export interface NestedCallsOptions {
 
 /** The only role whose children may delegate. */
 const orchestrator = 'orchestrator'
-const taskKeys = ['goal', 'context', 'role', 'model', 'runner']
+const taskKeys = ['goal', 'context', 'role', 'model', 'runner', 'maxIterations', 'outputSchema']
 const goalKeys = ['goal', 'goals', 'tasks']
-const callKeys = [
-  ...taskKeys,
-  ...goalKeys,
-  'toolsets',
+/** What is passed on as it is. */
+const passedKeys = [
   'childTimeoutSeconds',
+  'deadlineSeconds',
+  'budget',
+  'outputSchema',
   'completionPolicy',
   'maxUnitSummaryCharacters',
 ]
+const callKeys = [...new Set([...taskKeys, ...goalKeys, 'toolsets', ...passedKeys])]
 
 export interface NestedCalls {
   /** Answers a child, always. */
@@ -39,23 +42,24 @@ export interface NestedCalls {
 
 export function createNestedCalls({ options, nested, admit }: NestedCallsOptions): NestedCalls {
   /** @throws {DelegationError} before anything is admitted. */
-  function requestOf(parent: NestedLink, payload: Json): UnitRequest {
+  function requestOf(parent: NestedLink, payload: Json) {
     const { role } = parent.child.job.task
     if (role !== orchestrator) throw new DelegationError('NOT_ORCHESTRATOR', { role, expected: orchestrator })
     const depth = nested.depthOf(parent.unit)
     if (depth >= options.maxDepth) {
       throw new DelegationError('DEPTH_LIMIT', { depth, max_spawn_depth: options.maxDepth })
     }
-    const request = batchRequest(callOf(parent, payload), options, '')
-    return { ...request, parent }
+    const call = callOf(parent, payload)
+    return { request: { ...batchRequest(call, options, ''), parent }, call }
   }
 
   async function delegate(parent: ParentLink, payload: Json): Promise<Json> {
     const ended: Unit['ended'][] = []
     const onStarted = (unit: Unit): void => void ended.push(unit.ended)
-    const request = requestOf({ ...parent, onStarted }, payload)
+    const { request, call } = requestOf({ ...parent, onStarted }, payload)
     const goals = request.goals ?? []
-    const outcome = await admit(request, {})
+    await unseenSchemas(request.children)
+    const outcome = await admit(request, { ...(call.budget !== undefined && { budget: call.budget }) })
     if (outcome.status === 'rejected') {
       return parent.child.goesOn ? rejected(outcome) : stoppedWithParent(goals)
     }
@@ -91,21 +95,20 @@ function callOf(parent: ParentLink, payload: Json): DispatchBatchOptions {
   const { goal, goals, tasks, context = null, role, model = task.model, toolsets = task.toolsets } = given
   const listed = Array.isArray(tasks) ? (tasks as readonly Json[]).map(checkedTask) : tasks
   const isKept = typeof runner !== 'function' && runner.placement === 'process'
-  const { childTimeoutSeconds, completionPolicy, maxUnitSummaryCharacters } = given
+  const { maxIterations = task.maxIterations } = given
   const call = {
     ...(goal !== undefined ? { goals: [goal] } : { goals }),
     ...(listed !== undefined && { tasks: listed }),
     context,
     toolsets: checkedToolsets(toolsets, task.toolsets),
     model,
+    maxIterations,
     runner: checkedRunner(given['runner'], '') ?? runner,
     sessionKey: parent.unit.draft.route.sessionKey,
     independentCompletions: false,
     ...(isKept && { isolation: 'process' as const }),
     ...(role !== undefined && { role }),
-    ...(childTimeoutSeconds !== undefined && { childTimeoutSeconds }),
-    ...(completionPolicy !== undefined && { completionPolicy }),
-    ...(maxUnitSummaryCharacters !== undefined && { maxUnitSummaryCharacters }),
+    ...Object.fromEntries(Object.entries(given).filter(([key]) => passedKeys.includes(key))),
   }
   // What of it is of another kind than it should be is found where any call is read.
   return call as unknown as DispatchBatchOptions

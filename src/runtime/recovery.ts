@@ -55,7 +55,18 @@ export function createRecovery({ ledger, self, clock, hub, rerun }: RecoveryOpti
     return deadMs >= adoptionMs ? 'all' : 'unknown'
   }
 
+  /** What its children had asked nobody can answer any more: those that are run again ask anew. */
+  async function withdrawQuestions(hold: Hold, { id, children }: UnitRecord): Promise<void> {
+    const asked = [...children.entries()].filter(([, { question }]) => question !== undefined)
+    if (asked.length === 0) return
+    const open = await ledger.deliveries({ ids: [id] }, ['pending'], { limit: Number.MAX_SAFE_INTEGER })
+    for (const { eventId, event } of open) if (event.question !== undefined) await ledger.collect(eventId)
+    for (const [index] of asked)
+      await ledger.record(hold, { child: { index, state: 'waiting', question: null } })
+  }
+
   async function recover(hold: Hold, unit: UnitRecord): Promise<void> {
+    await withdrawQuestions(hold, unit)
     if (rerun !== null && unit.onOwnerDeath !== 'unknown' && rerun(hold, unit)) return
     const event = ownerDeathEvent(factsOf(unit, clock.now()), {
       goals: unit.goals,

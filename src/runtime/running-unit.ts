@@ -120,7 +120,7 @@ class RunningUnit implements Unit, ChildWatcher {
 
   stall(child: Child, request: StopRequest, graceMs: number): void {
     void child.stop(request, graceMs)
-    if (this.children.some(({ isLive, word }) => isLive && word !== 'stalling')) return
+    if (this.children.some(({ outcome, word }) => outcome === null && word !== 'stalling')) return
     const before = this.#state
     this.#state = transition(before, { type: 'stalled', at: this.#dependencies.clock.monotonicMs() })
     if (this.#state !== before) this.#enter('stalling')

@@ -12,6 +12,7 @@ import { checkTexts } from './checked.js'
 import type { Child } from './child.js'
 import { createConversation, type AskedQuestion } from './conversation.js'
 import { ownIndexes, unknownDelegation } from './groups.js'
+import type { ProcessHold } from './process-hold.js'
 import type { RemoteTalks } from './remote-talks.js'
 import type { Unit } from './unit.js'
 
@@ -63,6 +64,7 @@ interface TalksOptions {
   readonly ledger: Ledger
   readonly units: Pick<ReadonlyMap<string, Unit>, 'get'>
   readonly remote: RemoteTalks
+  readonly hold: ProcessHold
 }
 
 /** How long a child has to take what it is sent before it counts as queued, ms. */
@@ -71,7 +73,7 @@ const takeMs = 500
 const shownCharacters = 1_000
 const maxUntaken = 32
 
-export function createTalks({ clock, ledger, units, remote }: TalksOptions): Talks {
+export function createTalks({ clock, ledger, units, remote, hold }: TalksOptions): Talks {
   /** Of a live unit; elsewhere its owner is asked, and `gone` is what an ended one would say. */
   async function said<Report>(
     id: string,
@@ -121,7 +123,7 @@ export function createTalks({ clock, ledger, units, remote }: TalksOptions): Tal
       return said<SteerReport>(
         id,
         taskIndex,
-        (unit) => steerIn(unit, text, select, clock),
+        (unit) => hold.during(steerIn(unit, text, select, clock)),
         { kind: 'steer', payload: { text, ...select } },
         { ...base, status: 'missed_steer' },
         { ...base, status: 'no_reply' },

@@ -1,7 +1,7 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { attachHost, type DelegatorEventMap, type Runner } from '../../src/index.js'
+import { attachHost, type DelegatorEventMap, type Dispatched, type Runner } from '../../src/index.js'
 import { createManualClock } from '../support/manual-clock.js'
-import { ledgerPath, openOn } from './host-on-ledger.js'
+import { ledgerPath, openOn, startHost } from './host-on-ledger.js'
 import { fixture, idOf, next, open, openWithLedger, polite, quick } from './support.js'
 
 const asks = (name = 'default', options?: object) =>
@@ -243,6 +243,66 @@ describe('the turn that a question is', () => {
     expect(turns).toEqual([`${id}:ask-1`, id])
     expect(await delegator.wait(id)).toMatchObject({ summary: 'was told: by the host' })
   })
+})
+
+describe('a question from below a unit', () => {
+  const orchestrator =
+    (options: object): Runner =>
+    async (task, ctx) => {
+      if (task.role !== 'orchestrator') return { summary: await ctx.ask(task.goal, options) }
+      const { results } = await ctx.delegate({ goal: task.goal })
+      return { summary: `below: ${results?.[0]?.['summary'] as string}` }
+    }
+
+  it('is a turn for the host of the unit on top, which answers by the id that the turn names', async () => {
+    const delegator = await open({ maxDepth: 2 })
+    const asked = next(delegator, 'question', isOpen)
+    const call = { goal: 'which?', role: 'orchestrator', sessionKey: 'chat', runner: orchestrator({}) }
+    const id = idOf(await delegator.dispatch(call))
+    const below = (await asked).delegation_id
+    const [turn] = await delegator.completions.claim({ sessionKey: 'chat' })
+    expect(turn?.event).toMatchObject({ delegation_id: below, event_id: `${below}:ask-1` })
+    expect(turn?.text).toContain(`hermes-delegate answer ${below}`)
+    await turn?.ack()
+    expect(await delegator.answer(below, 'tea')).toMatchObject({ status: 'answered' })
+    expect(await delegator.wait(id)).toMatchObject({ summary: 'below: tea' })
+    const left = await delegator.completions.claim({ sessionKey: 'chat' })
+    expect(left.map(({ event }) => event.event_id)).toEqual([id])
+  })
+
+  it.each([{ askAs: 'event' }, { delivery: 'collect' }] as const)('is no turn with %o', async (how) => {
+    const { delegator, ledger } = await openWithLedger({ maxDepth: 2 })
+    const asked = next(delegator, 'question', isOpen)
+    const call = { goal: 'which?', role: 'orchestrator', runner: orchestrator({}), ...how }
+    const id = idOf(await delegator.dispatch(call))
+    const below = (await asked).delegation_id
+    expect(await ledger.deliveries({ all: true }, ['pending', 'claimed'], { limit: 10 })).toEqual([])
+    await delegator.answer(below, 'x')
+    await delegator.wait(id)
+  })
+})
+
+describe('a question whose process has died', () => {
+  it.each([{}, { onOwnerDeath: 'retry', idempotent: true }])(
+    'is no turn any more, and is shown no more (%o)',
+    async (runner) => {
+      const path = ledgerPath()
+      const call = { runner: { ...asks(), ...runner } }
+      const host = startHost(path, { file: 'asks.js', goals: ['tea?'], call })
+      const id = idOf(await host.said<Dispatched>('handle'))
+      const here = await openOn(path, { adopt: 'idempotent' in runner })
+      const rail = async () => {
+        const waiting = await here.completions.read({ all: true, states: ['pending'] })
+        return waiting.map(({ event }) => event.event_id)
+      }
+      await expect.poll(rail, { timeout: 10_000 }).toEqual([`${id}:ask-1`])
+      await host.kill()
+      const expected = 'idempotent' in runner ? `${id}:ask-2-1` : id
+      await expect.poll(rail, { timeout: 15_000 }).toEqual([expected])
+      if (expected === id) expect((await here.get(id)).children[0]).not.toHaveProperty('question')
+    },
+    30_000,
+  )
 })
 
 describe('an answer that cannot be given', () => {

@@ -163,6 +163,8 @@ describe('what a child may not delegate', () => {
     ['code of its own', { goal: 'a', runner: { url: 'data:text/javascript,' } }, 'RUNNER_INVALID'],
     ['code of its own for a task', { tasks: [{ goal: 'a', runner: { url: 'data:' } }] }, 'RUNNER_INVALID'],
     ['a runner that nobody configured', { goal: 'a', runner: 'nobody' }, 'RUNNER_UNKNOWN'],
+    ['a budget of 0', { goal: 'a', budget: { tokens: 0 } }, 'OPTION_INVALID'],
+    ['a schema that is none', { goal: 'a', outputSchema: { type: 7 } }, 'SCHEMA_INVALID'],
     ['a time below 0', { goal: 'a', childTimeoutSeconds: -1 }, 'OPTION_INVALID'],
     ['a toolset it does not have', { goal: 'a', toolsets: ['web', 'shell'] }, 'OPTION_INVALID'],
   ])('it rejects %s with its code, and starts nothing', async (_what, delegate, code) => {

@@ -49,6 +49,12 @@ describe('the life of the process (R5)', () => {
     expect(JSON.parse(program.lines[1] ?? '')).toMatchObject({ signalled: 1, escalated: 1 })
   })
 
+  it('R5: steer keeps it alive until it is known what came of it', async () => {
+    const program = host('deaf', 'isolated', 'steer')
+    expect(await program.ended).toBe(0)
+    expect(program.lines).toEqual(['dispatched', 'queued', 'exit'])
+  })
+
   it('R5: so does waiting for a slot', async () => {
     const program = host('deaf', 'isolated', 'admit')
     expect(await program.ended).toBe(0)
