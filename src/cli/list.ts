@@ -1,4 +1,5 @@
 import type { DelegationRecord } from '../index.js'
+import { liveWords } from './live-words.js'
 import { openDelegator, type CommandOptions } from './open.js'
 import { duration, exitCodes, printJson, printOut, printTable } from './render.js'
 
@@ -22,15 +23,6 @@ export async function list(options: ListOptions): Promise<number> {
 }
 
 const header = ['ID', 'STATUS', 'DELIVERY', 'ENDED', 'AGE', 'PID', 'SESSION', 'GOAL']
-const liveWords: ReadonlySet<string> = new Set([
-  'waiting',
-  'running',
-  'queued',
-  'input_required',
-  'auth_required',
-  'stalling',
-  'interrupting',
-])
 
 /** Newest first; below a unit those that its children started, marked. */
 function inTree(records: readonly DelegationRecord[]): string[][] {

@@ -7,6 +7,7 @@ import type {
   DelegatorSnapshot,
 } from '../index.js'
 import { howToAnswer } from './how-to-answer.js'
+import { liveWords } from './live-words.js'
 import { onOneLine } from './terminal-text.js'
 
 /** One child, as it is shown. */
@@ -57,16 +58,6 @@ const noFacts: ChildFacts = {
   api_calls: 0,
   usage: { input_tokens: 0, output_tokens: 0, cost_usd: 0 },
 }
-/** A child in one of them goes on; any other word is its end (R22). */
-const liveWords: ReadonlySet<string> = new Set([
-  'waiting',
-  'running',
-  'queued',
-  'input_required',
-  'auth_required',
-  'stalling',
-  'interrupting',
-])
 
 /** `nowMs` is monotonic. */
 export function createTreeState(nowMs: () => number, start: DelegatorSnapshot): TreeState {
