@@ -9,6 +9,7 @@
 import type { Readable, Writable } from 'node:stream'
 import type { Json, JsonObject } from './core/json.js'
 
+export { isPublicAddress } from './core/private-address.js'
 export { programEnvironment } from './core/program-environment.js'
 export type { CommandEnvironment } from './core/program-environment.js'
 export type { Json, JsonObject } from './core/json.js'
