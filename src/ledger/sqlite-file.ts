@@ -1,9 +1,9 @@
-/** The file a ledger lives in: made for this user alone, whatever the umask says. */
+/** The file a ledger, or something of an edge, lives in: made for this user alone, whatever the umask says. */
 import { accessSync, chmodSync, closeSync, constants, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DelegationError } from '../core/errors.js'
 import { openSqlite, ledgerError, type Sqlite } from './sqlite-driver.js'
-import { checkedVersion, migrate } from './sqlite-schema.js'
+import { checkedVersion, ledgerSchema, migrate, type SqliteSchema } from './sqlite-schema.js'
 
 const owned = 0o600
 const busyPollMs = 10
@@ -13,17 +13,25 @@ const busyPollMs = 10
  * @throws {DelegationError} LEDGER_PATH, LEDGER_READ_ONLY, LEDGER_CORRUPT, LEDGER_FOREIGN, LEDGER_NEWER, LEDGER_BUSY,
  * LEDGER_FULL, LEDGER_IO, LEDGER_NO_DRIVER
  */
-export async function openLedgerFile(path: string, busyMs: number): Promise<Sqlite> {
+export function openLedgerFile(path: string, busyMs: number): Promise<Sqlite> {
+  return openSqliteFile(path, busyMs, ledgerSchema)
+}
+
+/**
+ * The same for a file with a schema of its own. It merges its log into itself only when it is told to
+ * (`PRAGMA wal_autocheckpoint`).
+ */
+export async function openSqliteFile(path: string, busyMs: number, schema: SqliteSchema): Promise<Sqlite> {
   makeFile(path)
   const db = await openSqlite(path)
   try {
     await untilFree(busyMs, () => {
       // Nothing of a file is changed before it is known to be ours, or empty.
-      checkedVersion(db, path)
+      checkedVersion(db, path, schema)
       keepPrivate(path)
       // The journal mode is the file's own and is changed once; everything else is this connection's.
       db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0')
-      migrate(db, path)
+      migrate(db, path, schema)
       // A file that cannot be written is found out here, and not when the first result is to be kept.
       db.exec('BEGIN IMMEDIATE; ROLLBACK')
     })

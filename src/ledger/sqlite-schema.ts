@@ -5,11 +5,17 @@
 import { DelegationError } from '../core/errors.js'
 import type { Sqlite } from './sqlite-driver.js'
 
-/** Marks the file as ours (`PRAGMA application_id`): "hdlg". */
-const applicationId = 0x68646c67
+/** What a file of ours is known by, and how it came to be. */
+export interface SqliteSchema {
+  /** Marks the file as ours (`PRAGMA application_id`). */
+  readonly applicationId: number
+  readonly major: number
+  /** One entry per minor version, oldest first. A change of the schema is a new entry; what is there stays. */
+  readonly migrations: readonly string[]
+}
+
 const major = 1
 
-/** One entry per minor version, oldest first. A change of the schema is a new entry; what is here stays. */
 const migrations: readonly string[] = [
   `
   CREATE TABLE owners (
@@ -103,23 +109,31 @@ const migrations: readonly string[] = [
   `,
 ]
 
+/** "hdlg". */
+export const ledgerSchema: SqliteSchema = { applicationId: 0x68646c67, major, migrations }
+
 /** What this program writes: `major * 1000 + minor`. */
-export const current = major * 1000 + migrations.length
+export const current = versionOf(ledgerSchema)
+
+function versionOf(schema: SqliteSchema): number {
+  return schema.major * 1000 + schema.migrations.length
+}
 
 /**
  * Brings the file up to this program's version. Inside a transaction that holds the write lock, so that of two
  * programs that find an old file one changes it.
  * @throws {DelegationError} LEDGER_NEWER, LEDGER_FOREIGN
  */
-export function migrate(db: Sqlite, path: string): void {
-  if (checkedVersion(db, path) >= current) return
+export function migrate(db: Sqlite, path: string, schema: SqliteSchema): void {
+  const newest = versionOf(schema)
+  if (checkedVersion(db, path, schema) >= newest) return
   db.exec('BEGIN IMMEDIATE')
   try {
-    const from = checkedVersion(db, path)
-    for (const step of migrations.slice(from === 0 ? 0 : from % 1000)) db.exec(step)
-    if (from < current) {
-      db.exec(`PRAGMA application_id = ${applicationId}`)
-      db.exec(`PRAGMA user_version = ${current}`)
+    const from = checkedVersion(db, path, schema)
+    for (const step of schema.migrations.slice(from === 0 ? 0 : from % 1000)) db.exec(step)
+    if (from < newest) {
+      db.exec(`PRAGMA application_id = ${schema.applicationId}`)
+      db.exec(`PRAGMA user_version = ${newest}`)
     }
     db.exec('COMMIT')
   } catch (error) {
@@ -132,7 +146,7 @@ export function migrate(db: Sqlite, path: string): void {
  * Changes nothing. 0 for a file with nothing in it.
  * @throws {DelegationError} LEDGER_NEWER, LEDGER_FOREIGN
  */
-export function checkedVersion(db: Sqlite, path: string): number {
+export function checkedVersion(db: Sqlite, path: string, { applicationId, major }: SqliteSchema): number {
   const version = pragma(db, 'user_version')
   const id = pragma(db, 'application_id')
   if (id === applicationId) {

@@ -18,6 +18,7 @@ describe('the public surface is what was meant', () => {
       'ledgerFacts',
       'memoryLedger',
       'moduleRunner',
+      'openSqliteFile',
       'parseSessionKey',
       'redact',
       'renderTurn',
