@@ -15,6 +15,7 @@ const mayImport: Record<string, readonly string[]> = {
   'src/agent': ['src/index.ts', 'src/runner.ts'],
   'src/config': ['src/index.ts', 'src/runner.ts', 'src/agent'],
   'src/testing': ['src/index.ts'],
+  'src/platform': ['src/index.ts', 'src/runner.ts'],
   'src/tools': ['src/index.ts', 'src/runner.ts'],
   'src/cli': ['src/index.ts', 'src/runner.ts', 'src/config', 'src/agent'],
   'src/runner.ts': ['src/core'],
