@@ -10,10 +10,10 @@ import { answer, refusalAnswer } from './http.js'
 import { createMessages } from './messages.js'
 import { resolveOptions, type PlatformOptions } from './options.js'
 import { Refused } from './refusal.js'
-import { activityRoutes } from './routes-activity.js'
-import { delegationRoutes } from './routes-delegations.js'
-import { proxyRoutes } from './routes-proxy.js'
-import { registryRoutes } from './routes-registry.js'
+import { createActivityRoutes } from './routes-activity.js'
+import { createDelegationRoutes } from './routes-delegations.js'
+import { createProxyRoutes } from './routes-proxy.js'
+import { createRegistryRoutes } from './routes-registry.js'
 import { openStore } from './store.js'
 import { startSweep } from './sweep.js'
 import { createWorkspaceHttp } from './workspace-http.js'
@@ -54,10 +54,10 @@ export async function createPlatform(options: PlatformOptions): Promise<Platform
   const courier = createCourier({ ...stored, books, clock, options: resolved })
   const parts: Parts = { ...stored, hub, courier, options: resolved }
   const find = createRouter([
-    ...registryRoutes(parts),
-    ...delegationRoutes(parts),
-    ...proxyRoutes(parts),
-    ...activityRoutes(parts),
+    ...createRegistryRoutes(parts),
+    ...createDelegationRoutes(parts),
+    ...createProxyRoutes(parts),
+    ...createActivityRoutes(parts),
   ])
   const stopSweep = startSweep(parts)
   const underWay = new Set<Promise<Response>>()

@@ -46,7 +46,7 @@ const listedByDefault = 100
 const listedMost = 500
 const sources = ['canvas', 'agent'] as const
 
-export function activityRoutes(parts: Parts): readonly Route[] {
+export function createActivityRoutes(parts: Parts): readonly Route[] {
   const { activities, hub } = parts
   const gate = createGate(parts)
   return [

@@ -32,7 +32,7 @@ const listedMost = 500
 const listCharacters = 8 * 1024 * 1024
 const summaryCharacters = 100
 
-export function delegationRoutes(parts: Parts): readonly Route[] {
+export function createDelegationRoutes(parts: Parts): readonly Route[] {
   const { store, workspaces, delegations, messages, activities, hub, desk, courier, options } = parts
   const gate = createGate(parts)
   const deadlineAt = (): number => options.clock.now() + options.deadlineMs / 1000

@@ -27,7 +27,7 @@ interface Incoming {
   readonly envelope: JsonObject
 }
 
-export function proxyRoutes(parts: Parts): readonly Route[] {
+export function createProxyRoutes(parts: Parts): readonly Route[] {
   const { workspaces, messages, courier, http, options, store } = parts
   const gate = createGate(parts)
   let direct = 0

@@ -45,7 +45,7 @@ const heartbeat = z.object({
 const cardUpdate = z.object({ workspace_id: field.uuid, agent_card: card })
 const accessQuestion = z.object({ caller_id: field.uuid, target_id: field.uuid })
 
-export function registryRoutes(parts: Parts): readonly Route[] {
+export function createRegistryRoutes(parts: Parts): readonly Route[] {
   const { workspaces, hub, courier, options } = parts
   const gate = createGate(parts)
 

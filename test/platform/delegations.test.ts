@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { answer, call, eventually, gate, enroll, json, start, task, workspace } from './scene.js'
+import { answer, call, eventually, gate, enroll, json, saidIn, start, task, workspace } from './scene.js'
 
 const long = 'ä'.repeat(5_000)
 
@@ -42,11 +42,11 @@ describe('delegations that the platform runs', () => {
     const callee = await enroll(platform.url, { url: peer.url })
     const id = await caller.delegate(callee.id, 'go')
     await caller.until(id)
-    const { body } = await caller.call('GET /workspaces/:id/delegations')
-    expect(body).toHaveLength(1)
-    expect(body[0]).toMatchObject({ id, delegation_id: id, type: 'delegation', response_preview: long })
+    const { rows } = await caller.call('GET /workspaces/:id/delegations')
+    expect(rows).toHaveLength(1)
+    expect(rows[0]).toMatchObject({ id, delegation_id: id, type: 'delegation', response_preview: long })
     const received = await callee.call('GET /workspaces/:id/delegations')
-    expect(received.body[0]).toMatchObject({ delegation_id: id, direction: 'received' })
+    expect(received.rows[0]).toMatchObject({ delegation_id: id, direction: 'received' })
   })
 
   it('B15: a list goes on where it ended, and one row is found however old it is', async () => {
@@ -56,8 +56,8 @@ describe('delegations that the platform runs', () => {
     const ids: string[] = []
     for (let n = 0; n < 7; n += 1) ids.push(await caller.delegate(callee.id, `task ${n}`))
     const first = await caller.call('GET /workspaces/:id/delegations?limit=5')
-    const rest = await caller.call(`GET /workspaces/:id/delegations?before=${first.body[4].cursor}`)
-    const found = [...first.body, ...rest.body].map(({ delegation_id }) => delegation_id as string)
+    const rest = await caller.call(`GET /workspaces/:id/delegations?before=${first.rows[4]!.cursor}`)
+    const found = [...first.rows, ...rest.rows].map(({ delegation_id }) => delegation_id)
     expect(found).toEqual([...ids].reverse())
     expect((await caller.call(`GET /workspaces/:id/delegations/${ids[0]}`)).status).toBe(200)
   })
@@ -276,11 +276,11 @@ describe('delegations that a workspace runs itself', () => {
     })
     expect(update).toMatchObject({ status: 200, body: { status: 'queued', delegation_id: 'own-id' } })
     hold.open()
-    expect((await first).body.result.parts[0].text).toContain('first')
+    expect((await first).said).toContain('first')
     expect(await caller.until('own-id')).toMatchObject({ status: 'completed', result: `second: ${long}` })
     const row = await caller.call(`GET /workspaces/${callee.id}/a2a/queue/${queued.body.queue_id}`)
     expect(row.body).toMatchObject({ status: 'completed', attempts: 1 })
-    expect(row.body.response_body.result.parts[0].text).toBe(`second: ${long}`)
+    expect(saidIn(row.body.response_body)).toBe(`second: ${long}`)
   })
 
   it('the first end wins, a repeated one changes nothing, and both are told once', async () => {
@@ -296,8 +296,8 @@ describe('delegations that a workspace runs itself', () => {
     await end('completed', 'two')
     await end('failed', 'three')
     expect(await caller.until('d')).toMatchObject({ status: 'completed', result: 'one' })
-    const { body: rows } = await caller.call('GET /workspaces/:id/activity?type=delegation')
-    expect(rows.map(({ method }: { method: string }) => method)).toEqual(['delegate_result', 'delegate'])
+    const { rows } = await caller.call('GET /workspaces/:id/activity?type=delegation')
+    expect(rows.map(({ method }) => method)).toEqual(['delegate_result', 'delegate'])
     // B14: what a workspace reports itself names its target, too.
     expect(rows[0]).toMatchObject({ target_id: callee.id, source_id: caller.id, status: 'completed' })
   })

@@ -5,13 +5,16 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach } from 'vitest'
+import { afterEach, expect } from 'vitest'
 import { servePlatform, type ServedPlatform, type ServePlatformOptions } from '../../src/platform/platform.js'
 
+/** Nothing in here is expected to go wrong inside the platform. */
+const faults: unknown[] = []
 const ends: (() => void | Promise<void>)[] = []
 
 afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end()
+  expect(faults.splice(0)).toEqual([])
 })
 
 export function atEnd(end: () => void | Promise<void>): void {
@@ -30,7 +33,7 @@ export async function start(options: Partial<ServePlatformOptions> = {}): Promis
     port: 0,
     allowLoopback: true,
     pollMs: 20,
-    onFault: (error) => console.error(error),
+    onFault: (error) => faults.push(error),
     ...options,
   })
   atEnd(() => served.close())
@@ -40,8 +43,31 @@ export async function start(options: Partial<ServePlatformOptions> = {}): Promis
 export interface Reply {
   readonly status: number
   readonly headers: Headers
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- tests look into answers of any shape
-  readonly body: any
+  readonly body: Body
+  /** The body of a list. */
+  readonly rows: readonly Body[]
+  /** Of the message that is the answer. */
+  readonly said: string
+}
+
+/** What answers have in them; which of it, the test knows. */
+export interface Body {
+  readonly status: string
+  readonly code: string
+  readonly error: string
+  readonly error_detail: string
+  readonly auth_token: string
+  readonly delegation_id: string
+  readonly result: string
+  readonly queue_id: string
+  readonly attempts: number
+  readonly cursor: number
+  readonly n: number
+  readonly url: string
+  readonly id: string
+  readonly method: string
+  readonly problems: readonly string[]
+  readonly response_body: unknown
 }
 
 export interface CallOptions {
@@ -65,7 +91,15 @@ export async function call(url: string, route: string, options: CallOptions = {}
     ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
   })
   const text = await response.text()
-  return { status: response.status, headers: response.headers, body: parsed(text) }
+  const json: unknown = parsed(text)
+  const { status, headers: sent } = response
+  return { status, headers: sent, body: json as Body, rows: json as Body[], said: saidIn(json) }
+}
+
+/** The text of the first part of an answer. */
+export function saidIn(json: unknown): string {
+  const { result } = json as { result?: { parts?: { text: string }[] } }
+  return result?.parts?.[0]?.text ?? ''
 }
 
 function parsed(text: string): unknown {
@@ -90,7 +124,7 @@ export interface Member {
   ): Promise<Reply>
   delegate(to: string, task: string, rest?: Record<string, unknown>): Promise<string>
   /** Until it has ended, or has one of these words. */
-  until(delegationId: string, ...words: string[]): Promise<Reply['body']>
+  until(delegationId: string, ...words: string[]): Promise<Body>
 }
 
 export async function enroll(
@@ -104,7 +138,7 @@ export async function enroll(
     ...(bearer !== undefined && { token: bearer }),
   })
   if (status !== 200) throw new Error(`${status} ${JSON.stringify(body)}`)
-  return memberOf(platform, id, body.auth_token as string)
+  return memberOf(platform, id, body.auth_token)
 }
 
 export function memberOf(platform: string, id: string, token: string): Member {
@@ -122,12 +156,12 @@ export function memberOf(platform: string, id: string, token: string): Member {
         body: { target_id: to, task, ...rest },
       })
       if (status !== 202) throw new Error(`${status} ${JSON.stringify(body)}`)
-      return body.delegation_id as string
+      return body.delegation_id
     },
     until: (delegationId, ...words) =>
       eventually(async () => {
         const { body } = await own(`GET /workspaces/:id/delegations/${delegationId}`)
-        return [...words, 'completed', 'failed'].includes(body.status as string) ? body : undefined
+        return [...words, 'completed', 'failed'].includes(body.status) ? body : undefined
       }),
   }
 }
