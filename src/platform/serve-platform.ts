@@ -67,6 +67,8 @@ async function answerTo(
     const answer = await fetch(requestOf(incoming, outgoing))
     outgoing.writeHead(answer.status, Object.fromEntries(answer.headers))
     outgoing.flushHeaders()
+    // Who still sends a body that was refused would not see the answer, were it not taken.
+    incoming.resume()
     if (answer.body === null) outgoing.end()
     else await pipeline(Readable.fromWeb(answer.body as never), outgoing)
   } catch {
@@ -79,7 +81,7 @@ async function answerTo(
   }
 }
 
-/** A body that is refused half-read leaves the connection open for the answer; node:http throws the rest away. */
+/** One that is refused half-read leaves the connection open for the answer. */
 function bodyOf(incoming: IncomingMessage): AsyncIterable<Uint8Array> {
   return incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>
 }
