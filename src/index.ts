@@ -7,6 +7,8 @@ export { moduleRunner } from './runners/module.js'
 export { shellRunner } from './runners/shell.js'
 export { createMemoryLedger as memoryLedger } from './ledger/memory-ledger.js'
 export { sqliteLedger } from './ledger/sqlite-ledger.js'
+export { sqliteMemoryStore } from './memory/sqlite-memory-store.js'
+export { transientMemoryStore } from './memory/transient-memory-store.js'
 export { ledgerFacts } from './ledger/sqlite-facts.js'
 export { inspectLedger } from './runtime/inspect.js'
 export { formatCompletion } from './core/format.js'
@@ -66,6 +68,15 @@ export type { FileFinding } from './ledger/sqlite-findings.js'
 export type { AuditFinding } from './runtime/audit.js'
 export type { Leftover, LedgerInspection, OwnerView } from './runtime/inspect.js'
 export type { Ledger } from './ledger/ledger.js'
+export type {
+  Memory,
+  MemoryScope,
+  MemorySelect,
+  MemorySpace,
+  MemoryStore,
+  MemoryStoreOptions,
+} from './memory/memory-store.js'
+export type { SqliteMemoryStoreOptions } from './memory/sqlite-memory-store.js'
 export type { Executor } from './pool/executor.js'
 export type {
   ContinuedTask,

@@ -23,6 +23,8 @@ describe('the public surface is what was meant', () => {
       'renderTurn',
       'shellRunner',
       'sqliteLedger',
+      'sqliteMemoryStore',
+      'transientMemoryStore',
       'withSession',
     ])
   })
