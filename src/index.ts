@@ -18,7 +18,9 @@ export { buildSessionKey, parseSessionKey } from './core/session-key.js'
 export { DelegationError } from './core/errors.js'
 
 export type { DelegatorOptions, Isolation, LedgerFactory, RunnerInput } from './runtime/options.js'
-export type { Capacity, CloseOptions, Delegator } from './runtime/delegator.js'
+export type { ActivityTouch } from './runtime/activity-clock.js'
+export type { Capacity, DelegatorLimits } from './runtime/capacity.js'
+export type { CloseOptions, Delegator } from './runtime/delegator.js'
 export type { Dispatched } from './runtime/dispatched.js'
 export type { PartHandle } from './runtime/groups.js'
 export type {
