@@ -48,6 +48,15 @@ describe('delegate_task in the background', () => {
   })
 })
 
+it('R44: a model runs in the background at the top whatever it asks for, and waits below', async () => {
+  for (const background of [false, 'false', true])
+    expect((await call({ goal: 'g', background })).data).toMatchObject({ mode: 'background' })
+  const delegate = () => Promise.resolve({ status: 'completed', results: [], error: null })
+  const below = await openTools({ child: { depth: 1, delegate } }, { maxDepth: 2 })
+  const { data } = await below.call('delegate_task', { goal: 'g', background: true })
+  expect(data).toEqual({ results: [] })
+})
+
 describe('checks, each with nothing started (spec 4.2)', () => {
   it.each([
     [{}, "Provide either 'goal' (single task) or 'tasks' (batch)."],
