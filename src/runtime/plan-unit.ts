@@ -62,8 +62,15 @@ function draftOf(request: UnitRequest, call: CallOptions, options: ResolvedOptio
         : children.map((_child, index) => transcriptPath(options, id, index)),
     delivery: parent === null ? (call.delivery ?? 'claim') : 'none',
     metadata: request.metadata,
+    ...traceOf(request),
     ...continuesOf(first?.continued),
   }
+}
+
+/** What a child starts belongs to the trace of that child's unit. */
+function traceOf({ parent, traceContext }: UnitRequest): Pick<UnitDraft, 'traceContext'> {
+  const trace = parent?.unit.draft.traceContext ?? traceContext
+  return trace === null ? {} : { traceContext: trace }
 }
 
 /** Which child it goes on from, for those who read of it. */
@@ -128,7 +135,7 @@ export function planChildren(
     timeoutMs: seconds === 0 ? null : seconds * 1000,
     timeoutGraceMs: options.interruptGraceMs,
     job: {
-      task: taskOf(child, request, id),
+      task: taskOf(child, request, draft),
       runner: child.runner,
       transcriptPath: transcriptPath(options, id, child.index),
       spillDirectory: options.spillFolder,
@@ -141,7 +148,7 @@ export function planChildren(
 function taskOf(
   { goal, context, role, model, maxIterations, outputSchema, continued, index }: PlannedChild,
   { toolsets, sessionKey }: Pick<UnitRequest, 'toolsets' | 'sessionKey'>,
-  delegationId: string,
+  { id: delegationId, traceContext }: UnitDraft,
 ): RunnerTask {
   return {
     goal,
@@ -155,6 +162,7 @@ function taskOf(
     maxIterations,
     ...(continued !== undefined && { continued }),
     ...(outputSchema !== undefined && { outputSchema }),
+    ...(traceContext !== undefined && { traceContext }),
   }
 }
 
