@@ -136,6 +136,20 @@ describe('an agent that asks', () => {
     expect(lastSaid(server, 1, 1)).toEqual([['tool', 'the question must be a text that says something']])
   })
 
+  it('a dangerous command is denied without a question, also where it may ask', async () => {
+    const server = await serve(calls(['run_command', { command: 'rm -rf x' }]), says('left it'))
+    const delegator = await open()
+    const questions: unknown[] = []
+    delegator.events.on('question', (question) => void questions.push(question))
+    const runner = runnerAt(server, { asks: true, toolsets: ['terminal'] })
+    const id = idOf(await delegator.dispatch({ goal: 'go', runner }))
+    expect(await delegator.wait(id)).toMatchObject({ status: 'completed', summary: 'left it' })
+    expect(lastSaid(server, 1, 1)).toEqual([
+      ['tool', expect.stringMatching(/^denied: it deletes recursively/)],
+    ])
+    expect(questions).toEqual([])
+  })
+
   it('P6: an interrupt ends the waiting', async () => {
     const server = await serve(asking)
     const delegator = await open({ interruptGraceMs: 10_000 })
