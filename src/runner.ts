@@ -8,11 +8,13 @@
  */
 import type { Readable, Writable } from 'node:stream'
 import type { Json, JsonObject } from './core/json.js'
+import type { TraceContext } from './core/trace-context.js'
 
 export { redact } from './core/redact.js'
 export { programEnvironment } from './core/program-environment.js'
 export type { CommandEnvironment } from './core/program-environment.js'
 export type { Json, JsonObject } from './core/json.js'
+export type { TraceContext } from './core/trace-context.js'
 
 /** The work of one child. */
 export interface RunnerTask {
@@ -36,6 +38,8 @@ export interface RunnerTask {
   readonly continued?: ContinuedTask
   /** JSON Schema that the result's `output`, or the JSON in its `summary`, has to fit; absent where none was asked for. */
   readonly outputSchema?: JsonObject
+  /** The trace that its delegation belongs to, to be sent on with requests; absent where none was given. */
+  readonly traceContext?: TraceContext
   /** Set when the runner is called once more because its output did not fit (see `correctsOutput` of a reference). */
   readonly correction?: OutputCorrection
 }

@@ -63,8 +63,15 @@ function draftOf(request: UnitRequest, call: CallOptions, options: ResolvedOptio
         : children.map((_child, index) => transcriptPath(options, id, index)),
     delivery: parent === null ? (call.delivery ?? 'claim') : 'none',
     metadata: request.metadata,
+    ...traceOf(request),
     ...continuesOf(first?.continued),
   }
+}
+
+/** What a child starts belongs to the trace of that child's unit. */
+function traceOf({ parent, traceContext }: UnitRequest): Pick<UnitDraft, 'traceContext'> {
+  const trace = parent?.unit.draft.traceContext ?? traceContext
+  return trace === null ? {} : { traceContext: trace }
 }
 
 /** Which child it goes on from, for those who read of it. */
@@ -131,7 +138,7 @@ export function planChildren(
     timeoutMs: seconds === 0 ? null : seconds * 1000,
     timeoutGraceMs: options.interruptGraceMs,
     job: {
-      task: taskOf(child, request, id, below),
+      task: taskOf(child, request, draft, below),
       runner: child.runner,
       transcriptPath: transcriptPath(options, id, child.index),
       spillDirectory: options.spillFolder,
@@ -149,7 +156,7 @@ function depthOf(parent: ParentLink | null): number {
 function taskOf(
   { goal, context, role, model, maxIterations, outputSchema, continued, index }: PlannedChild,
   { toolsets, sessionKey }: Pick<UnitRequest, 'toolsets' | 'sessionKey'>,
-  delegationId: string,
+  { id: delegationId, traceContext }: UnitDraft,
   below: DelegationRoom | null,
 ): RunnerTask {
   return {
@@ -165,6 +172,7 @@ function taskOf(
     ...(below !== null && role === 'orchestrator' && { below }),
     ...(continued !== undefined && { continued }),
     ...(outputSchema !== undefined && { outputSchema }),
+    ...(traceContext !== undefined && { traceContext }),
   }
 }
 

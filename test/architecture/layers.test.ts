@@ -16,6 +16,7 @@ const mayImport: Record<string, readonly string[]> = {
   'src/config': ['src/index.ts', 'src/runner.ts', 'src/agent'],
   'src/testing': ['src/index.ts'],
   'src/tools': ['src/index.ts', 'src/runner.ts'],
+  'src/telemetry': ['src/index.ts', 'src/runner.ts'],
   'src/cli': ['src/index.ts', 'src/runner.ts', 'src/config', 'src/agent'],
   'src/runner.ts': ['src/core'],
   'src/index.ts': [

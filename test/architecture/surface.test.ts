@@ -19,6 +19,7 @@ describe('the public surface is what was meant', () => {
       'memoryLedger',
       'moduleRunner',
       'parseSessionKey',
+      'readTraceContext',
       'redact',
       'renderTurn',
       'shellRunner',
