@@ -35,7 +35,7 @@ describe('the public surface is what was meant', () => {
   })
 
   it('front 2 exports these names and no others', () => {
-    expect(Object.keys(runnerFront).sort()).toEqual(['defineRunner', 'programEnvironment'])
+    expect(Object.keys(runnerFront).sort()).toEqual(['defineRunner', 'programEnvironment', 'redact'])
   })
 })
 
