@@ -18,7 +18,8 @@ export interface MoleculeRunnerOptions extends MoleculeConnection {
 
 /**
  * Children that wait for a workspace of a Molecule platform: many of them in one thread. When their host dies, another one
- * that adopts goes on following what was taken, and sends again only what cannot have been taken.
+ * that adopts goes on with those that the platform runs; those that were sent by the child itself are reported `unknown`.
+ * Let them be adopted only where the peer does nothing twice for one `messageId`.
  * @throws {DelegationError} RUNNER_INVALID with a line for each problem.
  */
 export function moleculeRunner(
@@ -45,7 +46,8 @@ export function moleculeRunner(
     placement: 'shared',
     // A queue at a peer may be silent for hours.
     reportsProgress: false,
-    onOwnerDeath: 'adopt',
+    // A key that the platform knows starts nothing twice; a peer may do twice what it gets twice.
+    onOwnerDeath: (options.route ?? 'platform') === 'platform' ? 'adopt' : 'unknown',
     ...reference,
   }
 }

@@ -47,13 +47,16 @@ export function rbacFrom(path: string): () => Rbac {
     const file: unknown = parse(readFileSync(path, 'utf8'))
     if (file === null || typeof file !== 'object' || Array.isArray(file))
       throw new TypeError(`${path} holds no configuration`)
-    const { rbac } = file as { rbac?: { roles?: never; allowed_actions?: never } | null }
+    const { rbac } = file as { rbac?: { roles?: unknown; allowed_actions?: unknown } | null }
     if (rbac === undefined || rbac === null) return {}
     if (typeof rbac !== 'object') throw new TypeError(`rbac in ${path} is no mapping`)
     const { roles, allowed_actions: allowedActions, ...unknown } = rbac
     // A misspelt key must not fall back to what is allowed by default.
     if (Object.keys(unknown).length > 0) throw new TypeError(`rbac in ${path} has unknown keys`)
-    return { ...(roles !== undefined && { roles }), ...(allowedActions !== undefined && { allowedActions }) }
+    // What has another shape is found, and refused, where it is used.
+    return Object.fromEntries(
+      Object.entries({ roles, allowedActions }).filter(([, value]) => value !== undefined && value !== null),
+    )
   }
 }
 

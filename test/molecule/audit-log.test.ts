@@ -96,7 +96,7 @@ describe('the audit log', () => {
     log.record({ ...event, trace_id: 'c', event_type: 'rbac', resource: 'other' })
     await log.flushed()
     const traces = async (filter: Parameters<typeof readAudit>[1]) =>
-      (await readAudit(path, filter)).events.map(({ trace_id }) => trace_id).join('')
+      (await readAudit(path, filter)).events.map(({ trace_id }) => trace_id as string).join('')
     expect(await traces({ outcome: 'failure' })).toBe('b')
     expect(await traces({ eventType: 'rbac' })).toBe('c')
     expect(await traces({ resource: peer })).toBe('ab')
@@ -160,7 +160,7 @@ describe('what delegations leave in it', () => {
     ])
     const [dispatched, success] = (await readAudit(path)).events
     expect(dispatched?.['task_preview']).not.toContain('a1B2c3D4')
-    expect(String(dispatched?.['task_preview']).length).toBeLessThanOrEqual(230)
+    expect((dispatched?.['task_preview'] as string).length).toBeLessThanOrEqual(230)
     expect(success).toMatchObject({ attempt: 1, action: 'delegate', workspace_id: own })
   })
 

@@ -345,7 +345,7 @@ describe('sending', () => {
     const record = await stands(molecule, id, 'failed')
     expect(record.error).toBe('it was stopped; the peer has stopped, too')
     expect(record.updated_at).toBeGreaterThanOrEqual(record.created_at)
-    expect(platform.seen.some(({ body }) => body?.method === 'tasks/cancel')).toBe(true)
+    expect(platform.seen.some(({ body }) => body.method === 'tasks/cancel')).toBe(true)
     expect(molecule.cancel(id)).toBe(false)
   })
 

@@ -50,7 +50,7 @@ export async function startPlatform(): Promise<SmallPlatform> {
     request.on('data', (chunk: Buffer) => (text += chunk.toString()))
     request.on('end', () => {
       const { method = '', url: path = '', headers } = request
-      const one: Seen = { method, path, headers, body: JSON.parse(text || 'null') as SentBody }
+      const one: Seen = { method, path, headers, body: JSON.parse(text || '{}') as SentBody }
       seen.push(one)
       for (const look of waiting) look()
       const key = `${method} ${path}`
