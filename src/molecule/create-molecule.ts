@@ -38,6 +38,12 @@ export type Accepted =
     }
   | { readonly success: false; readonly error: string }
 
+export interface PermittedTarget {
+  readonly source: string
+  readonly target: string
+  readonly traceId: string
+}
+
 export type Permit =
   | { readonly success: true; readonly source: string; readonly traceId: string }
   | { readonly success: false; readonly error: string }
@@ -60,6 +66,8 @@ export interface Molecule {
   checkTaskStatus(taskId?: string, options?: { source?: string }): Promise<JsonObject>
   /** What `delegateAsync` asks first: permission and self guard, audited; for delegations that are kept elsewhere. */
   permit(target: string, task: string, source?: string): Permit
+  /** How what was permitted ended, for the audit. */
+  auditEnd(permit: PermittedTarget, outcome: 'success' | 'failure', extra?: JsonObject): void
   get(taskId: string): MoleculeRecord | null
   /** False when it has ended, or is not known. It ends as `failed`, and says whether the peer has confirmed. */
   cancel(taskId: string): boolean
@@ -157,6 +165,8 @@ export function createMolecule(options: MoleculeOptions = {}): Molecule {
       if ('refusal' in job) return { success: false, error: job.refusal }
       return { success: true, source: job.source, traceId: job.id }
     },
+    auditEnd: ({ traceId: id, source, target }, outcome, extra = {}) =>
+      delegations.auditEnd({ id, source, target }, outcome, extra),
     get: records.get,
     cancel: delegations.cancel,
     async listPeers() {

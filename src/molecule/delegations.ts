@@ -37,6 +37,12 @@ export interface Delegations {
   accept(target: string, task: string, route: Route, source: string | undefined): Job | { refusal: string }
   /** As `accept`, and nothing is stored: for delegations that are kept elsewhere. */
   permit(target: string, task: string, source: string | undefined): Job | { refusal: string }
+  /** Of one that is kept elsewhere. */
+  auditEnd(
+    job: Pick<Job, 'id' | 'source' | 'target'>,
+    outcome: 'success' | 'failure',
+    extra: JsonObject,
+  ): void
   /** Null for one that is queued, or whose time of waiting is over, and which goes on at the peer. Never rejects. */
   run(job: Job, mode: RunMode, signal?: AbortSignal): Promise<Outcome | null>
   /** One look at the platform, for a delegation that it has; one that fails changes nothing. */
@@ -55,7 +61,12 @@ export function createDelegations(options: DelegationsOptions): Delegations {
   /** Those that the platform has a record of, by us or by itself. */
   const mirrored = new Set<string>()
 
-  function audit(job: Job, outcome: string, extra: JsonObject = {}, rest: Partial<AuditEvent> = {}): void {
+  function audit(
+    job: Pick<Job, 'id' | 'source' | 'target'>,
+    outcome: string,
+    extra: JsonObject = {},
+    rest: Partial<AuditEvent> = {},
+  ): void {
     options.audit?.record({
       event_type: 'delegation',
       action: 'delegate',
@@ -176,6 +187,7 @@ export function createDelegations(options: DelegationsOptions): Delegations {
       records.add({ task_id: job.id, workspace_id: target, source_workspace_id: job.source, task })
       return job
     },
+    auditEnd: audit,
     permit: (target, task, given) => permitted(target, task, 'platform', given),
     run(job, mode, signal) {
       const scope = new AbortController()

@@ -1,6 +1,6 @@
 /** What the tools of the section *peers* are run against, on a Molecule platform (implements `PeerDirectory`). */
 import { basename } from 'node:path'
-import type { Delegator } from '../index.js'
+import { redact, type Delegator } from '../index.js'
 import type { JsonObject } from '../runner.js'
 import type { Molecule } from './create-molecule.js'
 import { moleculeRunner, type MoleculeRunnerOptions } from './molecule-runner.js'
@@ -37,6 +37,15 @@ export function createMoleculeDirectory(
   molecule: Molecule,
   { units }: MoleculeDirectoryOptions = {},
 ): MoleculeDirectory {
+  // What an event carries of its permit is enough, also in a process that has taken the unit over.
+  units?.delegator.events.on('completion', ({ delegation_id, status, error, metadata }) => {
+    const { workspace_id: target, source_workspace_id: source, trace_id: traceId } = metadata ?? {}
+    if (typeof target !== 'string' || typeof source !== 'string' || typeof traceId !== 'string') return
+    const isDone = status === 'completed'
+    const extra = { delegation_id, ...(!isDone && { reason: status, last_error: redact(error ?? status) }) }
+    molecule.auditEnd({ source, target, traceId }, isDone ? 'success' : 'failure', extra)
+  })
+
   async function dispatched(target: string, task: string): Promise<string> {
     if (units === undefined) throw new Error('no units')
     const permit = molecule.permit(target, task, units.connection.source)
@@ -46,7 +55,7 @@ export function createMoleculeDirectory(
       goal: task,
       sessionKey: typeof sessionKey === 'string' ? sessionKey : sessionKey(),
       runner: moleculeRunner({ ...connection, source: permit.source, target }),
-      metadata: { workspace_id: target },
+      metadata: { workspace_id: target, source_workspace_id: permit.source, trace_id: permit.traceId },
     })
     if (outcome.status === 'dispatched') return outcome.delegationId
     throw new Error(outcome.error)

@@ -1,6 +1,14 @@
 /** Front of the Molecule dialect, for the host: `hermes-delegate/molecule`. */
 export { createMolecule } from './create-molecule.js'
-export type { Accepted, Answer, Molecule, MoleculeOptions, Permit, SendOptions } from './create-molecule.js'
+export type {
+  Accepted,
+  Answer,
+  Molecule,
+  MoleculeOptions,
+  Permit,
+  PermittedTarget,
+  SendOptions,
+} from './create-molecule.js'
 export { createAuditLog, readAudit } from './audit-log.js'
 export type { AuditEvent, AuditFilter, AuditLog, AuditLogOptions, FoundAudit } from './audit-log.js'
 export type { ConnectOptions } from './connect.js'

@@ -23,12 +23,3 @@ export function sanitised(text: string): string {
 function escaped(_found: string, space: string, phrase: string): string {
   return `${space}[ESCAPED_${phrase.toUpperCase().replaceAll(' ', '_')}]`
 }
-
-/** M64. */
-export function delegationFailed(name: string, raw: string): string {
-  return (
-    `DELEGATION FAILED to ${name}: ${raw}\n` +
-    'Do not pass this error on as it is. You can: 1. try another peer (list_peers); 2. do the work yourself; 3. tell the ' +
-    'user which peer is unavailable, and give your best answer.'
-  )
-}

@@ -5,7 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createDelegator, sqliteLedger, type Delegator } from '../../src/index.js'
-import { createMoleculeDirectory, moleculeRunner, type Molecule } from '../../src/molecule/molecule.js'
+import {
+  createMoleculeDirectory,
+  moleculeRunner,
+  type AuditEvent,
+  type Molecule,
+} from '../../src/molecule/molecule.js'
 import { createTools, type PeerDirectory } from '../../src/tools/tools.js'
 import { moleculeAt, own, peer, says, sendJson, startPlatform, type SmallPlatform } from './small-platform.js'
 
@@ -206,6 +211,12 @@ describe('the tools of a model on a platform', () => {
   })
 
   it('with units, a task for a peer is a delegation of the ledger: permission first, its end is a completion', async () => {
+    const audited: AuditEvent[] = []
+    const audit = {
+      record: (event: AuditEvent) => String(audited.push(event)),
+      flushed: async () => undefined,
+    }
+    molecule = moleculeAt(platform.url, { audit })
     const units = { delegator, connection: connection(), sessionKey: 'chat' }
     const tools = createTools({
       delegator,
@@ -228,6 +239,16 @@ describe('the tools of a model on a platform', () => {
     const [completion] = await delegator.completions.claim({ sessionKey: 'chat' })
     expect(completion?.event).toMatchObject({ delegation_id: id, metadata: { workspace_id: peer } })
     await completion?.ack()
+    const told = {
+      event_type: 'delegation',
+      resource: peer,
+      workspace_id: own,
+      trace_id: audited[0]?.trace_id,
+    }
+    expect(audited).toEqual([
+      expect.objectContaining({ ...told, outcome: 'dispatched' }),
+      expect.objectContaining({ ...told, outcome: 'success', extra: { delegation_id: id } }),
+    ])
     const self = await tools.call('delegate_task_async', { workspace_id: own, task: 'x' })
     expect(self.data['error']).toContain('self-delegation')
   })
