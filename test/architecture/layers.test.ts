@@ -18,7 +18,8 @@ const mayImport: Record<string, readonly string[]> = {
   'src/testing': ['src/index.ts'],
   'src/tools': ['src/index.ts', 'src/runner.ts'],
   'src/telemetry': ['src/index.ts', 'src/runner.ts'],
-  'src/cli': ['src/index.ts', 'src/runner.ts', 'src/config', 'src/agent', 'src/tools'],
+  'src/molecule': ['src/index.ts', 'src/runner.ts'],
+  'src/cli': ['src/index.ts', 'src/runner.ts', 'src/config', 'src/agent', 'src/tools', 'src/molecule'],
   'src/runner.ts': ['src/core'],
   'src/index.ts': [
     'src/core',
@@ -97,6 +98,7 @@ describe('layers (DESIGN 6)', () => {
     visit('src/runners/shell.ts')
     visit('src/runners/command.ts')
     visit('src/agent/agent-child.ts')
+    visit('src/molecule/molecule-child.ts')
     expect(seen.size).toBeGreaterThan(8)
   })
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import * as front from '../../src/index.js'
 import * as runnerFront from '../../src/runner.js'
 import * as testing from '../../src/testing/host-conformance.js'
+import * as molecule from '../../src/molecule/molecule.js'
 import { errorCodes } from '../../src/core/errors.js'
 import { filesBelow, read } from '../support/sources.js'
 
@@ -32,6 +33,17 @@ describe('the public surface is what was meant', () => {
 
   it('the testing kit exports these names and no others', () => {
     expect(Object.keys(testing).sort()).toEqual(['ConformanceError', 'hostConformance', 'runHostConformance'])
+  })
+
+  it('the Molecule dialect exports these names and no others', () => {
+    expect(Object.keys(molecule).sort()).toEqual([
+      'createAuditLog',
+      'createMolecule',
+      'createMoleculeDirectory',
+      'moleculeRunner',
+      'rbacFrom',
+      'readAudit',
+    ])
   })
 
   it('front 2 exports these names and no others', () => {

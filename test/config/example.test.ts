@@ -11,7 +11,7 @@ const example = parse(readFileSync(path, 'utf8')) as Record<string, Record<strin
 
 /** Written out: a key is public, and whoever adds or drops one says so here. */
 const keys = {
-  '': ['delegation', 'ledger', 'delivery', 'transcripts', 'spill_folder', 'runners', 'log'],
+  '': ['delegation', 'ledger', 'delivery', 'transcripts', 'spill_folder', 'runners', 'log', 'rbac', 'audit'],
   delegation: [
     'max_async_children',
     'max_concurrent_children',
@@ -63,6 +63,8 @@ const keys = {
     'on_owner_death',
   ],
   log: ['level', 'path'],
+  rbac: ['roles', 'allowed_actions'],
+  audit: ['path'],
 }
 
 describe('config.example.yaml', () => {
