@@ -128,6 +128,20 @@ export interface AskOptions {
   readonly choices?: readonly string[]
 }
 
+/** One of the names that children share; see `ctx.lease`. */
+export interface LeaseOffer {
+  readonly name: string
+  /** 0: now. Above that somebody has said that it has to rest. */
+  readonly ready_in_seconds: number
+}
+
+export interface LeaseChange {
+  /** Which one it uses from now on. @defaultValue the first that is offered */
+  readonly use?: string
+  /** Which have to rest, for all children: seconds by name, 3,600 at most. */
+  readonly rest?: Readonly<Record<string, number>>
+}
+
 /** One child of a nested unit. What it does not say is the call's. */
 export interface DelegateTask {
   readonly goal: string
@@ -233,6 +247,12 @@ export interface RunnerContext<Options = unknown> {
    * come before the grace is over.
    */
   delegate(call: DelegateCall): Promise<Delegated>
+  /**
+   * Takes one of several things that the children of this host share, such as keys: the first that is offered, of those
+   * that are ready the one that fewest live children use. At most 64 names of at most 200 characters. A child holds one of
+   * the same names at a time, and what it holds is free when it ends, however it ends. Rejects with `REQUEST_INVALID`.
+   */
+  lease(names: readonly string[], change?: LeaseChange): Promise<readonly LeaseOffer[]>
   /** Keeps a state from which another run could go on; the last one counts. Plain data. */
   checkpoint(state: Json): void
   /** The last checkpoint of a run whose host died, or that this one goes on from; null for a first run. */

@@ -1,5 +1,5 @@
 /** The keys of one child: it stays with one until that is refused, and then goes on with another. */
-import type { RunnerTask } from '../runner.js'
+import type { RunnerContext } from '../runner.js'
 import { AgentError } from './agent-error.js'
 import type { AgentSettings } from './agent-options.js'
 import type { ProviderFailure } from './provider-error.js'
@@ -23,9 +23,20 @@ export interface KeyRing {
 /** What another key may help against. */
 const isOfKey = ({ reason }: ProviderFailure): boolean => ['auth', 'quota', 'rate_limit'].includes(reason)
 
-export function createKeyRing(keys: readonly [Key, ...Key[]], start: number, maxWaitMs: number): KeyRing {
-  const first = start % keys.length
-  const ring = [...keys.slice(first), ...keys.slice(0, first)].map((key) => ({ key, readyAt: 0 }))
+/** Told when a key is refused: how long it rests, ms, and which one is used in its place. */
+export type OnRefused = (refused: Key, restMs: number, current: Key) => void
+
+interface KeyRingOptions {
+  readonly keys: readonly [Key, ...Key[]]
+  /** From when on each may be used, Unix ms. @defaultValue at once */
+  readonly readyAt?: readonly number[]
+  /** More than this is not waited for, ms. */
+  readonly maxWaitMs: number
+  readonly onRefused?: OnRefused
+}
+
+export function createKeyRing({ keys, readyAt: from = [], maxWaitMs, onRefused }: KeyRingOptions): KeyRing {
+  const ring = keys.map((key, index) => ({ key, readyAt: from[index] ?? 0 }))
   let at = 0
 
   /** Those that come after the current one come first among equals. */
@@ -49,35 +60,55 @@ export function createKeyRing(keys: readonly [Key, ...Key[]], start: number, max
       if (refused !== undefined) refused.readyAt = failure.reason === 'rate_limit' ? now + waitMs : Infinity
       for (const other of ring) other.readyAt = Math.max(other.readyAt, now)
       const readyAt = turn()
+      if (refused !== undefined) onRefused?.(refused.key, refused.readyAt - now, ring[at]?.key ?? keys[0])
       return Number.isFinite(readyAt) ? readyAt - now : null
     },
   }
 }
 
+/** The host's bound for a rest. */
+const longestRestSeconds = 3_600
+
 /**
- * Siblings begin with different keys: no child knows what another one does.
+ * The keys of all children of a host are leased: it offers those first that rest least, and that fewest others use.
  * @throws {AgentError} AGENT_KEY_MISSING when no variable is set.
  */
-export function keyRingOf(
+export async function leaseKeys(
   { apiKeyEnv, apiKeyEnvs, retry }: AgentSettings,
-  { delegationId, taskIndex }: RunnerTask,
-  log: (text: string) => void,
-): KeyRing {
+  ctx: Pick<RunnerContext, 'lease' | 'log'>,
+): Promise<KeyRing> {
   const variables = apiKeyEnv === undefined ? apiKeyEnvs : [apiKeyEnv]
-  const found = variables.map((variable) => ({ variable, value: process.env[variable]?.trim() ?? '' }))
-  const [first, ...others] = found.filter(({ value }) => value !== '')
   const maxWaitMs = retry.maxRetryAfterSeconds * 1_000
-  if (first === undefined) {
-    if (variables.length === 0) return createKeyRing([{ variable: null, value: null }], 0, maxWaitMs)
-    const names = variables.join(', ')
-    const message =
-      variables.length === 1
-        ? `the variable ${names}, which holds the key, is not set`
-        : `none of the variables ${names}, which hold the keys, is set`
-    throw new AgentError('AGENT_KEY_MISSING', message)
-  }
-  const missing = found.filter(({ value }) => value === '').map(({ variable }) => variable)
-  if (missing.length > 0) log(`not set, and left out: ${missing.join(', ')}`)
-  const start = Buffer.from(delegationId).reduce((sum, byte) => sum + byte, taskIndex)
-  return createKeyRing([first, ...others], start, maxWaitMs)
+  if (variables.length === 0) return createKeyRing({ keys: [{ variable: null, value: null }], maxWaitMs })
+  const values = new Map(variables.map((variable) => [variable, process.env[variable]?.trim() ?? '']))
+  const names = [...values.keys()].filter((variable) => values.get(variable) !== '')
+  if (names.length === 0) throw keyMissing(variables)
+  const missing = variables.filter((variable) => !names.includes(variable))
+  if (missing.length > 0) ctx.log(`not set, and left out: ${missing.join(', ')}`)
+  const now = Date.now()
+  // One alone is everybody's, whatever is said of it.
+  const single = names.map((name) => ({ name, ready_in_seconds: 0 }))
+  const offers = names.length === 1 ? single : await ctx.lease(names)
+  const keys = offers.map(({ name }) => ({ variable: name, value: values.get(name) ?? null }))
+  const [first, ...others] = keys
+  if (first === undefined) throw keyMissing(variables)
+  return createKeyRing({
+    keys: [first, ...others],
+    readyAt: offers.map((offer) => (offer.ready_in_seconds > 0 ? now + offer.ready_in_seconds * 1000 : 0)),
+    maxWaitMs,
+    onRefused(refused, restMs, current) {
+      if (names.length === 1 || refused.variable === null || current.variable === null) return
+      const rest = { [refused.variable]: Math.min(longestRestSeconds, Math.max(0, restMs / 1000)) }
+      ctx.lease(names, { use: current.variable, rest }).catch(() => undefined)
+    },
+  })
+}
+
+function keyMissing(variables: readonly string[]): AgentError {
+  const names = variables.join(', ')
+  const message =
+    variables.length === 1
+      ? `the variable ${names}, which holds the key, is not set`
+      : `none of the variables ${names}, which hold the keys, is set`
+  return new AgentError('AGENT_KEY_MISSING', message)
 }

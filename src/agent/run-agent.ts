@@ -5,7 +5,7 @@ import { AgentError } from './agent-error.js'
 import { readAgentOptions, type AgentSettings } from './agent-options.js'
 import { systemPrompt } from './conversation.js'
 import { createHttp, type Http } from './http-fetch.js'
-import { keyRingOf } from './key-ring.js'
+import { leaseKeys } from './key-ring.js'
 import { modelCaller, providerName, type CallWatcher } from './model-call.js'
 import { runLoop, usable, type LoopAnswer, type LoopState } from './model-loop.js'
 import { ProviderFailure } from './provider-error.js'
@@ -29,7 +29,7 @@ Object.assign(globalThis, { AI_SDK_LOG_WARNINGS: false })
 export async function runAgentTask(task: RunnerTask, ctx: RunnerContext): Promise<RunnerResult> {
   const settings = settingsOf(ctx.options)
   const model = modelOf(task, settings)
-  const keys = keyRingOf(settings, task, (text) => ctx.log(text))
+  const keys = await leaseKeys(settings, ctx)
   const folder = await openWorkFolder(settings.workdir ?? process.cwd())
   const chosen = chosenToolsets(settings, task.toolsets)
   const session = sessionOf(task, ctx, settings)

@@ -70,7 +70,40 @@ describe('the keys of an agent', () => {
     })
   })
 
-  it('a child that is stopped by force keeps no key from another', async () => {
+  it('a key that one child was refused is not tried by the next, of whatever unit', async () => {
+    const server = await serve(refuses(1, fails(429, 'slow down', { 'retry-after': '60' })))
+    const delegator = await open()
+    const runner = agentRunner({ baseUrl: server.url, model: 'm', workdir: temporaryFolder(), apiKeyEnvs })
+    const run = async () => delegator.wait(idOf(await delegator.dispatch({ goal: 'go', runner })))
+    await run()
+    const refused = keyOf(server.requests[0]!)
+    expect(server.requests).toHaveLength(2)
+    for (let n = 0; n < 3; n += 1) expect(await run()).toMatchObject({ status: 'completed' })
+    expect(server.requests).toHaveLength(5)
+    expect(keysOf(server.requests.slice(1))).not.toContain(refused)
+  })
+
+  it('a child that is stopped by force gives its key back', async () => {
+    const server = await serve(staysSilent, says('ok'))
+    const delegator = await open()
+    const two = ['HERMES_TEST_KEY_A', 'HERMES_TEST_KEY_B']
+    const runner = agentRunner({
+      baseUrl: server.url,
+      model: 'm',
+      workdir: temporaryFolder(),
+      apiKeyEnvs: two,
+    })
+    const running = next(delegator, 'progress')
+    const id = idOf(await delegator.dispatch({ goal: 'go', runner }))
+    await Promise.all([running, server.received(1)])
+    const beside = idOf(await delegator.dispatch({ goal: 'go', runner }))
+    await delegator.wait(beside)
+    await delegator.interrupt(id, { graceMs: 0 })
+    await delegator.wait(idOf(await delegator.dispatch({ goal: 'go', runner })))
+    expect(keysOf(server.requests)).toEqual(['Bearer key-0', 'Bearer key-1', 'Bearer key-0'])
+  })
+
+  it("one key alone is every child's", async () => {
     const only = ['HERMES_TEST_KEY_A'] as const
     const server = await serve(staysSilent, says('ok'))
     const delegator = await open()
@@ -106,9 +139,9 @@ describe('the keys of an agent', () => {
 describe('a ring of keys', () => {
   const key = (variable: string) => ({ variable, value: variable })
   const failure = (reason: FailureReason, ms: number | null = null) => new ProviderFailure(reason, reason, ms)
-  const ring = () => createKeyRing([key('a'), key('b'), key('c')], 1, 10_000)
+  const ring = () => createKeyRing({ keys: [key('b'), key('c'), key('a')], maxWaitMs: 10_000 })
 
-  it('begins where it is told to, and turns to the one that is ready first', () => {
+  it('begins with the first, and turns to the one that is ready first', () => {
     const keys = ring()
     expect(keys.current.variable).toBe('b')
     expect(keys.waitAfter(failure('rate_limit', 5_000), 10, 0)).toBe(0)
@@ -122,7 +155,7 @@ describe('a ring of keys', () => {
   })
 
   it('one that is to rest for too long is not waited for', () => {
-    const keys = createKeyRing([key('a')], 0, 10_000)
+    const keys = createKeyRing({ keys: [key('a')], maxWaitMs: 10_000 })
     expect(keys.waitAfter(failure('rate_limit', 10_001), 10, 0)).toBeNull()
     expect(keys.waitAfter(failure('server_error', 10_001), 10, 0)).toBeNull()
   })
