@@ -98,7 +98,7 @@ async function spawn(tasks: readonly CheckedTask[], host: ToolHost): Promise<Jso
           task_indexes: unit.taskIndexes,
         })),
       }),
-      note: waitNote,
+      note: host.dispatchNote,
     }
   }
   const { refusal } = outcome

@@ -61,6 +61,8 @@ function converted(name: string, type: string | undefined, value: Json): Json {
     return parseJson(value, `'${name}'`)
   if (typeof value === 'string' && type === 'boolean' && /^(true|false)$/i.test(value.trim()))
     return value.trim().toLowerCase() === 'true'
+  if (typeof value === 'string' && type === 'number' && value.trim() !== '' && Number.isFinite(Number(value)))
+    return Number(value)
   if (type === 'string' && (typeof value === 'number' || typeof value === 'boolean')) return String(value)
   return value
 }

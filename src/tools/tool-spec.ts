@@ -22,6 +22,7 @@ export interface ToolHost {
   readonly orchestratorEnabled: boolean
   readonly onRefusal: 'reject' | 'inline'
   readonly acceptsLaterResults: boolean
+  readonly dispatchNote: string
   readonly child: ToolChild | null
   sessionKey(): string
   isPaused(): boolean

@@ -4,7 +4,7 @@ import type { JsonObject } from '../runner.js'
 import { ignoredNote } from './checked-tasks.js'
 import { checkTaskStatus } from './check-status.js'
 import { delegateTaskAsync } from './delegate-async.js'
-import { delegateTask } from './delegate-task.js'
+import { delegateTask, waitNote } from './delegate-task.js'
 import type { PeerDirectory } from './peer-directory.js'
 import { getWorkspaceInfo, listPeers, sendMessageToUser } from './peers.js'
 import { jsonSchemaOf, readInput } from './read-input.js'
@@ -13,9 +13,11 @@ import { ToolProblem, type ToolChild, type ToolHost, type ToolSection, type Tool
 export { aiSdkTools } from './ai-sdk.js'
 export { mcpCall, mcpTools, type McpTool, type McpToolResult } from './mcp.js'
 export { openAiTools, type OpenAiTool } from './openai.js'
+export { isOwn, ownUnit } from './own-units.js'
 export { toolPrompt } from './prompt.js'
+export { ToolProblem } from './tool-spec.js'
 export type { PeerDirectory, PeerTaskStatus } from './peer-directory.js'
-export type { ToolChild, ToolLimits, ToolSection, ToolSpec } from './tool-spec.js'
+export type { ToolChild, ToolHost, ToolLimits, ToolSection, ToolSpec } from './tool-spec.js'
 
 /** In the order of every listing. */
 export const toolSpecs: readonly ToolSpec[] = [
@@ -44,6 +46,10 @@ export interface ToolsOptions {
   readonly onRefusal?: 'reject' | 'inline'
   /** False where the session has no later turn: then `delegate_task` waits for its results. @defaultValue true */
   readonly acceptsLaterResults?: boolean
+  /** What a model is told after a dispatch. @defaultValue to end its turn: the results arrive as a new one */
+  readonly dispatchNote?: string
+  /** Tools of the host's own, listed after the registry's. @defaultValue none */
+  readonly more?: readonly ToolSpec[]
   /** Tools for a child: its units run below it, and it waits for them. @defaultValue none: the host's own model */
   readonly child?: ToolChild
   /** @defaultValue none: such calls are answered with "No peers configured" */
@@ -78,6 +84,7 @@ export interface Tools {
 
 export function createTools(options: ToolsOptions): Tools {
   const { delegator, sessionKey = '' } = options
+  const specs = [...toolSpecs, ...(options.more ?? [])]
   let isPaused = false
   const host: ToolHost = {
     delegator,
@@ -87,6 +94,7 @@ export function createTools(options: ToolsOptions): Tools {
     orchestratorEnabled: options.orchestratorEnabled ?? true,
     onRefusal: options.onRefusal ?? 'reject',
     acceptsLaterResults: options.acceptsLaterResults ?? true,
+    dispatchNote: options.dispatchNote ?? waitNote,
     child: options.child ?? null,
     sessionKey: () => (typeof sessionKey === 'string' ? sessionKey : sessionKey()),
     isPaused: () => isPaused,
@@ -95,7 +103,7 @@ export function createTools(options: ToolsOptions): Tools {
     async list() {
       const { limit: maxUnits } = await delegator.capacity({ sessionKey: host.sessionKey() })
       const limits = { ...host, maxUnits }
-      return toolSpecs.map(({ name, section, short, whenToUse, shell, input }) => ({
+      return specs.map(({ name, section, short, whenToUse, shell, input }) => ({
         name,
         section,
         description: short(limits),
@@ -104,13 +112,18 @@ export function createTools(options: ToolsOptions): Tools {
         inputSchema: jsonSchemaOf(input),
       }))
     },
-    call: (name, input) => called(name, input, host),
+    call: (name, input) => called(specs, name, input, host),
     setSpawnPaused: (paused) => void (isPaused = paused),
   }
 }
 
-async function called(name: string, input: unknown, host: ToolHost): Promise<ToolResult> {
-  const spec = toolSpecs.find((known) => known.name === name)
+async function called(
+  specs: readonly ToolSpec[],
+  name: string,
+  input: unknown,
+  host: ToolHost,
+): Promise<ToolResult> {
+  const spec = specs.find((known) => known.name === name)
   try {
     if (spec === undefined) throw new ToolProblem(`Unknown tool: ${name.slice(0, 80)}`)
     const { values, ignored } = readInput(spec.input, input)

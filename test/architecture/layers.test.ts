@@ -16,7 +16,8 @@ const mayImport: Record<string, readonly string[]> = {
   'src/config': ['src/index.ts', 'src/runner.ts', 'src/agent'],
   'src/testing': ['src/index.ts'],
   'src/tools': ['src/index.ts', 'src/runner.ts'],
-  'src/cli': ['src/index.ts', 'src/runner.ts', 'src/config', 'src/agent'],
+  'src/mcp': ['src/index.ts', 'src/runner.ts', 'src/tools'],
+  'src/cli': ['src/index.ts', 'src/runner.ts', 'src/config', 'src/agent', 'src/mcp'],
   'src/runner.ts': ['src/core'],
   'src/index.ts': [
     'src/core',
@@ -93,6 +94,19 @@ describe('layers (DESIGN 6)', () => {
           expect(specifier, path).toBe('src/agent/agent-runner.ts')
         if (specifier === 'src/index.ts' && path.startsWith('src/agent/'))
           expect(path).toBe('src/agent/agent-runner.ts')
+      }
+    }
+  })
+
+  it('the tools and the MCP server are seen by their fronts alone', () => {
+    const fronts: Record<string, string> = {
+      'src/tools': 'src/tools/tools.ts',
+      'src/mcp': 'src/mcp/mcp.ts',
+    }
+    for (const path of sources) {
+      for (const { specifier } of importsOf(path)) {
+        const front = fronts[folderOf(specifier)]
+        if (front !== undefined && folderOf(path) !== folderOf(specifier)) expect(specifier, path).toBe(front)
       }
     }
   })
