@@ -21,15 +21,17 @@ export interface CallScope {
 const signOfLifeMs = 15_000
 const shownCharacters = 200
 
-type Request = Pick<ServerContext, 'mcpReq'>
+type Request = Pick<ServerContext, 'mcpReq' | 'http'>
 
 /** Works out the answer to one request. */
 export async function answering<T>(request: Request, work: (scope: CallScope) => Promise<T>): Promise<T> {
   const verdicts: Verdict[] = []
-  const { signal } = request.mcpReq
+  const { mcpReq, http } = request
+  // Older revisions do not take a lost connection for a cancellation; the answer is not wanted all the same.
+  const signal = http?.req === undefined ? mcpReq.signal : AbortSignal.any([mcpReq.signal, http.req.signal])
   let isAnswered = false
   try {
-    const answer = await work(scopeOf(request, verdicts))
+    const answer = await work(scopeOf(mcpReq, signal, verdicts))
     // A transport that is closed once it has answered aborts the signal as well: this is the last moment to ask.
     isAnswered = !signal.aborted
     return answer
@@ -42,9 +44,9 @@ export async function answering<T>(request: Request, work: (scope: CallScope) =>
   }
 }
 
-function scopeOf({ mcpReq }: Request, verdicts: Verdict[]): CallScope {
+function scopeOf(mcpReq: Request['mcpReq'], signal: AbortSignal, verdicts: Verdict[]): CallScope {
   return {
-    signal: mcpReq.signal,
+    signal,
     onAnswered: (verdict) => void verdicts.push(verdict),
     follow(delegator, id) {
       const progressToken = mcpReq._meta?.progressToken

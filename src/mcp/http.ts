@@ -1,14 +1,19 @@
-/** Streamable HTTP: every request stands by itself, so that any process with the same ledger can answer it. */
+/**
+ * Streamable HTTP. From 2026-07-28 on every request stands by itself, and any process with the same ledger can answer it;
+ * older clients have a session with this one.
+ */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import {
   createMcpHandler,
   hostHeaderValidationResponse,
+  isLegacyRequest,
   localhostAllowedHostnames,
   localhostAllowedOrigins,
   originValidationResponse,
 } from '@modelcontextprotocol/server'
-import { mcpHost, type McpOptions } from './mcp-host.js'
+import { createHttpSessions } from './http-sessions.js'
+import { mcpHost, type McpHost, type McpOptions } from './mcp-host.js'
 import { createMcpServer } from './server.js'
 
 export interface McpHandlerOptions extends Omit<McpOptions, 'sessionKey'> {
@@ -36,15 +41,14 @@ export interface McpHandler {
 export function mcpHandler(options: McpHandlerOptions): McpHandler {
   const { sessionKey, token, allowedHosts, allowedOrigins, onError, ...tools } = options
   if (token === '') throw new TypeError('token: a text that is not empty was expected')
-  if (typeof sessionKey !== 'function') mcpHost({ ...tools, sessionKey })
   const hosts = [...(allowedHosts ?? localhostAllowedHostnames())]
   const origins = [...(allowedOrigins ?? allowedHosts ?? localhostAllowedOrigins())]
+  const hostOf = (key: string): McpHost => mcpHost({ ...tools, sessionKey: key })
+  if (typeof sessionKey !== 'function') hostOf(sessionKey)
+  const sessions = createHttpSessions((key) => createMcpServer(hostOf(key), 'legacy'))
   const handler = createMcpHandler(
-    ({ era, authInfo }) => {
-      const key = authInfo?.extra?.['sessionKey']
-      return createMcpServer(mcpHost({ ...tools, sessionKey: typeof key === 'string' ? key : '' }), era)
-    },
-    onError === undefined ? {} : { onerror: onError },
+    ({ era, authInfo }) => createMcpServer(hostOf(authInfo?.clientId ?? ''), era),
+    { legacy: 'reject', ...(onError !== undefined && { onerror: onError }) },
   )
 
   async function fetch(request: Request): Promise<Response> {
@@ -54,8 +58,8 @@ export function mcpHandler(options: McpHandlerOptions): McpHandler {
     if (token !== undefined && !isSame(given, token)) return unauthorized()
     const key = typeof sessionKey === 'function' ? await sessionKey(request) : sessionKey
     if (key === null || key === '') return unauthorized()
-    const authInfo = { token: given, clientId: key, scopes: [], extra: { sessionKey: key } }
-    return handler.fetch(request, { authInfo })
+    if (await isLegacyRequest(request)) return sessions.fetch(request, key)
+    return handler.fetch(request, { authInfo: { token: given, clientId: key, scopes: [] } })
   }
 
   let nodeHandler: Promise<McpHandler['node']> | null = null
@@ -67,7 +71,9 @@ export function mcpHandler(options: McpHandlerOptions): McpHandler {
         await nodeHandler
       )(request, response)
     },
-    close: handler.close,
+    async close() {
+      await Promise.all([handler.close(), sessions.close()])
+    },
   }
 }
 

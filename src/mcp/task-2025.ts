@@ -12,7 +12,7 @@ import { isOwn } from '../tools/tools.js'
 import { answering } from './call-scope.js'
 import type { McpHost } from './mcp-host.js'
 import { waitForEnd } from './own-tools.js'
-import { ownTask, resultOf } from './task-access.js'
+import { ownTask, resultOf, stopTask } from './task-access.js'
 import { hasEnded, task2025 } from './tasks.js'
 
 const byId = { params: z.looseObject({ taskId: z.string() }) }
@@ -40,7 +40,7 @@ export function serveTasks2025({ server }: McpServer, host: McpHost): void {
         ProtocolErrorCode.InvalidParams,
         `Cannot cancel task: it has ended as ${record.status}`,
       )
-    await host.delegator.interrupt(taskId, { reason: 'cancelled by the client' })
+    await stopTask(taskId, host)
     return asResult(await ownTask(taskId, host))
   })
 }

@@ -15,24 +15,17 @@ import { redact, type DelegationRecord, type OpenQuestion } from '../index.js'
 import { answering, type CallScope } from './call-scope.js'
 import type { McpHost } from './mcp-host.js'
 import { waitForEnd } from './own-tools.js'
-import { ownTask, resultOf } from './task-access.js'
+import { ownTask, resultOf, stopTask } from './task-access.js'
 import { hasEnded, task2026 } from './tasks.js'
 
 export const tasksExtension = 'io.modelcontextprotocol/tasks'
 
 const byId = { params: z.looseObject({ taskId: z.string() }) }
-const answers = {
-  params: z.looseObject({
-    taskId: z.string(),
-    inputResponses: z.record(
-      z.string(),
-      z.looseObject({
-        action: z.string().optional(),
-        content: z.looseObject({ answer: z.string().optional() }).optional(),
-      }),
-    ),
-  }),
-}
+/** What a client sends for a question; the SDK takes it out of the parameters, and looks at nothing in it. */
+const response = z.looseObject({
+  action: z.string(),
+  content: z.looseObject({ answer: z.string().optional() }).optional(),
+})
 const declined = 'No answer: the user declined.'
 
 function capabilitiesOf({ mcpReq: { envelope } }: ServerContext): ClientCapabilities {
@@ -66,16 +59,17 @@ export function serveTasks2026({ server }: McpServer, host: McpHost): void {
   server.setRequestHandler('tasks/cancel', byId, async ({ taskId }, ctx) => {
     assertKnowsTasks(ctx)
     const record = await ownTask(taskId, host)
-    if (!hasEnded(record)) await host.delegator.interrupt(taskId, { reason: 'cancelled by the client' })
+    if (!hasEnded(record)) await stopTask(taskId, host)
     return acknowledged
   })
-  server.setRequestHandler('tasks/update', answers, async ({ taskId, inputResponses }, ctx) => {
+  server.setRequestHandler('tasks/update', byId, async ({ taskId }, ctx) => {
     assertKnowsTasks(ctx)
     const record = await ownTask(taskId, host)
     for (const { question_id: questionId } of questionsOf(record)) {
-      const given = inputResponses[questionId]
-      if (given === undefined) continue
-      const text = given.action === 'accept' ? (given.content?.answer ?? declined) : declined
+      const given = response.safeParse(ctx.mcpReq.inputResponses?.[questionId])
+      if (!given.success) continue
+      const { action, content } = given.data
+      const text = action === 'accept' ? (content?.answer ?? declined) : declined
       await host.delegator.answer(taskId, text, { questionId })
     }
     return acknowledged
@@ -100,7 +94,8 @@ async function detailed(
   }
   await waitForEnd(id, undefined, host, scope)
   const task = task2026(record)
-  return task.status === 'cancelled' ? { ...task } : { ...task, result: await resultOf(id, host, scope) }
+  if (task.status === 'cancelled') return { ...task }
+  return { ...task, result: { resultType: 'complete', ...(await resultOf(id, host, scope)) } }
 }
 
 function questionsOf({ children }: DelegationRecord): readonly OpenQuestion[] {

@@ -22,6 +22,12 @@ export async function ownTask(id: string, host: McpHost): Promise<DelegationReco
   throw new ProtocolError(ProtocolErrorCode.InvalidParams, 'Failed to retrieve task: Task not found')
 }
 
+/** Resolves once the unit has ended. It may have finished first, and says so then (P4). */
+export async function stopTask(id: string, { delegator }: McpHost): Promise<void> {
+  await delegator.interrupt(id, { reason: 'cancelled by the client' })
+  await delegator.wait(id)
+}
+
 /** Of a unit that has ended: what its call would have answered. */
 export async function resultOf(id: string, host: McpHost, scope: CallScope): Promise<CallToolResult> {
   const { data } = await toolsFor(host, scope).call('check_task_status', { task_id: id })

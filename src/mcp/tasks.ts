@@ -23,6 +23,15 @@ export const hasEnded = ({ completed_at: at }: DelegationRecord): boolean => at 
 
 const good: ReadonlySet<string> = new Set(['completed', 'success'])
 
+/**
+ * A unit of which nothing but what was stopped is missing: the word of a batch itself does not say so (R35). Where a
+ * sibling had finished the task is completed, with what there is (P5).
+ */
+function isCancelled({ status, children }: DelegationRecord): boolean {
+  if (status === 'interrupted') return true
+  return !good.has(status) && children.length > 0 && children.every(({ state }) => state === 'interrupted')
+}
+
 export interface Task2025 extends TaskFields {
   readonly ttl: null
   readonly pollInterval: number
@@ -30,8 +39,7 @@ export interface Task2025 extends TaskFields {
 
 /** In this form a task whose result is an error has failed. */
 export function task2025(record: DelegationRecord): Task2025 {
-  const word =
-    record.status === 'interrupted' ? 'cancelled' : good.has(record.status) ? 'completed' : 'failed'
+  const word = isCancelled(record) ? 'cancelled' : good.has(record.status) ? 'completed' : 'failed'
   return { ...fields(record, hasEnded(record) ? word : 'working'), ttl: null, pollInterval: pollMs }
 }
 
@@ -42,7 +50,7 @@ export interface Task2026 extends TaskFields {
 
 /** In this form only a fault of the protocol is a failure: a bad end is a result with `isError`. */
 export function task2026(record: DelegationRecord, isAsking = false): Task2026 {
-  const ended = record.status === 'interrupted' ? 'cancelled' : 'completed'
+  const ended = isCancelled(record) ? 'cancelled' : 'completed'
   const live = isAsking ? 'input_required' : 'working'
   return { ...fields(record, hasEnded(record) ? ended : live), ttlMs: null, pollIntervalMs: pollMs }
 }

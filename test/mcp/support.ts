@@ -97,7 +97,7 @@ export async function oldClient(
 ): Promise<OldClient> {
   const client = new OldClient({ name: 'old', version: '1' }, { capabilities: {} })
   const http = (url: URL) => new OldHttp(url, { requestInit: { headers } })
-  await client.connect((server instanceof URL ? http(server) : new OldStdio(server)))
+  await client.connect(server instanceof URL ? http(server) : new OldStdio(server))
   return client
 }
 
