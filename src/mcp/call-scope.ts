@@ -36,12 +36,18 @@ export async function answering<T>(request: Request, work: (scope: CallScope) =>
     isAnswered = !signal.aborted
     return answer
   } finally {
-    // By the next turn of the loop the answer has been handed to the transport. A verdict that fails is no loss: the
-    // completion comes once more.
-    setImmediate(() => {
-      for (const { taken, lost } of verdicts) void (isAnswered ? taken() : lost()).catch(() => undefined)
-    })
+    if (verdicts.length > 0) deliver(verdicts, isAnswered)
   }
+}
+
+/**
+ * By the next turn of the loop the answer has been handed to the transport. A verdict that fails is no loss: the completion
+ * comes once more.
+ */
+function deliver(verdicts: readonly Verdict[], isAnswered: boolean): void {
+  setImmediate(() => {
+    for (const { taken, lost } of verdicts) void (isAnswered ? taken() : lost()).catch(() => undefined)
+  })
 }
 
 function scopeOf(mcpReq: Request['mcpReq'], signal: AbortSignal, verdicts: Verdict[]): CallScope {

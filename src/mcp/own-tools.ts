@@ -22,6 +22,16 @@ const collectLimit = 20
 
 const unit = z.string().describe('The `task_id` or `delegation_id` that it was started as.')
 
+// A schema takes longer to make than a call to answer: each is made once.
+const noInput = z.object({})
+const waitInput = z.object({
+  task_id: unit,
+  timeout_seconds: z
+    .number()
+    .optional()
+    .describe(`How long to wait, from 0 to ${longestWaitSeconds} seconds. Default ${defaultWaitSeconds}.`),
+})
+
 /** @throws {ToolProblem} for an id that is none of this session's. */
 async function own(given: Json | undefined, host: ToolHost): Promise<DelegationRecord> {
   const id = given as string
@@ -45,15 +55,7 @@ function waitTool(scope: CallScope): ToolSpec {
       'Use it when you can do nothing else until the result is there. After `timeout_seconds` it answers `in_progress`, and ' +
       'the task goes on; so it does when you give up waiting.',
     shell: 'hermes-delegate wait ID',
-    input: z.object({
-      task_id: unit,
-      timeout_seconds: z
-        .number()
-        .optional()
-        .describe(
-          `How long to wait, from 0 to ${longestWaitSeconds} seconds. Default ${defaultWaitSeconds}.`,
-        ),
-    }),
+    input: waitInput,
     async run({ task_id: task, timeout_seconds: seconds = defaultWaitSeconds }, host) {
       if (!((seconds as number) >= 0 && (seconds as number) <= longestWaitSeconds))
         throw new ToolProblem(
@@ -108,7 +110,7 @@ function collectTool(scope: CallScope): ToolSpec {
       'Use it between other work to learn what has ended, and at the start of a conversation: results of tasks that were ' +
       'started earlier are kept for you.',
     shell: 'hermes-delegate drain',
-    input: z.object({}),
+    input: noInput,
     async run(_input, host) {
       const select = { sessionKey: host.sessionKey(), limit: collectLimit }
       const completions = await host.delegator.completions.claim(select)
@@ -178,7 +180,7 @@ const capacityTool: ToolSpec = {
   ...delegation('capacity', () => 'Tell how many delegations may run at once, and which of yours do.'),
   whenToUse: 'Use it after a refusal, or before you delegate much.',
   shell: 'hermes-delegate capacity',
-  input: z.object({}),
+  input: noInput,
   async run(_input, host) {
     const { delegator } = host
     const { limit, inUse, free, scope, holders } = await delegator.capacity({
@@ -201,6 +203,9 @@ function delegation(
   return { name, section: 'delegation', short }
 }
 
+export const unscopedTools: readonly ToolSpec[] = [interruptTool, answerTool, capacityTool]
+
+/** In the order of the listing. */
 export function ownTools(scope: CallScope): readonly ToolSpec[] {
-  return [waitTool(scope), collectTool(scope), interruptTool, answerTool, capacityTool]
+  return [waitTool(scope), collectTool(scope), ...unscopedTools]
 }

@@ -9,7 +9,6 @@ import {
 } from '@modelcontextprotocol/server'
 import { redact, type DelegationRecord } from '../index.js'
 import { isOwn, ownUnit } from '../tools/tools.js'
-import type { CallScope } from './call-scope.js'
 import type { McpHost } from './mcp-host.js'
 import { resultOf } from './task-access.js'
 import { hasEnded } from './tasks.js'
@@ -62,18 +61,14 @@ function resourcesOf(record: DelegationRecord): readonly Resource[] {
 }
 
 /** @throws {ResourceNotFoundError} for what is not there, and for what is another session's. */
-export async function readResource(
-  uri: string,
-  host: McpHost,
-  scope: CallScope,
-): Promise<ReadResourceResult> {
+export async function readResource(uri: string, host: McpHost): Promise<ReadResourceResult> {
   const [, id, kind, number] =
     /^delegation:\/\/([\w-]{1,100})\/(?:(result)|transcript\/(\d{1,5}))$/.exec(uri) ?? []
   const record = id === undefined ? null : await ownUnit(id, host)
   if (record === null || id === undefined) throw new ResourceNotFoundError(uri)
   if (kind === 'result') {
     if (!hasEnded(record)) throw new ResourceNotFoundError(uri)
-    const { structuredContent } = await resultOf(id, host, scope)
+    const { structuredContent } = await resultOf(id, host)
     return { contents: [{ uri, mimeType: 'application/json', text: JSON.stringify(structuredContent) }] }
   }
   const path = record.live_transcripts?.[String(Number(number) - 1)] ?? ''

@@ -24,6 +24,8 @@ export type Era = 'legacy' | 'modern'
 
 /** The tool whose work is a task, for clients that know tasks. */
 const taskTool = 'delegate_task'
+/** Tools that end with their request. */
+const scoped: ReadonlySet<string> = new Set(['wait', 'collect'])
 /** Implementation-defined, as JSON-RPC has it: the tool's answer is in `data`. */
 const noTaskCode = -32_000
 
@@ -51,9 +53,7 @@ export function createMcpServer(host: McpHost, era: Era): McpServer {
   )
   server.setRequestHandler('resources/list', () => listResources(host))
   server.setRequestHandler('resources/templates/list', () => resourceTemplates)
-  server.setRequestHandler('resources/read', ({ params: { uri } }, ctx) =>
-    answering(ctx, (scope) => readResource(uri, host, scope)),
-  )
+  server.setRequestHandler('resources/read', ({ params: { uri } }) => readResource(uri, host))
   if (era === 'legacy') serveTasks2025(mcp, host)
   else serveTasks2026(mcp, host)
   return mcp
@@ -80,10 +80,10 @@ async function callTool(
   const asksForTask = era === 'legacy' && 'task' in params && params.task !== undefined
   if (asksForTask && name !== taskTool)
     throw new ProtocolError(ProtocolErrorCode.MethodNotFound, `${name} is no task: call it without one`)
-  // What was cancelled in the same breath is not started.
-  await nextTurn()
+  // What was cancelled in the same breath is not started; to look at something starts nothing.
+  if (name !== 'check_task_status') await nextTurn()
   scope.signal.throwIfAborted()
-  const result = await toolsFor(host, scope).call(name, input)
+  const result = await toolsFor(host, scoped.has(name) ? scope : undefined).call(name, input)
   const isTask = asksForTask || (era === 'modern' && name === taskTool && knowsTasks(ctx))
   if (!isTask) return callResult(result)
   const { status, delegation_id: id, error } = result.data

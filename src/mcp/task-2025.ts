@@ -29,7 +29,7 @@ export function serveTasks2025({ server }: McpServer, host: McpHost): void {
     // A cancelled request stops waiting; the task goes on.
     return answering(ctx, async (scope) => {
       await waitForEnd(id, undefined, host, scope)
-      return { ...(await resultOf(id, host, scope)), _meta: { [RELATED_TASK_META_KEY]: { taskId: id } } }
+      return { ...(await resultOf(id, host)), _meta: { [RELATED_TASK_META_KEY]: { taskId: id } } }
     })
   })
   server.setRequestHandler('tasks/list', byPage, ({ cursor }) => page(cursor, host))

@@ -95,7 +95,7 @@ async function detailed(
   await waitForEnd(id, undefined, host, scope)
   const task = task2026(record)
   if (task.status === 'cancelled') return { ...task }
-  return { ...task, result: { resultType: 'complete', ...(await resultOf(id, host, scope)) } }
+  return { ...task, result: { resultType: 'complete', ...(await resultOf(id, host)) } }
 }
 
 function questionsOf({ children }: DelegationRecord): readonly OpenQuestion[] {

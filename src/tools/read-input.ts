@@ -19,10 +19,17 @@ export interface ReadInput {
   readonly ignored: readonly string[]
 }
 
+/** Made once for each: it takes longer than most calls. */
+const schemas = new WeakMap<z.ZodObject, JsonObject>()
+
 export function jsonSchemaOf(input: z.ZodObject): JsonObject {
+  const known = schemas.get(input)
+  if (known !== undefined) return known
   const schema = z.toJSONSchema(input, { target: 'draft-7', io: 'input' })
   delete schema.$schema
-  return schema as unknown as JsonObject
+  const made = schema as unknown as JsonObject
+  schemas.set(input, made)
+  return made
 }
 
 /**

@@ -1,6 +1,8 @@
 import { request as httpRequest } from 'node:http'
 import { describe, expect, it } from 'vitest'
+import { mcpHandler } from '../../src/mcp/mcp.js'
 import { untilFile, until, processesOf, uniqueSleep } from '../e2e/cli-process.js'
+import { open, quick } from '../runtime/support.js'
 import {
   callOf,
   connect,
@@ -188,16 +190,26 @@ describe('clients that vanish', () => {
     const client = await connect('v2, 2026-07-28', url)
     const { data } = await client.call('delegate_task', { goal: slowly(folder) })
     const task_id = idIn(data)
-    const body = JSON.stringify(callOf(1, 'wait', { task_id }))
     const headers = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' }
-    await new Promise<void>((resolve) => {
-      const sent = httpRequest(url, { method: 'POST', headers })
-      sent.on('error', () => undefined).on('close', resolve)
-      sent.end(body, () => setTimeout(() => sent.destroy(), 200))
-    })
+    const begun = await fetch(url, { method: 'POST', headers, body: JSON.stringify(initialize) })
+    await begun.text()
+    const session = { ...headers, 'mcp-session-id': begun.headers.get('mcp-session-id') ?? '' }
+    const gone = new AbortController()
+    const body = JSON.stringify(callOf(2, 'wait', { task_id }, { _meta: { progressToken: 1 } }))
+    const waiting = await fetch(url, { method: 'POST', headers: session, body, signal: gone.signal })
+    expect(waiting.status).toBe(200)
+    gone.abort()
     await client.call('delegate_task', { goal: `touch ${folder}/open` })
-    const waited = await client.call('wait', { task_id })
-    expect(waited.data).toMatchObject({ status: 'completed', result: { results: [{ summary: 'kept' }] } })
+    const found: Data[] = []
+    await until(async () => {
+      const { data: collected } = await client.call('collect')
+      found.push(...(collected['completions'] as Data[]))
+      return found.some(({ task_id: id }) => id === task_id)
+    })
+    expect(found.find(({ task_id: id }) => id === task_id)).toMatchObject({
+      status: 'completed',
+      result: { results: [{ summary: 'kept' }] },
+    })
   })
 })
 
@@ -236,5 +248,41 @@ describe('HTTP requests that may not pass', () => {
     expect(await post(url, { host: 'agents.example:8443' })).toBe(200)
     expect(await post(url, { host: 'agents.example', origin: 'https://agents.example' })).toBe(200)
     expect(await post(url, {})).toBe(403)
+  })
+
+  it("a transport's session that never was, or is another's, is not found; of very many the newest are kept", async () => {
+    const delegator = await open({ runner: quick })
+    const handler = mcpHandler({ delegator, sessionKey: (given) => given.headers.get('x-user') })
+    const send = (message: Data, user: string, session?: string): Promise<Response> =>
+      handler.fetch(
+        new Request('http://localhost/mcp', {
+          method: 'POST',
+          body: JSON.stringify(message),
+          headers: {
+            host: 'localhost',
+            'content-type': 'application/json',
+            accept: 'application/json, text/event-stream',
+            'x-user': user,
+            ...(session !== undefined && { 'mcp-session-id': session }),
+          },
+        }),
+      )
+    const begin = async (): Promise<string> =>
+      (await send(initialize, 'a')).headers.get('mcp-session-id') ?? ''
+    const first = await begin()
+    expect((await send(request(2, 'ping'), 'a', first)).status).toBe(200)
+    expect((await send(request(3, 'ping'), 'b', first)).status).toBe(404)
+    expect((await send(request(4, 'ping'), 'a', 'no-such-session')).status).toBe(404)
+    expect((await send(request(5, 'ping'), 'a')).status).toBe(400)
+    const second = await begin()
+    expect((await send(request(6, 'ping'), 'a', first)).status).toBe(200)
+    for (let more = 0; more < 999; more += 1) await begin()
+    expect((await send(request(7, 'ping'), 'a', first)).status).toBe(200)
+    expect((await send(request(8, 'ping'), 'a', second)).status).toBe(404)
+    await handler.close()
+    expect((await send(request(9, 'ping'), 'a', first)).status).toBe(404)
+    for (const sessionKey of ['', undefined])
+      expect(() => mcpHandler({ delegator, sessionKey: sessionKey as string })).toThrow(/sessionKey/)
+    expect(() => mcpHandler({ delegator, sessionKey: 's', token: '' })).toThrow(/token/)
   })
 })
