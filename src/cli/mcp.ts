@@ -21,13 +21,10 @@ export async function mcp(options: McpCommandOptions): Promise<number> {
   if (options.session === '') throw new UsageError('--session: a text that is not empty was expected')
   const { serveMcpStdio } = await loadServer()
   const opened = await openDelegator(options, (config) => ({ runner: runnerNamed(options.runner, config) }))
-  const { delegator, config } = opened
-  const { maxConcurrentChildren, maxDepth } = config.options
+  const { delegator } = opened
   const connection = serveMcpStdio({
     delegator,
     sessionKey: options.session ?? `mcp:${process.cwd()}`,
-    ...(maxConcurrentChildren !== undefined && { maxConcurrentChildren }),
-    ...(maxDepth !== undefined && { maxDepth }),
     onError: (error) => printProblem(`mcp: ${error.message}`),
   })
   const stopped = new AbortController()

@@ -2,10 +2,7 @@
 import type { Delegator } from '../index.js'
 import type { ToolsOptions } from '../tools/tools.js'
 
-export interface McpOptions extends Pick<
-  ToolsOptions,
-  'delegator' | 'maxConcurrentChildren' | 'maxDepth' | 'orchestratorEnabled' | 'onRefusal' | 'peers'
-> {
+export interface McpOptions extends Pick<ToolsOptions, 'delegator' | 'onRefusal' | 'peers' | 'memory'> {
   /**
    * Whose units they are: what is delegated belongs to it, in every process that shares the ledger; nobody else's ids are
    * known. Not empty.

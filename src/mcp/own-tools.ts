@@ -5,15 +5,7 @@
 import * as z from 'zod'
 import { DelegationError, redact, type Completion, type DelegationRecord } from '../index.js'
 import type { Json, JsonObject } from '../runner.js'
-import {
-  isOwn,
-  ownUnit,
-  ToolProblem,
-  toolSpecs,
-  type ToolHost,
-  type ToolLimits,
-  type ToolSpec,
-} from '../tools/tools.js'
+import { isOwn, ownUnit, ToolProblem, toolSpecs, type ToolHost, type ToolSpec } from '../tools/tools.js'
 import { whileWanted, type CallScope } from './call-scope.js'
 
 const defaultWaitSeconds = 50
@@ -196,10 +188,7 @@ const capacityTool: ToolSpec = {
   },
 }
 
-function delegation(
-  name: string,
-  short: (limits: ToolLimits) => string,
-): Pick<ToolSpec, 'name' | 'section' | 'short'> {
+function delegation(name: string, short: ToolSpec['short']): Pick<ToolSpec, 'name' | 'section' | 'short'> {
   return { name, section: 'delegation', short }
 }
 

@@ -3,6 +3,7 @@ import * as front from '../../src/index.js'
 import * as mcp from '../../src/mcp/mcp.js'
 import * as runnerFront from '../../src/runner.js'
 import * as testing from '../../src/testing/host-conformance.js'
+import * as molecule from '../../src/molecule/molecule.js'
 import { errorCodes } from '../../src/core/errors.js'
 import { filesBelow, read } from '../support/sources.js'
 
@@ -20,10 +21,13 @@ describe('the public surface is what was meant', () => {
       'memoryLedger',
       'moduleRunner',
       'parseSessionKey',
+      'readTraceContext',
       'redact',
       'renderTurn',
       'shellRunner',
       'sqliteLedger',
+      'sqliteMemoryStore',
+      'transientMemoryStore',
       'withSession',
     ])
   })
@@ -36,8 +40,19 @@ describe('the public surface is what was meant', () => {
     expect(Object.keys(mcp).sort()).toEqual(['mcpHandler', 'serveMcpStdio'])
   })
 
+  it('the Molecule dialect exports these names and no others', () => {
+    expect(Object.keys(molecule).sort()).toEqual([
+      'createAuditLog',
+      'createMolecule',
+      'createMoleculeDirectory',
+      'moleculeRunner',
+      'rbacFrom',
+      'readAudit',
+    ])
+  })
+
   it('front 2 exports these names and no others', () => {
-    expect(Object.keys(runnerFront).sort()).toEqual(['defineRunner', 'programEnvironment'])
+    expect(Object.keys(runnerFront).sort()).toEqual(['defineRunner', 'programEnvironment', 'redact'])
   })
 })
 
