@@ -30,6 +30,7 @@ const order = [
   'stop',
   'transcript',
   'host',
+  'mcp',
 ]
 const heads = ['', 'what', 'ours', 'baseline', 'ratio (middle half)', 'target', 'met']
 

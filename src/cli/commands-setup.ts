@@ -1,5 +1,6 @@
 import { Option, type Command } from 'commander'
 import type { InitOptions } from './init.js'
+import type { McpCommandOptions } from './mcp.js'
 import type { CommandOptions } from './open.js'
 import type { ToolsCommandOptions } from './tools.js'
 
@@ -43,6 +44,20 @@ export function addSetupCommands(program: Command, onEnd: (code: number) => void
     .action(async (_options: unknown, command: Command) => {
       const { doctor } = await import('./doctor.js')
       onEnd(await doctor(command.optsWithGlobals<CommandOptions>()))
+    })
+  program
+    .command('mcp')
+    .description('serve these subagents to a client of MCP over standard input and output, until it leaves')
+    .option('-r, --runner <runner>', 'what runs a goal: shell, a configured name, or a module')
+    .option('--session <key>', 'session that its units belong to (else mcp: and the working folder)')
+    .addHelpText(
+      'after',
+      '\nWhen the client leaves, what runs goes on to its end, and its result is kept for the next one; SIGTERM stops it.' +
+        '\nExit codes: 0 the client left, 2 usage, 130 interrupted, 143 terminated.',
+    )
+    .action(async (_options: unknown, command: Command) => {
+      const { mcp } = await import('./mcp.js')
+      onEnd(await mcp(command.optsWithGlobals<McpCommandOptions>()))
     })
   program
     .command('init')

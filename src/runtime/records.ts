@@ -91,7 +91,10 @@ const shownGoalCharacters = 200
 
 export function createRecords({ ledger, units, clock }: RecordsOptions): Records {
   async function recordsOf(found: readonly UnitRecord[]): Promise<readonly DelegationRecord[]> {
-    const select = { ids: found.map(({ id }) => id) }
+    // The event of an end, and with it its delivery, is there once the unit has ended.
+    const ended = found.filter(({ endedAt }) => endedAt !== null)
+    if (ended.length === 0) return found.map((unit) => recordOf(unit, units.get(unit.id), null))
+    const select = { ids: ended.map(({ id }) => id) }
     const states = ['pending', 'claimed', 'delivered', 'dead', 'dropped', 'dismissed'] as const
     const deliveries = await ledger.deliveries(select, states, { limit: listLimit })
     const states_ = new Map(deliveries.map(({ eventId, state }) => [eventId, state]))

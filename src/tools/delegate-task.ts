@@ -120,7 +120,7 @@ async function spawn(tasks: readonly CheckedTask[], host: ToolHost): Promise<Jso
         live_transcripts: { ...outcome.liveTranscripts },
         live_transcripts_hint: transcriptsHint,
       }),
-      note: waitNote,
+      note: host.dispatchNote,
     }
   }
   const { refusal } = outcome

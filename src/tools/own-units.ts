@@ -4,12 +4,19 @@ import { DelegationError } from '../index.js'
 import type { ToolHost } from './tool-spec.js'
 
 /** A host without sessions owns what its own delegator runs (DESIGN 4): an empty key proves nothing. */
-export function isOwn({ session_key: key, owner }: DelegationRecord, host: ToolHost): boolean {
+export function isOwn(
+  { session_key: key, owner }: DelegationRecord,
+  host: Pick<ToolHost, 'delegator' | 'sessionKey'>,
+): boolean {
   const own = host.sessionKey()
   return key === own && (own !== '' || owner === host.delegator.id)
 }
 
-export async function ownUnit(id: string, host: ToolHost): Promise<DelegationRecord | null> {
+/** Null for an id that never was, and for another conversation's. */
+export async function ownUnit(
+  id: string,
+  host: Pick<ToolHost, 'delegator' | 'sessionKey'>,
+): Promise<DelegationRecord | null> {
   try {
     const record = await host.delegator.get(id)
     return isOwn(record, host) ? record : null

@@ -19,12 +19,19 @@ export interface ReadInput {
   readonly ignored: readonly string[]
 }
 
+/** Made once for each: it takes longer than most calls. */
+const schemas = new WeakMap<z.ZodObject, JsonObject>()
+
 const theArguments = 'The arguments'
 
 export function jsonSchemaOf(input: z.ZodObject): JsonObject {
+  const known = schemas.get(input)
+  if (known !== undefined) return known
   const schema = z.toJSONSchema(input, { target: 'draft-7', io: 'input' })
   delete schema.$schema
-  return schema as unknown as JsonObject
+  const made = schema as unknown as JsonObject
+  schemas.set(input, made)
+  return made
 }
 
 /**
@@ -72,6 +79,8 @@ function converted(name: string, type: string | undefined, value: Json): Json {
     return parseJson(value, `'${name}'`)
   if (typeof value === 'string' && type === 'boolean' && /^(true|false)$/i.test(value.trim()))
     return value.trim().toLowerCase() === 'true'
+  if (typeof value === 'string' && type === 'number' && value.trim() !== '' && Number.isFinite(Number(value)))
+    return Number(value)
   if (type === 'string' && (typeof value === 'number' || typeof value === 'boolean')) return String(value)
   return value
 }

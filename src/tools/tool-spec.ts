@@ -14,6 +14,7 @@ export interface ToolHost {
   readonly memory: MemoryOptions | null
   readonly onRefusal: 'reject' | 'inline'
   readonly acceptsLaterResults: boolean
+  readonly dispatchNote: string
   readonly child: ToolChild | null
   /** Aborts when nobody waits for the answer any more; null where nobody would say so. */
   readonly signal: AbortSignal | null

@@ -4,7 +4,7 @@ import type { JsonObject } from '../runner.js'
 import { ignoredNote } from './checked-tasks.js'
 import { checkTaskStatus } from './check-status.js'
 import { delegateTaskAsync } from './delegate-async.js'
-import { delegateTask } from './delegate-task.js'
+import { delegateTask, waitNote } from './delegate-task.js'
 import { commitMemory, recallMemory, type MemoryOptions } from './memory.js'
 import type { PeerDirectory } from './peer-directory.js'
 import { getWorkspaceInfo, listPeers, sendMessageToUser } from './peers.js'
@@ -16,9 +16,11 @@ export { langchainTools } from './langchain.js'
 export type { MemoryOptions, MemoryPermission } from './memory.js'
 export { mcpCall, mcpTools, type McpTool, type McpToolResult } from './mcp.js'
 export { openAiTools, type OpenAiTool } from './openai.js'
+export { isOwn, ownUnit } from './own-units.js'
 export { toolPrompt } from './prompt.js'
+export { ToolProblem } from './tool-spec.js'
 export type { PeerDirectory, PeerTaskStatus } from './peer-directory.js'
-export type { ToolChild, ToolSection, ToolSpec } from './tool-spec.js'
+export type { ToolChild, ToolHost, ToolSection, ToolSpec } from './tool-spec.js'
 
 /** In the order of every listing. */
 export const toolSpecs: readonly ToolSpec[] = [
@@ -46,6 +48,10 @@ export interface ToolsOptions {
   readonly onRefusal?: 'reject' | 'inline'
   /** False where the session has no later turn: then `delegate_task` waits for its results. @defaultValue true */
   readonly acceptsLaterResults?: boolean
+  /** What a model is told after a dispatch. @defaultValue to end its turn: the results arrive as a new one */
+  readonly dispatchNote?: string
+  /** Tools of the host's own, listed after the registry's. @defaultValue none */
+  readonly more?: readonly ToolSpec[]
   /** Tools for a child: its units run below it, and it waits for them. @defaultValue none: the host's own model */
   readonly child?: ToolChild
   /** @defaultValue none: such calls are answered with "No peers configured" */
@@ -90,6 +96,7 @@ export interface Tools {
 
 export function createTools(options: ToolsOptions): Tools {
   const { delegator, sessionKey = '' } = options
+  const specs = [...toolSpecs, ...(options.more ?? [])]
   let isPaused = false
   const host: Omit<ToolHost, 'sessionKey' | 'signal'> = {
     delegator,
@@ -97,12 +104,13 @@ export function createTools(options: ToolsOptions): Tools {
     memory: options.memory ?? null,
     onRefusal: options.onRefusal ?? 'reject',
     acceptsLaterResults: options.acceptsLaterResults ?? true,
+    dispatchNote: options.dispatchNote ?? waitNote,
     child: options.child ?? null,
     isPaused: () => isPaused,
   }
   return {
     list: () => {
-      const listed = toolSpecs
+      const listed = specs
         .filter((spec) => isFor(spec, host))
         .map(({ name, section, short, whenToUse, shell, input }) => ({
           name,
@@ -120,7 +128,7 @@ export function createTools(options: ToolsOptions): Tools {
         if (key === null) throw new ToolProblem(`${name.slice(0, 80)} requires a parent agent context.`)
         return key
       }
-      return called(name, input, { ...host, sessionKey: ownKey, signal: signal ?? null })
+      return called(specs, name, input, { ...host, sessionKey: ownKey, signal: signal ?? null })
     },
     setSpawnPaused: (paused) => void (isPaused = paused),
   }
@@ -130,8 +138,13 @@ function isFor({ isHostsOnly = false }: ToolSpec, { child }: Pick<ToolHost, 'chi
   return child === null || !isHostsOnly
 }
 
-async function called(name: string, input: unknown, host: ToolHost): Promise<ToolResult> {
-  const spec = toolSpecs.find((known) => known.name === name)
+async function called(
+  specs: readonly ToolSpec[],
+  name: string,
+  input: unknown,
+  host: ToolHost,
+): Promise<ToolResult> {
+  const spec = specs.find((known) => known.name === name)
   try {
     if (spec === undefined) throw new ToolProblem(`Unknown tool: ${name.slice(0, 80)}`)
     if (!isFor(spec, host)) throw new ToolProblem(`${name} is not for subagents.`)

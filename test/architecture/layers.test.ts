@@ -17,9 +17,18 @@ const mayImport: Record<string, readonly string[]> = {
   'src/config': ['src/index.ts', 'src/runner.ts', 'src/agent'],
   'src/testing': ['src/index.ts'],
   'src/tools': ['src/index.ts', 'src/runner.ts'],
+  'src/mcp': ['src/index.ts', 'src/runner.ts', 'src/tools'],
   'src/telemetry': ['src/index.ts', 'src/runner.ts'],
   'src/molecule': ['src/index.ts', 'src/runner.ts'],
-  'src/cli': ['src/index.ts', 'src/runner.ts', 'src/config', 'src/agent', 'src/tools', 'src/molecule'],
+  'src/cli': [
+    'src/index.ts',
+    'src/runner.ts',
+    'src/config',
+    'src/agent',
+    'src/tools',
+    'src/mcp',
+    'src/molecule',
+  ],
   'src/runner.ts': ['src/core'],
   'src/index.ts': [
     'src/core',
@@ -109,6 +118,19 @@ describe('layers (DESIGN 6)', () => {
           expect(specifier, path).toBe('src/agent/agent-runner.ts')
         if (specifier === 'src/index.ts' && path.startsWith('src/agent/'))
           expect(path).toBe('src/agent/agent-runner.ts')
+      }
+    }
+  })
+
+  it('the tools and the MCP server are seen by their fronts alone', () => {
+    const fronts: Record<string, string> = {
+      'src/tools': 'src/tools/tools.ts',
+      'src/mcp': 'src/mcp/mcp.ts',
+    }
+    for (const path of sources) {
+      for (const { specifier } of importsOf(path)) {
+        const front = fronts[folderOf(specifier)]
+        if (front !== undefined && folderOf(path) !== folderOf(specifier)) expect(specifier, path).toBe(front)
       }
     }
   })

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import * as front from '../../src/index.js'
+import * as mcp from '../../src/mcp/mcp.js'
 import * as runnerFront from '../../src/runner.js'
 import * as testing from '../../src/testing/host-conformance.js'
 import * as molecule from '../../src/molecule/molecule.js'
@@ -33,6 +34,10 @@ describe('the public surface is what was meant', () => {
 
   it('the testing kit exports these names and no others', () => {
     expect(Object.keys(testing).sort()).toEqual(['ConformanceError', 'hostConformance', 'runHostConformance'])
+  })
+
+  it('the MCP server exports these names and no others', () => {
+    expect(Object.keys(mcp).sort()).toEqual(['mcpHandler', 'serveMcpStdio'])
   })
 
   it('the Molecule dialect exports these names and no others', () => {

@@ -59,6 +59,13 @@ describe('what is loaded', () => {
     expect(reachedFrom(built('agent/mcp-tools.js')).packages).toContain('@modelcontextprotocol/client')
   })
 
+  it("by the command `mcp`: the SDK only once it is loaded, and Node's part of it only with HTTP", () => {
+    expect(reachedFrom(built('cli/mcp.js')).packages).not.toContain('@modelcontextprotocol/server')
+    const { packages } = reachedFrom(built('mcp/mcp.js'))
+    expect(packages).toContain('@modelcontextprotocol/server')
+    expect(packages).not.toContain('@modelcontextprotocol/node')
+  })
+
   it('the walk sees what is there', () => {
     const { packages } = reachedFrom(built('cli/run.js'))
     expect(packages).toEqual(expect.arrayContaining(['piscina', 'pino', 'zod', 'yaml']))

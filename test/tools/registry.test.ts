@@ -126,6 +126,7 @@ it('every property of every schema is really read', async () => {
     onRefusal: 'reject',
     acceptsLaterResults: true,
     child: null,
+    dispatchNote: '',
     sessionKey: () => 's1',
     isPaused: () => false,
   }
