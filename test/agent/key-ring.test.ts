@@ -24,7 +24,12 @@ function refuses(count: number, refusal: Turn): Turn {
 
 describe('the keys of an agent', () => {
   it('each child stays with one, and the children of a batch begin with different ones', async () => {
-    const server = await serve(says('ok'))
+    const held: (() => void)[] = []
+    // None ends, and gives its key back, before the last one has one.
+    const server = await serve((response, request) => {
+      held.push(() => void says('ok')(response, request))
+      if (held.length === 3) for (const answer of held) answer()
+    })
     const delegator = await open()
     const runner = agentRunner({ baseUrl: server.url, model: 'm', workdir: temporaryFolder(), apiKeyEnvs })
     await delegator.wait(idOf(await delegator.dispatchBatch({ goals: ['a', 'b', 'c'], runner })))
