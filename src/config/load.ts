@@ -210,6 +210,7 @@ function optionsOf(
     importTimeoutMs: delegation?.import_timeout_ms,
     adopt: delegation?.adopt,
     maxDepth: delegation?.max_spawn_depth,
+    orchestratorEnabled: delegation?.orchestrator_enabled,
     independentCompletions: delegation?.independent_completions,
     maxSummaryCharacters: delegation?.max_summary_chars,
     maxUnitSummaryCharacters: delegation?.max_unit_summary_chars,

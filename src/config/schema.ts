@@ -81,6 +81,7 @@ const delegation = z.strictObject(
     import_timeout_ms: wholeNumber(1),
     adopt: z.boolean('true or false').nullish(),
     max_spawn_depth: wholeNumber(1),
+    orchestrator_enabled: z.boolean('true or false').nullish(),
     independent_completions: z.boolean('true or false').nullish(),
     max_summary_chars: wholeNumber(0),
     max_unit_summary_chars: wholeNumber(0),

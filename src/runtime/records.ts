@@ -9,7 +9,7 @@ import type { Ledger } from '../ledger/ledger.js'
 import type { Delivery, SlotHolderRecord, UnitDraft, UnitRecord } from '../ledger/shapes.js'
 import { checkedCount } from './checked.js'
 import type { Conversation } from './conversation.js'
-import { ownIndexes, unknownDelegation } from './groups.js'
+import { ownIndexes, partsOfCall, unknownDelegation } from './groups.js'
 import type { Unit } from './unit.js'
 import { transcriptsOf } from './unit-event.js'
 
@@ -47,6 +47,8 @@ export interface DelegationRecord {
   readonly dispatched_at: number
   readonly completed_at: number | null
   readonly owner_pid: number
+  /** The `id` of the delegator that runs it, or ran it. */
+  readonly owner: string
   /** The ended child that it goes on from. */
   readonly continues?: UnitRecord['continues']
   /** Paths of the children's transcripts, by index; absent where none are kept. */
@@ -61,6 +63,8 @@ export interface DelegationRecord {
 export interface ListOptions {
   /** Only the units that children of this one have started. @defaultValue all */
   readonly parentId?: string
+  /** Only the units that the call of this id was split into, in order. @defaultValue all */
+  readonly callId?: string
   /** True: only live units. False: only those that have ended. @defaultValue both */
   readonly live?: boolean
   /** The newest so many. @defaultValue 10_000 */
@@ -105,7 +109,11 @@ export function createRecords({ ledger, units, clock }: RecordsOptions): Records
   })
 
   return {
-    async list({ live, limit = newestLimit, parentId } = {}) {
+    async list({ live, limit = newestLimit, parentId, callId } = {}) {
+      if (callId !== undefined) {
+        const parts = await recordsOf(await partsOfCall(ledger, callId))
+        return parts.filter(({ completed_at }) => live === undefined || live === (completed_at === null))
+      }
       const select = parentId === undefined ? ({ all: true } as const) : { parentId }
       const newest = await ledger.list(select, live ?? null, { limit: checkedCount('limit', limit) })
       if (live !== undefined || parentId !== undefined) return recordsOf(newest)
@@ -152,6 +160,7 @@ function recordOf(
     dispatched_at: unit.admittedAt,
     completed_at: unit.endedAt,
     owner_pid: ownerPid(unit),
+    owner: unit.owner,
     ...(unit.continues !== undefined && { continues: unit.continues }),
     ...(liveTranscripts !== null && { live_transcripts: liveTranscripts }),
     children: live === undefined ? recordedChildren(unit) : liveChildren(live),

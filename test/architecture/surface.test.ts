@@ -20,10 +20,13 @@ describe('the public surface is what was meant', () => {
       'memoryLedger',
       'moduleRunner',
       'parseSessionKey',
+      'readTraceContext',
       'redact',
       'renderTurn',
       'shellRunner',
       'sqliteLedger',
+      'sqliteMemoryStore',
+      'transientMemoryStore',
       'withSession',
     ])
   })
@@ -44,7 +47,7 @@ describe('the public surface is what was meant', () => {
   })
 
   it('front 2 exports these names and no others', () => {
-    expect(Object.keys(runnerFront).sort()).toEqual(['defineRunner', 'programEnvironment'])
+    expect(Object.keys(runnerFront).sort()).toEqual(['defineRunner', 'programEnvironment', 'redact'])
   })
 })
 
