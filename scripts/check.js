@@ -40,8 +40,12 @@ function otherDriver() {
   const node = ['--yes', '--package', 'node@24.21.0', 'node']
   const reachable = spawnSync('npx', [...node, '--version'], { cwd: root, encoding: 'utf8' }).status === 0
   const vitest = ['node_modules/vitest/vitest.mjs', 'run', 'test/ledger', 'test/memory']
-  if (reachable) step('ledgers and memories over node:sqlite', 'npx', [...node, ...vitest], { HERMES_DELEGATE_BUILT: '1' })
-  else process.stdout.write('ledgers and memories over node:sqlite ... skipped: Node 24 cannot be fetched here\n')
+  if (reachable)
+    step('ledgers and memories over node:sqlite', 'npx', [...node, ...vitest], { HERMES_DELEGATE_BUILT: '1' })
+  else
+    process.stdout.write(
+      'ledgers and memories over node:sqlite ... skipped: Node 24 cannot be fetched here\n',
+    )
 }
 
 step('format', bin('prettier'), ['--check', '--log-level', 'warn', '.'])

@@ -17,8 +17,8 @@ const mayImport: Record<string, readonly string[]> = {
   'src/config': ['src/index.ts', 'src/runner.ts', 'src/agent'],
   'src/testing': ['src/index.ts'],
   'src/tools': ['src/index.ts', 'src/runner.ts'],
-  'src/molecule': ['src/index.ts', 'src/runner.ts'],
   'src/telemetry': ['src/index.ts', 'src/runner.ts'],
+  'src/molecule': ['src/index.ts', 'src/runner.ts'],
   'src/cli': ['src/index.ts', 'src/runner.ts', 'src/config', 'src/agent', 'src/tools', 'src/molecule'],
   'src/runner.ts': ['src/core'],
   'src/index.ts': [
