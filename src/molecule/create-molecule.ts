@@ -90,6 +90,12 @@ const notifyMs = 10_000
 /** What a platform that does not answer may cost at the end. */
 const closeMs = 5_000
 
+/** The process lives on while somebody waits; timers of ours alone do not see to that. */
+function holding<T>(promise: Promise<T>): Promise<T> {
+  const hold = setInterval(() => undefined, 2 ** 30)
+  return promise.finally(() => clearInterval(hold))
+}
+
 /** @throws {DelegationError} OPTION_INVALID with a line for each problem. */
 export function createMolecule(options: MoleculeOptions = {}): Molecule {
   const context = connect(options)
@@ -140,7 +146,7 @@ export function createMolecule(options: MoleculeOptions = {}): Molecule {
     async delegate(target, task, { source, signal, viaPlatform = settings.syncViaPlatform } = {}) {
       const job = delegations.accept(target, task, viaPlatform ? 'platform' : 'proxy', source)
       if ('refusal' in job) return { ok: false, taskId: null, text: `${errorSentinel}${job.refusal}` }
-      const outcome = await delegations.run(job, 'waiting', signal)
+      const outcome = await holding(delegations.run(job, 'waiting', signal))
       if (outcome?.kind === 'completed')
         return { ok: true, taskId: job.id, text: outcome.text, isPreview: outcome.isPreview }
       const { reason, error } = outcome ?? { reason: 'crashed', error: 'it has no outcome' }

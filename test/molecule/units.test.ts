@@ -259,3 +259,23 @@ it('what was sent by the child itself is not run again by default: the peer coul
     moleculeRunner({ ...connection(), target: peer, route }).onOwnerDeath
   expect([death('platform'), death('proxy'), death('direct')]).toEqual(['adopt', 'unknown', 'unknown'])
 })
+
+it('a program that waits for a queued answer does not end before it', async () => {
+  platform.on(`POST /workspaces/${peer}/a2a`, (_seen, response) => sendJson(response, 202, { queued: true }))
+  const script = `
+    import { createMolecule } from ${JSON.stringify(new URL('../../dist/molecule/molecule.js', import.meta.url).href)}
+    const molecule = createMolecule(${JSON.stringify({ ...connection(), pollSeconds: 0.1 })})
+    console.log((await molecule.delegate(${JSON.stringify(peer)}, 'x')).text)
+    await molecule.close()`
+  const program = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  let printed = ''
+  program.stdout.on('data', (text: Buffer) => (printed += text.toString()))
+  const ended = new Promise((resolve) => program.once('close', resolve))
+  const [sent] = await platform.came(`POST /workspaces/${peer}/a2a`)
+  await platform.came(list, 4)
+  const id = sent?.body.params.message.messageId.replace('msg-', '')
+  platform.on(list, [{ delegation_id: id, status: 'completed', response_preview: 'worth the wait' }])
+  expect([await ended, printed]).toEqual([0, 'worth the wait\n'])
+})
