@@ -1,6 +1,8 @@
 import type { Command } from 'commander'
 import type { InitOptions } from './init.js'
+import { port } from './arguments.js'
 import type { CommandOptions } from './open.js'
+import type { ServeOptions } from './serve.js'
 
 /** What is configured, and whether it works. */
 export function addSetupCommands(program: Command, onEnd: (code: number) => void): void {
@@ -20,6 +22,16 @@ export function addSetupCommands(program: Command, onEnd: (code: number) => void
     .action(async (_options: unknown, command: Command) => {
       const { doctor } = await import('./doctor.js')
       onEnd(await doctor(command.optsWithGlobals<CommandOptions>()))
+    })
+  program
+    .command('serve')
+    .description('serve configured runners to remote agents, over A2A')
+    .option('--host <host>', 'address to listen on (else serve.host)')
+    .option('--port <port>', 'port to listen on; 0 for any that is free (else serve.port)', port)
+    .addHelpText('after', '\nExit codes: 0 stopped by a signal, 1 failed, 2 usage.')
+    .action(async (_options: unknown, command: Command) => {
+      const { serve } = await import('./serve.js')
+      onEnd(await serve(command.optsWithGlobals<ServeOptions>()))
     })
   program
     .command('init')

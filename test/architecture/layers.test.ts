@@ -16,7 +16,8 @@ const mayImport: Record<string, readonly string[]> = {
   'src/config': ['src/index.ts', 'src/runner.ts', 'src/agent'],
   'src/testing': ['src/index.ts'],
   'src/tools': ['src/index.ts', 'src/runner.ts'],
-  'src/cli': ['src/index.ts', 'src/runner.ts', 'src/config', 'src/agent'],
+  'src/a2a': ['src/index.ts', 'src/runner.ts'],
+  'src/cli': ['src/index.ts', 'src/runner.ts', 'src/config', 'src/agent', 'src/a2a'],
   'src/runner.ts': ['src/core'],
   'src/index.ts': [
     'src/core',

@@ -11,7 +11,7 @@ const example = parse(readFileSync(path, 'utf8')) as Record<string, Record<strin
 
 /** Written out: a key is public, and whoever adds or drops one says so here. */
 const keys = {
-  '': ['delegation', 'ledger', 'delivery', 'transcripts', 'spill_folder', 'runners', 'log'],
+  '': ['delegation', 'ledger', 'delivery', 'transcripts', 'spill_folder', 'runners', 'serve', 'log'],
   delegation: [
     'max_async_children',
     'max_concurrent_children',
@@ -61,6 +61,21 @@ const keys = {
     'corrects_output',
     'on_owner_death',
   ],
+  serve: [
+    'host',
+    'port',
+    'url',
+    'name',
+    'description',
+    'version',
+    'skills',
+    'callers',
+    'push',
+    'max_body_kb',
+    'max_streams',
+    'drain_seconds',
+  ],
+  'serve.push': ['allow_private_hosts', 'timeout_seconds'],
   log: ['level', 'path'],
 }
 
