@@ -1109,6 +1109,15 @@ export function ledgerContract(name: string, open: OpenLedger): void {
         expect(again?.delivery).toMatchObject({ eventId: 'u1', attempts: 0 })
       })
 
+      it('what is there to be collected has no replay limit: it waits for who names it', async () => {
+        bench = await openBench({ maxAgeSeconds: 60 })
+        await bench.ended(draftOf('u1', session, { delivery: 'collect' }))
+        bench.clock.advance(61_000)
+        const [waiting] = await bench.ledger.deliveries({ ids: ['u1'] }, ['pending'], { limit: 9 })
+        expect(waiting?.eventId).toBe('u1')
+        expect(await bench.claimedIds({ ids: ['u1'] })).toEqual(['u1'])
+      })
+
       it('reopen: an expired event is pending again, with a replay limit of its own', async () => {
         bench = await openBench({ maxAgeSeconds: 60 })
         await bench.ended(draftOf('u1'))

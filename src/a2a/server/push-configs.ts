@@ -93,9 +93,7 @@ export function createPushConfigs(options: PushConfigsOptions): PushConfigs {
     config.stopListening()
     live.delete(config.eventId)
     const [claim] = await completions.claim({ ids: [config.eventId], limit: 1 })
-    // One that is older than the replay limit is dead, and cannot be claimed.
-    if (claim === undefined) await completions.dismiss([config.eventId])
-    else await claim.ack()
+    await claim?.ack()
   }
 
   function pushOf({ stored }: LiveConfig, update: Json) {

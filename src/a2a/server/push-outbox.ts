@@ -1,7 +1,7 @@
 /**
  * Notifications on their way to receivers. Each is an event on the ledger's rail that only its id can claim: a restart goes
  * on with it, and of several servers on one ledger one has it at a time. A receiver gets it at least once, always under the
- * same id; it is tried until it was taken, or until the ledger's replay limit (`delivery.max_age_hours`) has made it dead.
+ * same id; it is tried until it was taken, or given up after two days.
  */
 import pLimit from 'p-limit'
 import type { Clock, Delegator, DeliveryView } from '../../index.js'
@@ -49,6 +49,7 @@ const concurrency = 16
 const lookAgainMs = 30_000
 const leaseSeconds = 60
 const longestWaitSeconds = 300
+const giveUpSeconds = 48 * 3600
 const pageSize = 100
 
 /** As old as it is, from 1 s to 5 min, so that each wait is about twice the last; with ±50 % of chance. */
@@ -76,9 +77,12 @@ export function createPushOutbox(options: PushOutboxOptions): PushOutbox {
       await claim.ack()
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
-      const wait = waitBeforeRetry(clock.now() - push.at, random)
-      tell(`a push of task ${push.task_id} to ${hostOf(push.url)} was not taken: ${reason}`)
-      await claim.defer(wait)
+      const ageSeconds = clock.now() - push.at
+      const isGivenUp = ageSeconds > giveUpSeconds
+      const what = `a push of task ${push.task_id} to ${hostOf(push.url)} was not taken: ${reason}`
+      tell(isGivenUp ? `${what}; it is given up` : what)
+      if (isGivenUp) await claim.drop(reason)
+      else await claim.defer(waitBeforeRetry(ageSeconds, random))
     }
   }
 

@@ -56,6 +56,7 @@ export function createTaskStore(delegator: Delegator): TaskStore {
     async list(caller, request) {
       const { contextId, status, statusTimestampAfter, pageToken, includeArtifacts = false } = request
       const pageSize = checkedPage(request.pageSize)
+      const after = checkedTime(statusTimestampAfter)
       const records = await delegator.list({ originUiSessionId: originOf(caller), limit: listedTasks })
       const tasks: Task[] = []
       for (const record of records) {
@@ -63,11 +64,7 @@ export function createTaskStore(delegator: Delegator): TaskStore {
         if (itsContext === null || (contextId !== '' && contextId !== itsContext)) continue
         const task = await taskOf(record, itsContext, null)
         if (status !== TaskState.TASK_STATE_UNSPECIFIED && task.status?.state !== status) continue
-        if (
-          statusTimestampAfter &&
-          Date.parse(task.status?.timestamp ?? '') < Date.parse(statusTimestampAfter)
-        )
-          continue
+        if (Date.parse(task.status?.timestamp ?? '') < after) continue
         tasks.push(task)
       }
       const from = pageToken === '' ? 0 : tasks.findIndex(({ id }) => id === pageToken) + 1
@@ -124,6 +121,14 @@ export function createTaskStore(delegator: Delegator): TaskStore {
 /** Who holds the slots, and with what goals, is no business of a remote caller: how many there are is. */
 function shownRefusal({ holders, ...refusal }: NonNullable<Rejected['refusal']>) {
   return { ...refusal, holders: holders.map(({ running_seconds }) => ({ running_seconds })) }
+}
+
+/** Before all of them where nothing is asked for. */
+function checkedTime(text: string | undefined): number {
+  if (text === undefined || text === '') return -Infinity
+  const time = Date.parse(text)
+  if (Number.isNaN(time)) throw new RequestMalformedError('statusTimestampAfter is no time')
+  return time
 }
 
 function checkedPage(pageSize: number | undefined): number {

@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { TaskState } from '@a2a-js/sdk'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { processesOf, uniqueSleep, until } from '../../e2e/cli-process.js'
 import {
@@ -75,7 +76,7 @@ describe('a server that dies', () => {
     const { tasks } = await after.listTasks({
       tenant: '',
       contextId: '',
-      status: 0,
+      status: TaskState.TASK_STATE_UNSPECIFIED,
       pageToken: '',
       statusTimestampAfter: undefined,
     })
@@ -266,4 +267,10 @@ describe('a receiver that must not be reached', () => {
   })
 })
 
-const all = { tenant: '', contextId: '', status: 0, pageToken: '', statusTimestampAfter: undefined }
+const all = {
+  tenant: '',
+  contextId: '',
+  status: TaskState.TASK_STATE_UNSPECIFIED,
+  pageToken: '',
+  statusTimestampAfter: undefined,
+}

@@ -39,10 +39,23 @@ interface RpcOptions {
   readonly version?: string
 }
 
+/** A task, as far as tests look at it. */
+interface WireTask {
+  readonly id: string
+  readonly status: { readonly state: string; readonly message?: object }
+  readonly artifacts: readonly { readonly parts: readonly { readonly text?: string }[] }[]
+  readonly metadata: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+}
+
+/** Of 1.0 a result has the task below it, of 0.3 it is the task. */
+export interface WireAnswer {
+  readonly result: WireTask & { readonly task: WireTask }
+  readonly error?: { readonly code: number; readonly message: string }
+}
+
 export interface Rpc {
   readonly status: number
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- whatever the server sends
-  readonly body: any
+  readonly body: WireAnswer
 }
 
 interface Settings {
@@ -95,7 +108,7 @@ export async function serving({ serve = {}, delegation = {} }: Settings = {}): P
         },
         body: JSON.stringify({ jsonrpc: '2.0', id: 7, method, params }),
       })
-      return { status: response.status, body: JSON.parse(await response.text()) as unknown }
+      return { status: response.status, body: JSON.parse(await response.text()) as WireAnswer }
     },
     async kill() {
       running.process.kill('SIGKILL')
@@ -127,6 +140,7 @@ function clientOf(url: string, token: string, transport: 'JSONRPC' | 'HTTP+JSON'
   }
   const options = { fetchImpl: authorized }
   return new ClientFactory({
+    /* eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- the SDK's options are classes that it never makes */
     transports: [new JsonRpcTransportFactory(options), new RestTransportFactory(options)],
     preferredTransports: [transport],
     cardResolver: new DefaultAgentCardResolver(options),

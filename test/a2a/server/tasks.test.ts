@@ -51,7 +51,7 @@ describe.each(['JSONRPC', 'HTTP+JSON'] as const)('the official client, over %s',
     expect(stateOf(task)).toBe('TASK_STATE_COMPLETED')
     expect(task.id).toMatch(/^deleg_[0-9a-f]{20}$/)
     expect(textsOf(task)).toEqual(['hello'])
-    expect(task.history.map(({ parts }) => parts[0]?.content?.value)).toEqual(['echo hello'])
+    expect(task.history[0]?.parts[0]?.content?.value).toBe('echo hello')
     const again = await client.getTask({ tenant: '', id: task.id, historyLength: 0 })
     expect({ state: stateOf(again), history: again.history }).toEqual({
       state: 'TASK_STATE_COMPLETED',
@@ -124,6 +124,9 @@ describe.each(['JSONRPC', 'HTTP+JSON'] as const)('the official client, over %s',
     const none = await client.listTasks({ ...page, status: TaskState.TASK_STATE_FAILED })
     expect(none.tasks).toEqual([])
     await expect(client.listTasks({ ...page, pageSize: 101 })).rejects.toThrow(/pageSize/)
+    const future = new Date(Date.now() + 3_600_000).toISOString()
+    expect((await client.listTasks({ ...page, statusTimestampAfter: future })).tasks).toEqual([])
+    await expect(client.listTasks({ ...page, statusTimestampAfter: 'soon' })).rejects.toThrow(/no time/)
   })
 
   it('what another caller began is not there', async () => {

@@ -1,6 +1,7 @@
 import { request as httpRequest } from 'node:http'
 import { join } from 'node:path'
 import { writeFileSync } from 'node:fs'
+import { TaskState } from '@a2a-js/sdk'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { messageOf, sent, serving, stateOf, tokens, type Serving } from './serving.js'
 
@@ -65,9 +66,9 @@ describe('0.3 on the wire', () => {
     const got = await server.rpc('tasks/get', { id }, { version: '0.3' })
     expect(got.body.result).toMatchObject({ id, kind: 'task', status: { state: 'completed' } })
     const canceled = await server.rpc('tasks/cancel', { id }, legacy)
-    expect(canceled.body.error.code).toBe(-32002)
+    expect(canceled.body.error?.code).toBe(-32002)
     const unknown = await server.rpc('tasks/get', { id: 'deleg_00000000000000000000' }, legacy)
-    expect(unknown.body.error.code).toBe(-32001)
+    expect(unknown.body.error?.code).toBe(-32001)
   })
 
   it('message/stream, to its final event', async () => {
@@ -102,7 +103,7 @@ describe('0.3 on the wire', () => {
     expect(status).toMatchObject({ state: 'input-required', message: { role: 'agent' } })
     const answer = { message: message('x', { taskId }), ...blocking }
     const done = await server.rpc('message/send', answer, legacy)
-    expect(done.body.result.artifacts[0].parts[0].text).toBe('you said x')
+    expect(done.body.result.artifacts[0]?.parts[0]?.text).toBe('you said x')
   })
 })
 
@@ -250,7 +251,7 @@ const sendOf = (text: string) => ({
 const all = {
   tenant: '',
   contextId: '',
-  status: 0,
+  status: TaskState.TASK_STATE_UNSPECIFIED,
   pageToken: '',
   statusTimestampAfter: undefined,
 }
