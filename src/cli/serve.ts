@@ -18,7 +18,7 @@ export interface ServeOptions extends CommandOptions {
  * rest, and lets every stream say how its task ended. Being stopped is how a server ends: that is no failure.
  */
 export async function serve(options: ServeOptions): Promise<number> {
-  const { createA2AServer, createHttpServer } = await loadServer()
+  const { createA2AServer, createCallers, createHttpServer } = await loadServer()
   const opened = await openDelegator(options)
   const { delegator, config } = opened
   const { card, push, maxBodyBytes, maxStreams, drainMs } = config.serve
@@ -32,6 +32,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   const given = options.port ?? config.serve.port
   try {
     const callers = callersOf(config)
+    checked(() => createCallers(callers))
     const routes: Routes[] = []
     const http = createHttpServer(routes, { tell: printProblem })
     const port = await listening(http, given, host)
@@ -85,6 +86,15 @@ function callersOf(config: Config): Record<string, CallerOptions> {
       return [name, { token: fromVariable(name, tokenEnv), runner: runnerNamed(runner, config), ...secret }]
     }),
   )
+}
+
+/** What is wrong with the callers is the configuration's. */
+function checked(make: () => unknown): void {
+  try {
+    make()
+  } catch (error) {
+    throw error instanceof TypeError ? new UsageError(`serve.callers: ${error.message}`) : error
+  }
 }
 
 const leastCharacters = 16

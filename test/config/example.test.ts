@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
 import { describe, expect, it } from 'vitest'
 import { loadConfig } from '../../src/config/load.js'
+import { configuredServe } from '../../src/config/configured-serve.js'
 import { knownKeysAt } from '../../src/config/schema.js'
 import { createDelegator } from '../../src/index.js'
 
@@ -92,7 +93,8 @@ describe('config.example.yaml', () => {
 
   it('loads, and its values are the defaults', async () => {
     const state = { XDG_STATE_HOME: '/state' }
-    const { options, runner, log, warnings, ledger, leaseSeconds } = await loadConfig({ path, env: state })
+    const loaded = await loadConfig({ path, env: state })
+    const { options, runner, serve, log, warnings, ledger, leaseSeconds } = loaded
     const { kind, path: file, retentionSeconds } = ledger
     expect({ kind, file, retentionSeconds, leaseSeconds }).toEqual({
       kind: 'sqlite',
@@ -105,6 +107,8 @@ describe('config.example.yaml', () => {
       log: { level: 'silent', path: null },
       warnings: [],
     })
+    expect(serve).toEqual(configuredServe({}))
+    expect(serve).toMatchObject({ host: '127.0.0.1', port: 41_241, url: null, drainMs: 20_000, callers: {} })
     expect(options).toEqual({
       maxUnits: 3,
       maxConcurrentChildren: 3,

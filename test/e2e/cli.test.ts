@@ -252,6 +252,7 @@ describe('usage', () => {
       'deliveries',
       'audit',
       'doctor',
+      'serve',
     ]
     for (const word of ['--config', '--ledger', '--version', '--help', ...commands, 'runners', 'init']) {
       expect(stdout).toContain(word)

@@ -27,6 +27,7 @@ import { createTasks } from './tasks.js'
 
 export { createHttpServer } from './http-server.js'
 export type { Exchange, HttpServer, Routes } from './http-server.js'
+export { createCallers } from './callers.js'
 export type { CallerOptions } from './callers.js'
 export type { CardOptions, SkillOptions } from './card.js'
 export type { ReceiverGuard, ResolveName } from './push-post.js'

@@ -213,6 +213,20 @@ describe('a task', () => {
     expect(children[1]).toEqual({ task_index: 1, state: 'error' })
   })
 
+  it('who subscribes late to a batch gets the artifacts of the children that had ended before, too', async () => {
+    const client = await server.client()
+    const file = join(server.folder, 'late-batch')
+    const { id } = await sent(client, messageOf([data({ goals: ['echo first', `hold ${file}`] })]), immediate)
+    await until(async () => JSON.stringify((await get(id)).metadata).includes('completed'))
+    const lines = await told(client.resubscribeTask({ tenant: '', id }), (line) => {
+      if (line.startsWith('task ')) writeFileSync(file, '')
+    })
+    expect(lines.filter((line) => line.startsWith('artifact')).sort()).toEqual([
+      'artifact child-0',
+      'artifact child-1',
+    ])
+  })
+
   it('a failure is FAILED, with the reason', async () => {
     const task = await sent(await server.client(), messageOf('burst'))
     expect(stateOf(task)).toBe('TASK_STATE_FAILED')
