@@ -81,6 +81,7 @@ const delegation = z.strictObject(
     import_timeout_ms: wholeNumber(1),
     adopt: z.boolean('true or false').nullish(),
     max_spawn_depth: wholeNumber(1),
+    orchestrator_enabled: z.boolean('true or false').nullish(),
     independent_completions: z.boolean('true or false').nullish(),
     max_summary_chars: wholeNumber(0),
     max_unit_summary_chars: wholeNumber(0),
@@ -210,6 +211,12 @@ const serve = z.strictObject(
   },
   mapping,
 )
+const words = z.array(z.string('a word').min(1, 'a word'), 'a list of words')
+const rbac = z.strictObject(
+  { roles: words.nullish(), allowed_actions: z.record(z.string(), words, mapping).nullish() },
+  mapping,
+)
+const audit = z.strictObject({ path }, mapping)
 
 /** The whole file. Strict: an unknown key is a mistake, not an extra. */
 export const configFile = z.strictObject(
@@ -222,6 +229,8 @@ export const configFile = z.strictObject(
     runners: z.record(z.string(), runner, mapping).nullish(),
     serve: serve.nullish(),
     log: log.nullish(),
+    rbac: rbac.nullish(),
+    audit: audit.nullish(),
   },
   mapping,
 )
@@ -246,6 +255,8 @@ const keysOfSection: Readonly<Record<string, readonly string[]>> = {
   log: Object.keys(log.shape),
   serve: Object.keys(serve.shape),
   'serve.push': Object.keys(servePush.shape),
+  rbac: Object.keys(rbac.shape),
+  audit: Object.keys(audit.shape),
   'runners.*': Object.keys(runner.shape),
 }
 

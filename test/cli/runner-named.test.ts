@@ -33,6 +33,7 @@ function config(runners: Record<string, RunnerReference> = {}, runner: string | 
     serve: configuredServe({}),
     runner,
     log: { level: 'silent', path: null },
+    auditPath: '/nowhere/audit.log',
     warnings: [],
   }
 }

@@ -254,7 +254,16 @@ describe('usage', () => {
       'doctor',
       'serve',
     ]
-    for (const word of ['--config', '--ledger', '--version', '--help', ...commands, 'runners', 'init']) {
+    for (const word of [
+      '--config',
+      '--ledger',
+      '--version',
+      '--help',
+      ...commands,
+      'runners',
+      'tools',
+      'init',
+    ]) {
       expect(stdout).toContain(word)
     }
   })
