@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import * as a2aServer from '../../src/a2a/server/server.js'
 import * as front from '../../src/index.js'
 import * as runnerFront from '../../src/runner.js'
 import * as testing from '../../src/testing/host-conformance.js'
@@ -44,6 +45,10 @@ describe('the public surface is what was meant', () => {
       'rbacFrom',
       'readAudit',
     ])
+  })
+
+  it('the A2A server exports these names and no others', () => {
+    expect(Object.keys(a2aServer).sort()).toEqual(['createA2AServer', 'createCallers', 'createHttpServer'])
   })
 
   it('front 2 exports these names and no others', () => {

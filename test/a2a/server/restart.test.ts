@@ -106,7 +106,7 @@ describe('a server that dies', () => {
     expect(taskIn(hook.received[0]!)).toMatchObject({ id: task.id, status: { state: 'TASK_STATE_FAILED' } })
   })
 
-  it('P3: kill -9 while the receiver refuses: the next process goes on, under the same id', async () => {
+  it('B25: kill -9 while the receiver refuses: the next process goes on, under the same id', async () => {
     let isWell = false
     const { hook, server } = await withReceiver(() => (isWell ? 200 : 500))
     await sent(await server.client(), messageOf('echo told'), pushTo(hook.url))

@@ -82,7 +82,7 @@ describe.each(['JSONRPC', 'HTTP+JSON'] as const)('the official client, over %s',
     await expect(told(client.resubscribeTask({ tenant: '', id: task.id }))).rejects.toThrow(/has ended/)
   })
 
-  it('cancel answers after the child and its process are gone', async () => {
+  it('B16: cancel answers after the child and its process are gone', async () => {
     const client = await server.client('alice', transport)
     const sleep = uniqueSleep(300)
     const task = await sent(client, messageOf(sleep), immediate)
@@ -144,7 +144,7 @@ describe.each(['JSONRPC', 'HTTP+JSON'] as const)('the official client, over %s',
 })
 
 describe('a task', () => {
-  it('a message that is sent again is the same task; another one under its id is refused', async () => {
+  it('B5: a message that is sent again is the same task; another one under its id is refused', async () => {
     const client = await server.client()
     const message = messageOf('echo once')
     const first = await sent(client, message)
@@ -227,14 +227,14 @@ describe('a task', () => {
     ])
   })
 
-  it('a failure is FAILED, with the reason', async () => {
+  it('B10: a failure is FAILED, with the reason', async () => {
     const task = await sent(await server.client(), messageOf('burst'))
     expect(stateOf(task)).toBe('TASK_STATE_FAILED')
     expect(task.status?.message?.parts[0]?.content?.value).toContain('cannot burst')
     expect(task.metadata).toMatchObject({ 'hermes-delegate': { status: 'error' } })
   })
 
-  it('a result that was too long to travel is whole', async () => {
+  it('B12: a result that was too long to travel is whole', async () => {
     expect(textsOf(await sent(await server.client(), messageOf('long')))).toEqual(['x'.repeat(50_000)])
   })
 

@@ -50,7 +50,7 @@ describe('0.3 on the wire', () => {
     expect([modern['url'], modern['supportedInterfaces']]).toEqual([undefined, card['supportedInterfaces']])
   })
 
-  it('message/send, tasks/get and tasks/cancel', async () => {
+  it('B21: message/send, tasks/get and tasks/cancel; parts say what they are as 0.3 does', async () => {
     const blocking = { configuration: { blocking: true } }
     const { body } = await server.rpc('message/send', { message: message('echo old'), ...blocking }, legacy)
     expect(body).toMatchObject({
@@ -113,7 +113,7 @@ describe('who may call', () => {
     ['a token of nobody', 'Bearer nobody-nobody-nobody'],
     ['another scheme', `Basic ${tokens.alice}`],
     ['a token with more behind it', `Bearer ${tokens.alice} more`],
-  ])('%s is 401, before anything is read, by both bindings', async (_what, authorization) => {
+  ])('B22: %s is 401, before anything is read, by both bindings', async (_what, authorization) => {
     for (const path of ['/a2a', '/a2a/rest/message:send']) {
       const response = await fetch(server.url + path, {
         method: 'POST',
