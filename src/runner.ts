@@ -10,6 +10,7 @@ import type { Readable, Writable } from 'node:stream'
 import type { Json, JsonObject } from './core/json.js'
 import type { TraceContext } from './core/trace-context.js'
 
+export { isPublicAddress } from './core/private-address.js'
 export { redact } from './core/redact.js'
 export { programEnvironment } from './core/program-environment.js'
 export type { CommandEnvironment } from './core/program-environment.js'

@@ -7,7 +7,7 @@ import { toolResultCharacters } from './bounded-text.js'
 import { createHttp } from './http-fetch.js'
 import { pageText } from './page-text.js'
 import { within } from './abort-scope.js'
-import { isPublicAddress } from './private-address.js'
+import { isPublicAddress } from '../runner.js'
 
 const maxBytes = 4_000_000
 const maxRedirects = 5

@@ -1,7 +1,9 @@
 import { Option, type Command } from 'commander'
 import type { InitOptions } from './init.js'
+import { port } from './arguments.js'
 import type { McpCommandOptions } from './mcp.js'
 import type { CommandOptions } from './open.js'
+import type { ServeOptions } from './serve.js'
 import type { ToolsCommandOptions } from './tools.js'
 
 /** What is configured, and whether it works. */
@@ -58,6 +60,16 @@ export function addSetupCommands(program: Command, onEnd: (code: number) => void
     .action(async (_options: unknown, command: Command) => {
       const { mcp } = await import('./mcp.js')
       onEnd(await mcp(command.optsWithGlobals<McpCommandOptions>()))
+    })
+  program
+    .command('serve')
+    .description('serve configured runners to remote agents, over A2A')
+    .option('--host <host>', 'address to listen on (else serve.host)')
+    .option('--port <port>', 'port to listen on; 0 for any that is free (else serve.port)', port)
+    .addHelpText('after', '\nExit codes: 0 stopped by a signal, 1 failed, 2 usage.')
+    .action(async (_options: unknown, command: Command) => {
+      const { serve } = await import('./serve.js')
+      onEnd(await serve(command.optsWithGlobals<ServeOptions>()))
     })
   program
     .command('init')

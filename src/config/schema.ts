@@ -165,6 +165,52 @@ const delivery = z.strictObject(
 const transcripts = z.strictObject({ enabled: z.boolean('true or false').nullish(), folder: path }, mapping)
 const log = z.strictObject({ level: oneOf(logLevels).nullish(), path }, mapping)
 
+const hosts = z.array(z.string('a host').min(1, 'a host'), 'a list of hosts')
+const texts = z.array(z.string('text'), 'a list of texts')
+const variable = 'the name of an environment variable'
+
+const skill = z.strictObject(
+  {
+    id: z.string('a name').min(1, 'a name'),
+    name: z.string('text'),
+    description: z.string('text'),
+    tags: texts.nullish(),
+    examples: texts.nullish(),
+  },
+  mapping,
+)
+
+const caller = z.strictObject(
+  {
+    token_env: z.string(variable).min(1, variable),
+    runner: z.string('the name of a runner').min(1, 'the name of a runner'),
+    push_secret_env: text(variable),
+  },
+  mapping,
+)
+
+const servePush = z.strictObject(
+  { allow_private_hosts: hosts.nullish(), timeout_seconds: wholeNumber(1, 600) },
+  mapping,
+)
+
+const serve = z.strictObject(
+  {
+    host: text('a host'),
+    port: wholeNumber(0, 65_535),
+    url: z.url({ protocol: /^https?$/, error: 'a URL of http or https' }).nullish(),
+    name: text('text'),
+    description: text('text'),
+    version: text('text'),
+    skills: z.array(skill, 'a list of skills').nullish(),
+    callers: z.record(z.string(), caller, mapping).nullish(),
+    push: servePush.nullish(),
+    max_body_kb: wholeNumber(1, 65_536),
+    max_streams: wholeNumber(1, 10_000),
+    drain_seconds: wholeNumber(0, 3_600),
+  },
+  mapping,
+)
 const words = z.array(z.string('a word').min(1, 'a word'), 'a list of words')
 const rbac = z.strictObject(
   { roles: words.nullish(), allowed_actions: z.record(z.string(), words, mapping).nullish() },
@@ -181,6 +227,7 @@ export const configFile = z.strictObject(
     transcripts: transcripts.nullish(),
     spill_folder: path,
     runners: z.record(z.string(), runner, mapping).nullish(),
+    serve: serve.nullish(),
     log: log.nullish(),
     rbac: rbac.nullish(),
     audit: audit.nullish(),
@@ -206,6 +253,8 @@ const keysOfSection: Readonly<Record<string, readonly string[]>> = {
   delivery: Object.keys(delivery.shape),
   transcripts: Object.keys(transcripts.shape),
   log: Object.keys(log.shape),
+  serve: Object.keys(serve.shape),
+  'serve.push': Object.keys(servePush.shape),
   rbac: Object.keys(rbac.shape),
   audit: Object.keys(audit.shape),
   'runners.*': Object.keys(runner.shape),

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { readAgentOptions, type AgentSettings } from '../../src/agent/agent-options.js'
 import { pageText } from '../../src/agent/page-text.js'
-import { isPublicAddress } from '../../src/agent/private-address.js'
+import { isPublicAddress } from '../../src/core/private-address.js'
 import { webTools, type ResolveName } from '../../src/agent/web-tools.js'
 
 async function site(answer: RequestListener): Promise<{ host: string; port: number; hits: string[] }> {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import * as a2aServer from '../../src/a2a/server/server.js'
 import * as front from '../../src/index.js'
 import * as mcp from '../../src/mcp/mcp.js'
 import * as runnerFront from '../../src/runner.js'
@@ -51,8 +52,17 @@ describe('the public surface is what was meant', () => {
     ])
   })
 
+  it('the A2A server exports these names and no others', () => {
+    expect(Object.keys(a2aServer).sort()).toEqual(['createA2AServer', 'createCallers', 'createHttpServer'])
+  })
+
   it('front 2 exports these names and no others', () => {
-    expect(Object.keys(runnerFront).sort()).toEqual(['defineRunner', 'programEnvironment', 'redact'])
+    expect(Object.keys(runnerFront).sort()).toEqual([
+      'defineRunner',
+      'isPublicAddress',
+      'programEnvironment',
+      'redact',
+    ])
   })
 })
 

@@ -252,6 +252,7 @@ describe('usage', () => {
       'deliveries',
       'audit',
       'doctor',
+      'serve',
     ]
     for (const word of [
       '--config',
