@@ -31,7 +31,7 @@ export type {
 } from './runtime/call-options.js'
 export type { ClaimOptions, Completion, Completions, FollowOptions } from './runtime/completions.js'
 export type { CompletionSelect } from './runtime/completion-select.js'
-export type { DeliveryView, PublishedEvent, ReadOptions } from './runtime/deliveries.js'
+export type { DeliveryView, PublishedEvent, PublishOptions, ReadOptions } from './runtime/deliveries.js'
 export type { DelegatorEvent, DelegatorEventMap, DelegatorEvents } from './runtime/events.js'
 export type { ChildSnapshot, DelegatorSnapshot, UnitSnapshot, UnitTotals } from './runtime/snapshot.js'
 export type { EndedSession, EndSession, EndSessionOptions } from './runtime/end-session.js'

@@ -232,11 +232,11 @@ async function openSqliteLedger(
         return taken
       })
     },
-    publish: (ownerId, event) =>
+    publish: (ownerId, event, delivery = 'claim') =>
       write(
         () => {
           requireOwner(ownerId)
-          return outbox.add(event, ownerId, false).seq ?? 0
+          return outbox.add(event, ownerId, delivery === 'collect').seq ?? 0
         },
         { isResult: true },
       ),

@@ -6,7 +6,7 @@ import type { JsonObject } from '../core/json.js'
 import type { OpenQuestion } from '../core/question.js'
 import type { SlotHolder } from '../core/refusal.js'
 import type { Ledger } from '../ledger/ledger.js'
-import type { Delivery, SlotHolderRecord, UnitDraft, UnitRecord } from '../ledger/shapes.js'
+import type { Delivery, Select, SlotHolderRecord, UnitDraft, UnitRecord } from '../ledger/shapes.js'
 import { checkedCount } from './checked.js'
 import type { Conversation } from './conversation.js'
 import { ownIndexes, unknownDelegation } from './groups.js'
@@ -44,6 +44,8 @@ export interface DelegationRecord {
   readonly role: string
   readonly model: string | null
   readonly session_key: string
+  /** The caller's, as it was given. */
+  readonly metadata?: JsonObject
   readonly dispatched_at: number
   readonly completed_at: number | null
   readonly owner_pid: number
@@ -61,6 +63,8 @@ export interface DelegationRecord {
 export interface ListOptions {
   /** Only the units that children of this one have started. @defaultValue all */
   readonly parentId?: string
+  /** Only those that were dispatched with this `originUiSessionId`. @defaultValue all */
+  readonly originUiSessionId?: string
   /** True: only live units. False: only those that have ended. @defaultValue both */
   readonly live?: boolean
   /** The newest so many. @defaultValue 10_000 */
@@ -105,10 +109,10 @@ export function createRecords({ ledger, units, clock }: RecordsOptions): Records
   })
 
   return {
-    async list({ live, limit = newestLimit, parentId } = {}) {
-      const select = parentId === undefined ? ({ all: true } as const) : { parentId }
+    async list({ live, limit = newestLimit, parentId, originUiSessionId } = {}) {
+      const select = selectOf(parentId, originUiSessionId)
       const newest = await ledger.list(select, live ?? null, { limit: checkedCount('limit', limit) })
-      if (live !== undefined || parentId !== undefined) return recordsOf(newest)
+      if (live !== undefined || !('all' in select)) return recordsOf(newest)
       // What is live is shown however old it is; then it is older than all of the newest.
       const alive = await ledger.list({ all: true }, true, { limit: listLimit })
       const shown = new Set(newest.map(({ id }) => id))
@@ -125,6 +129,11 @@ export function createRecords({ ledger, units, clock }: RecordsOptions): Records
     holderOf: (unit) => holder(unit, clock.now() - unit.admittedAt),
     holderOfUnit: (unit) => holder(unit.draft, unit.runningSeconds),
   }
+}
+
+function selectOf(parentId: string | undefined, originUiSessionId: string | undefined): Select {
+  if (parentId !== undefined) return { parentId }
+  return originUiSessionId === undefined ? { all: true } : { originUiSessionId }
 }
 
 function recordOf(
@@ -149,6 +158,7 @@ function recordOf(
     role: unit.role,
     model: unit.model,
     session_key: unit.route.sessionKey,
+    ...(unit.metadata !== null && { metadata: unit.metadata }),
     dispatched_at: unit.admittedAt,
     completed_at: unit.endedAt,
     owner_pid: ownerPid(unit),

@@ -713,6 +713,17 @@ export function ledgerContract(name: string, open: OpenLedger): void {
       })
     })
 
+    it('what was published to be collected goes to who names it, and is gone once it was taken', async () => {
+      await bench.ledger.publish('a', eventOf(draftOf('p1')), 'collect')
+      expect(await bench.claimedIds({ all: true })).toEqual([])
+      expect(await bench.claimedIds({ sessionKey: session })).toEqual([])
+      expect(await bench.ledger.waiting()).toEqual([])
+      const { claims } = await bench.ledger.claim('a', { ids: ['p1'] }, 1, 60)
+      expect(claims.map(({ eventId }) => eventId)).toEqual(['p1'])
+      await bench.ledger.resolve([claims[0]!.token], { kind: 'ack' })
+      expect(await bench.ledger.deliveries({ all: true }, everyState, { limit: 9 })).toEqual([])
+    })
+
     describe('what waits', () => {
       const under = (parentSessionId: string) => ({
         route: { sessionKey: session, parentSessionId, originUiSessionId: '', originSessionId: '' },
