@@ -46,7 +46,7 @@ export interface PeerRunnerOptions {
     readonly maxSeconds?: number
   }
   readonly poll?: {
-    /** Before the first look at a task, ms; then longer and longer. @defaultValue 50 */
+    /** Before the first look at a task, ms; then longer and longer. @defaultValue 20 */
     readonly initialMs?: number
     /** @defaultValue 10_000 */
     readonly maxMs?: number
@@ -127,7 +127,7 @@ const peerOptions = z
         )
         .prefault({}),
       poll: z
-        .strictObject({ initialMs: number(1, 600_000).default(50), maxMs: number(1, 600_000).default(10_000) }, mapping)
+        .strictObject({ initialMs: number(1, 600_000).default(20), maxMs: number(1, 600_000).default(10_000) }, mapping)
         .prefault({}),
       maxResponseMb: number(0.001, 100).default(10),
       maxStreams: count(0, 64).default(4),

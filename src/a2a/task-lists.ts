@@ -6,8 +6,8 @@ import { PeerError, peerErrorOf } from './peer-error.js'
 const pageSize = 100
 /** Of others' tasks that are in the way. */
 const furtherPages = 2
-/** Timestamps are the peer's own, and two changes may have the same one, ms. */
-const overlapMs = 1_000
+/** Two changes may have the same time; tasks that the list leaves out are looked at by themselves, ms. */
+const overlapMs = 1
 
 export interface TaskLists {
   /** False once the peer was found to have no such list. */
