@@ -37,7 +37,9 @@ async function sendAll(goal) {
           contextId: '',
           taskId: '',
           role: 1,
-          parts: [{ content: { $case: 'text', value: goal }, metadata: undefined, filename: '', mediaType: '' }],
+          parts: [
+            { content: { $case: 'text', value: goal }, metadata: undefined, filename: '', mediaType: '' },
+          ],
           metadata: undefined,
           extensions: [],
           referenceTaskIds: [],

@@ -21,12 +21,19 @@ const longestWaitMs = 5_000
  * The task's own end, whichever it is. Goes on beyond the grace of the interrupt, so that a child whose end nobody
  * confirms is reported as unreachable, and gives up in the end.
  */
-export async function cancelAtPeer(view: TaskView, { client, until, time, timeoutMs }: Cancel): Promise<RunnerResult> {
+export async function cancelAtPeer(
+  view: TaskView,
+  { client, until, time, timeoutMs }: Cancel,
+): Promise<RunnerResult> {
   const over = new AbortController()
   const stopTimer = time.after(timeoutMs, () => over.abort())
   let why = 'the peer did not say that it is over'
   try {
-    for (let waitMs = firstWaitMs; !view.isTerminal && !over.signal.aborted; waitMs = Math.min(waitMs * 2, longestWaitMs)) {
+    for (
+      let waitMs = firstWaitMs;
+      !view.isTerminal && !over.signal.aborted;
+      waitMs = Math.min(waitMs * 2, longestWaitMs)
+    ) {
       const asked = askedTo(view, client).then((problem) => {
         if (problem !== null) why = problem
       })

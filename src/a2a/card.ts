@@ -37,12 +37,14 @@ export async function readCard(settings: PeerSettings, http: PeerHttp): Promise<
   } catch (cause) {
     throw new PeerError('PEER_CARD', "the peer's card cannot be read", unusable, cause)
   }
-  const interfaces: unknown = card.supportedInterfaces
-  if (!Array.isArray(interfaces)) throw new PeerError('PEER_CARD', "the peer's card names no interface", unusable)
+  const interfaces: unknown = (card as AgentCard | null)?.supportedInterfaces
+  if (!Array.isArray(interfaces))
+    throw new PeerError('PEER_CARD', "the peer's card names no interface", unusable)
   const chosen = chooseInterface(interfaces as AgentInterface[], settings)
   const extensions: unknown = card.capabilities?.extensions
   const declares =
-    Array.isArray(extensions) && extensions.some((each: { uri?: unknown }) => each?.uri === deduplicatingExtension)
+    Array.isArray(extensions) &&
+    extensions.some((each: { uri?: unknown }) => each?.uri === deduplicatingExtension)
   return {
     card: { ...card, supportedInterfaces: [chosen.face] },
     name: typeof card.name === 'string' ? card.name.slice(0, 200) : '',
@@ -62,9 +64,14 @@ async function fetchCard({ url, card }: PeerSettings, http: PeerHttp): Promise<u
   const places = card === undefined ? wellKnown.map((path) => `${base}${path}`) : [card]
   for (const [index, place] of places.entries()) {
     try {
-      const response = await http.fetch(place, { headers: { 'A2A-Version': '1.0', accept: 'application/json' } })
+      const response = await http.fetch(place, {
+        headers: { 'A2A-Version': '1.0', accept: 'application/json' },
+      })
       if (response.ok) return await response.json()
-      throw new PeerError('PEER_HTTP', `HTTP ${response.status}`, { status: response.status, isPassing: false })
+      throw new PeerError('PEER_HTTP', `HTTP ${response.status}`, {
+        status: response.status,
+        isPassing: false,
+      })
     } catch (thrown) {
       const error = peerErrorOf(thrown)
       if (error instanceof PeerError && error.status === 404 && index + 1 < places.length) continue
@@ -85,7 +92,12 @@ function cardError(error: PeerError | QueuedAck, place: string): PeerError {
     ...(status !== null && { status }),
   }
   const isOfCard = error.code === 'PEER_HTTP' || error.code === 'PEER_RESPONSE'
-  return new PeerError(isOfCard ? 'PEER_CARD' : error.code, `no card from ${place}: ${error.message}`, facts, error)
+  return new PeerError(
+    isOfCard ? 'PEER_CARD' : error.code,
+    `no card from ${place}: ${error.message}`,
+    facts,
+    error,
+  )
 }
 
 interface Chosen {
@@ -100,8 +112,11 @@ function chooseInterface(interfaces: readonly AgentInterface[], settings: PeerSe
     const version = versionOf(face?.protocolVersion)
     const transport = face?.protocolBinding
     if (version === null || (transport !== 'JSONRPC' && transport !== 'HTTP+JSON')) return []
-    const isWanted = (settings.version ?? version) === version && (settings.transport ?? transport) === transport
-    return isWanted && typeof face.url === 'string' && URL.canParse(face.url) ? [{ face, version, transport }] : []
+    const isWanted =
+      (settings.version ?? version) === version && (settings.transport ?? transport) === transport
+    return isWanted && typeof face.url === 'string' && URL.canParse(face.url)
+      ? [{ face, version, transport }]
+      : []
   })
   const rank = ({ version, transport }: Chosen): number =>
     (version === '1.0' ? 0 : 2) + (transport === 'JSONRPC' ? 0 : 1)

@@ -150,7 +150,9 @@ export function createFollower(
       return
     }
     drop(entry)
-    const why = isGone ? 'the peer does not know the task any more' : `nothing was heard for ${Math.round(silentSeconds)} s`
+    const why = isGone
+      ? 'the peer does not know the task any more'
+      : `nothing was heard for ${Math.round(silentSeconds)} s`
     entry.onLost(new PeerError('PEER_LOST', `${why}: ${error.message}`, { isPassing: false }, error))
   }
 

@@ -1,11 +1,6 @@
 /** The wire to one peer, on the official SDK: which requests there are, in shapes of version 1.0. Knows no delegation. */
 import type { Message, StreamResponse, Task } from '@a2a-js/sdk'
-import {
-  ClientFactory,
-  JsonRpcTransportFactory,
-  RestTransportFactory,
-  type Client,
-} from '@a2a-js/sdk/client'
+import { ClientFactory, JsonRpcTransportFactory, RestTransportFactory, type Client } from '@a2a-js/sdk/client'
 import { originsOf, readCard, type PeerCard } from './card.js'
 import { PeerError } from './peer-error.js'
 import { createPeerHttp, type PeerHttp } from './peer-http.js'
@@ -76,7 +71,10 @@ export function createPeerConnection(
   }
 }
 
-function authHeaders({ auth }: PeerSettings, env: Readonly<Record<string, string | undefined>>): Record<string, string> {
+function authHeaders(
+  { auth }: PeerSettings,
+  env: Readonly<Record<string, string | undefined>>,
+): Record<string, string> {
   if (auth === undefined) return {}
   return auth.header === undefined
     ? { authorization: `Bearer ${secretIn(env, auth.tokenEnv)}` }
@@ -88,7 +86,10 @@ export function secretIn(env: Readonly<Record<string, string | undefined>>, name
   const value = env[name]?.trim() ?? ''
   if (/^[\x21-\x7e]+$/.test(value)) return value
   const why = value === '' ? 'is not set' : 'holds characters that no header can carry'
-  throw new PeerError('PEER_TOKEN_MISSING', `the variable ${name} ${why}`, { mayBeDelivered: false, isPassing: false })
+  throw new PeerError('PEER_TOKEN_MISSING', `the variable ${name} ${why}`, {
+    mayBeDelivered: false,
+    isPassing: false,
+  })
 }
 
 async function createClient(settings: PeerSettings, http: PeerHttp): Promise<PeerClient> {
@@ -113,13 +114,17 @@ function clientOf(card: PeerCard, sdk: Client): PeerClient {
           acceptedOutputModes: [],
           returnImmediately: true,
           taskPushNotificationConfig:
-            push === null ? undefined : { tenant, id: message.messageId, taskId: '', authentication: undefined, ...push },
+            push === null
+              ? undefined
+              : { tenant, id: message.messageId, taskId: '', authentication: undefined, ...push },
         },
         metadata: undefined,
       })
       if (isTask(answer)) return { task: answer }
       if (isMessage(answer)) return { message: answer }
-      throw new PeerError('PEER_RESPONSE', "the peer's answer is neither a task nor a message", { isPassing: false })
+      throw new PeerError('PEER_RESPONSE', "the peer's answer is neither a task nor a message", {
+        isPassing: false,
+      })
     },
     get: async (id) => asTask(await sdk.getTask({ tenant, id, historyLength: 1 }), id),
     cancel: async (id) => asTask(await sdk.cancelTask({ tenant, id, metadata: undefined }), id),
@@ -146,7 +151,9 @@ function clientOf(card: PeerCard, sdk: Client): PeerClient {
 
 function asTask(task: unknown, id: string): Task {
   if (isTask(task) && task.id === id) return task
-  throw new PeerError('PEER_RESPONSE', `the peer's answer is not the task ${id.slice(0, 100)}`, { isPassing: false })
+  throw new PeerError('PEER_RESPONSE', `the peer's answer is not the task ${id.slice(0, 100)}`, {
+    isPassing: false,
+  })
 }
 
 function isMessage(value: unknown): value is Message {

@@ -69,8 +69,7 @@ export function peerErrorOf(error: unknown): PeerError | QueuedAck {
   if (error instanceof PeerError || error instanceof QueuedAck) return error
   const message = error instanceof Error && error.message !== '' ? error.message : String(error)
   const name = protocolErrorName(error)
-  if (name !== null)
-    return new PeerError('PEER_REFUSED', `${name}: ${message}`, { isPassing: false }, error)
+  if (name !== null) return new PeerError('PEER_REFUSED', `${name}: ${message}`, { isPassing: false }, error)
   const nested = error instanceof Error ? error.cause : undefined
   if (nested instanceof PeerError || nested instanceof QueuedAck) return nested
   const text = `the peer's answer is not one of the protocol: ${message.slice(0, 500)}`

@@ -2,7 +2,12 @@
  * `fetch` for one peer, over node:http: it says whether a request can have arrived, and bounds what comes back. Every
  * request ends within its time, whatever the peer does.
  */
-import { Agent as HttpAgent, request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http'
+import {
+  Agent as HttpAgent,
+  request as httpRequest,
+  type ClientRequest,
+  type IncomingMessage,
+} from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { Readable, Transform } from 'node:stream'
 import { PeerError, QueuedAck } from './peer-error.js'
@@ -211,9 +216,13 @@ function checkAnswer(status: number, headers: Headers, body: string): void {
   if (status >= 200 && status < 300) {
     if (isJson || status === 204) return
     const type = headers.get('content-type') ?? 'none'
-    throw new PeerError('PEER_RESPONSE', `the peer's answer is no JSON (content type: ${type.slice(0, 100)})`, {
-      isPassing: false,
-    })
+    throw new PeerError(
+      'PEER_RESPONSE',
+      `the peer's answer is no JSON (content type: ${type.slice(0, 100)})`,
+      {
+        isPassing: false,
+      },
+    )
   }
   // An error of the protocol has a code that says more than the status.
   if (status !== 429 && status < 502 && typeof parsed?.['error'] === 'object') return

@@ -97,7 +97,13 @@ const peerOptions = z
       card: url.optional(),
       auth: z
         .strictObject(
-          { tokenEnv: variableName, header: z.string(header).regex(/^[\w-]{1,100}$/, header).optional() },
+          {
+            tokenEnv: variableName,
+            header: z
+              .string(header)
+              .regex(/^[\w-]{1,100}$/, header)
+              .optional(),
+          },
           mapping,
         )
         .optional(),
@@ -127,7 +133,10 @@ const peerOptions = z
         )
         .prefault({}),
       poll: z
-        .strictObject({ initialMs: number(1, 600_000).default(20), maxMs: number(1, 600_000).default(10_000) }, mapping)
+        .strictObject(
+          { initialMs: number(1, 600_000).default(20), maxMs: number(1, 600_000).default(10_000) },
+          mapping,
+        )
         .prefault({}),
       maxResponseMb: number(0.001, 100).default(10),
       maxStreams: count(0, 64).default(4),

@@ -39,7 +39,12 @@ export function resultOfTask({ task, state }: TaskView, wasCanceled: boolean): R
         error: wasCanceled ? 'canceled at the peer' : 'the peer canceled the task by itself',
       }
     default:
-      return { ...fields, status: 'failed', summary: null, error: summary ?? 'the peer failed, and did not say why' }
+      return {
+        ...fields,
+        status: 'failed',
+        summary: null,
+        error: summary ?? 'the peer failed, and did not say why',
+      }
   }
 }
 

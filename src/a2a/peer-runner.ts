@@ -1,12 +1,12 @@
 /** Front of the peers, for the host: `hermes-delegate/a2a`. Loads the official SDK only when a peer is talked to. */
 import { DelegationError, type RunnerReference } from '../index.js'
 import type { JsonObject } from '../runner.js'
-import { needingSdk } from './peer-child.js'
 import { readPeerOptions, type PeerRunnerOptions } from './peer-options.js'
 
 export { createPeerDirectory, type PeerDirectoryOptions } from './peers.js'
 export { pushReceiver, type PushReceiverOptions } from './push.js'
 export type { PeerRunnerOptions } from './peer-options.js'
+export { pingPeer } from './ping-peer.js'
 export type { PeerFacts } from './ping.js'
 
 /** Where its children run, and what becomes of them when their host dies. */
@@ -17,7 +17,10 @@ export type PeerReferenceOptions = Pick<RunnerReference, 'placement' | 'idempote
  * adopter goes on following their tasks. They need the package `@a2a-js/sdk`.
  * @throws {DelegationError} RUNNER_INVALID with a line for each problem.
  */
-export function peerRunner(options: PeerRunnerOptions, reference: PeerReferenceOptions = {}): RunnerReference {
+export function peerRunner(
+  options: PeerRunnerOptions,
+  reference: PeerReferenceOptions = {},
+): RunnerReference {
   const read = readPeerOptions(options)
   if ('problems' in read) throw new DelegationError('RUNNER_INVALID', { problems: read.problems })
   return {
@@ -35,13 +38,4 @@ export function peerRunner(options: PeerRunnerOptions, reference: PeerReferenceO
 /** True for what `peerRunner` made. */
 export function isPeerRunner({ url, export: name }: RunnerReference): boolean {
   return name === 'runPeer' && url === new URL('./peer-child.js', import.meta.url).href
-}
-
-/**
- * Reads the peer's card, and says what would be used of it.
- * @throws {Error} with one of the codes `PEER_...` (docs/errors.md).
- */
-export async function pingPeer(runner: RunnerReference) {
-  const { ping } = await needingSdk(import('./ping.js'))
-  return ping(runner)
 }

@@ -62,7 +62,11 @@ export function createPeers(env: Readonly<Record<string, string | undefined>>, t
   const peers = new Map<string, KnownPeer>()
   return function lease(settings: PeerSettings): PeerLease {
     const key = JSON.stringify(settings)
-    const known = peers.get(key) ?? { peer: createPeer(settings, env, time), users: 0, stopTimer: () => undefined }
+    const known = peers.get(key) ?? {
+      peer: createPeer(settings, env, time),
+      users: 0,
+      stopTimer: () => undefined,
+    }
     peers.set(key, known)
     known.stopTimer()
     known.users += 1

@@ -2,7 +2,7 @@
 import type { AsyncDelegationEvent, Delegator, DelegationRecord, RunnerReference } from '../index.js'
 import { DelegationError, redact } from '../index.js'
 import type { Json, JsonObject } from '../runner.js'
-import { pingPeer } from './peer-runner.js'
+import { pingPeer } from './ping-peer.js'
 
 export interface PeerDirectoryOptions {
   readonly delegator: Delegator
@@ -63,7 +63,11 @@ export function createPeerDirectory(options: PeerDirectoryOptions) {
     delegateAsync: (workspaceId: string, task: string) => start(workspaceId, task, 'claim'),
     async status(workspaceId: string, taskId: string): Promise<PeerStatus> {
       const record = await recordOf(delegator, taskId)
-      if (record === null || record.session_key !== ownKey() || record.metadata?.['workspace_id'] !== workspaceId)
+      if (
+        record === null ||
+        record.session_key !== ownKey() ||
+        record.metadata?.['workspace_id'] !== workspaceId
+      )
         throw new Error(`task ${taskId.slice(0, 100)} not found at ${workspaceId.slice(0, 100)}`)
       if (record.completed_at !== null) return statusOfEvent(await delegator.wait(taskId))
       const state = record.children[0]?.state
@@ -81,8 +85,15 @@ async function listed(id: string, runner: RunnerReference): Promise<JsonObject> 
   const late = new Promise<null>((resolve) => (timer = setTimeout(() => resolve(null), listMs)))
   try {
     const facts = await Promise.race([pingPeer(runner), late])
-    if (facts === null) return { workspace_id: id, name: id, status: 'offline', error: `no card within ${listMs} ms` }
-    return { workspace_id: id, name: facts.name || id, status: 'online', version: facts.version, url: facts.url }
+    if (facts === null)
+      return { workspace_id: id, name: id, status: 'offline', error: `no card within ${listMs} ms` }
+    return {
+      workspace_id: id,
+      name: facts.name || id,
+      status: 'online',
+      version: facts.version,
+      url: facts.url,
+    }
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
     return { workspace_id: id, name: id, status: 'offline', error: redact(why) }

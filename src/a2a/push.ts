@@ -90,7 +90,11 @@ function isSame(given: string, wanted: string): boolean {
 function taskIdIn(body: string): string | null {
   try {
     const value = JSON.parse(body) as Record<string, Record<string, unknown> | undefined> & { id?: unknown }
-    const id = value['task']?.['id'] ?? value['statusUpdate']?.['taskId'] ?? value['artifactUpdate']?.['taskId'] ?? value.id
+    const id =
+      value['task']?.['id'] ??
+      value['statusUpdate']?.['taskId'] ??
+      value['artifactUpdate']?.['taskId'] ??
+      value.id
     return typeof id === 'string' ? id : null
   } catch {
     return null

@@ -96,7 +96,8 @@ export async function withRetries<T>(act: () => Promise<T>, tries: Tries): Promi
       const error = peerErrorOf(thrown)
       if (error instanceof QueuedAck || !mayRepeat(error, tries)) throw error
       const waitMs = waitBefore(retry, error, tries)
-      if (retry >= bounds.maxRetries || time.monotonicMs() + waitMs > giveUpMs || !tries.budget.spend()) throw error
+      if (retry >= bounds.maxRetries || time.monotonicMs() + waitMs > giveUpMs || !tries.budget.spend())
+        throw error
       tries.onRetry(error, waitMs)
       await pause(waitMs, time, signal)
       if (signal.aborted) throw error
@@ -120,7 +121,9 @@ export async function guarded<T>(act: () => Promise<T>, breaker: Breaker): Promi
 }
 
 function isFailureOfPeer({ code, status }: PeerError): boolean {
-  return code === 'PEER_UNREACHABLE' || code === 'PEER_TIMEOUT' || (code === 'PEER_HTTP' && (status ?? 0) >= 500)
+  return (
+    code === 'PEER_UNREACHABLE' || code === 'PEER_TIMEOUT' || (code === 'PEER_HTTP' && (status ?? 0) >= 500)
+  )
 }
 
 function mayRepeat(error: PeerError, { isRepeatable, signal }: Tries): boolean {

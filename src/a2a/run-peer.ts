@@ -131,7 +131,14 @@ class PeerRun {
       contextId: this.#at.contextId ?? '',
       taskId: taskId ?? '',
       role: Role.ROLE_USER,
-      parts: [{ content: { $case: 'text', value: text }, metadata: undefined, filename: '', mediaType: 'text/plain' }],
+      parts: [
+        {
+          content: { $case: 'text', value: text },
+          metadata: undefined,
+          filename: '',
+          mediaType: 'text/plain',
+        },
+      ],
       metadata: { delegation_id: this.#task.delegationId, task_index: this.#task.taskIndex },
       extensions: [],
       referenceTaskIds: [],
@@ -142,7 +149,8 @@ class PeerRun {
       this.#sent += 1
       return this.#client.send(message, card.push ? this.#push() : null)
     }, card.deduplicates)
-    if ('task' in answer) this.#checkpoint({ taskId: answer.task.id, contextId: answer.task.contextId || null })
+    if ('task' in answer)
+      this.#checkpoint({ taskId: answer.task.id, contextId: answer.task.contextId || null })
     return answer
   }
 
@@ -246,4 +254,3 @@ const needsAuth = (view: TaskView): boolean => view.state === TaskState.TASK_STA
 function promptOf({ goal, context }: RunnerTask): string {
   return context === null || context === '' ? goal : `${goal}\n\nContext:\n${context}`
 }
-

@@ -67,8 +67,15 @@ export class TaskView {
       this.#task = { ...this.#task, status: payload.value.status }
       return true
     }
-    if (payload?.$case === 'artifactUpdate' && payload.value.taskId === this.#task.id && payload.value.artifact) {
-      this.#task = { ...this.#task, artifacts: withArtifact(this.#task.artifacts ?? [], payload.value.artifact, payload.value.append) }
+    if (
+      payload?.$case === 'artifactUpdate' &&
+      payload.value.taskId === this.#task.id &&
+      payload.value.artifact
+    ) {
+      this.#task = {
+        ...this.#task,
+        artifacts: withArtifact(this.#task.artifacts ?? [], payload.value.artifact, payload.value.append),
+      }
       return true
     }
     return false

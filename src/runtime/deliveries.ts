@@ -59,7 +59,10 @@ export interface Deliveries {
    * claims it tells it by its `type`.
    * @throws {DelegationError} EVENT_INVALID, LEDGER_DUPLICATE, OPTION_INVALID
    */
-  publish(event: PublishedEvent, options?: PublishOptions): Promise<{ readonly event_id: string; readonly seq: number }>
+  publish(
+    event: PublishedEvent,
+    options?: PublishOptions,
+  ): Promise<{ readonly event_id: string; readonly seq: number }>
   /** Gives what is dead or was dropped fresh attempts. False for what is neither. */
   retry(eventIds: readonly string[]): Promise<readonly boolean[]>
   /** Gives up for good on what is dead or was dropped. False for what is neither. */

@@ -23,7 +23,12 @@ export function openOnPeer(
   options: Partial<PeerRunnerOptions> = {},
   given: DelegatorOptions = {},
 ): Promise<Delegator> {
-  return open({ runner: peerRunner({ url, ...quickly, ...options }), maxUnits: 50, interruptGraceMs: 5_000, ...given })
+  return open({
+    runner: peerRunner({ url, ...quickly, ...options }),
+    maxUnits: 50,
+    interruptGraceMs: 5_000,
+    ...given,
+  })
 }
 
 export async function start(delegator: Delegator, goal: string): Promise<string> {

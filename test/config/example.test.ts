@@ -53,6 +53,7 @@ const keys = {
     'preset',
     'command',
     'agent',
+    'peer',
     'export',
     'options',
     'placement',
