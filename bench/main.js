@@ -30,6 +30,7 @@ const order = [
   'stop',
   'transcript',
   'host',
+  'peers',
 ]
 const heads = ['', 'what', 'ours', 'baseline', 'ratio (middle half)', 'target', 'met']
 

@@ -7,7 +7,7 @@ import { peerRunner } from '../dist/a2a/peer-runner.js'
 import { deliverAll, interleave, median, open, ratioOf, report, row } from './lib.js'
 
 const total = 500
-const inFlight = 500
+const inFlight = total
 const rounds = 7
 const server = spawn(process.execPath, [
   fileURLToPath(new URL('../test/fixtures/a2a/sdk-server.js', import.meta.url)),

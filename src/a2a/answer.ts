@@ -14,16 +14,16 @@ export interface PeerAnswer {
 
 /** Artifacts first; the status message, and then the last message of the agent, only where those have no text. */
 export function answerOfTask(task: Task): PeerAnswer {
-  const fromArtifacts = (task.artifacts ?? []).flatMap((artifact) => artifact.parts ?? [])
+  const fromArtifacts = task.artifacts.flatMap((artifact) => artifact.parts)
   const fromStatus = task.status?.message?.parts ?? []
-  const last = [...(task.history ?? [])].reverse().find((message) => !isUser(message))
+  const last = [...task.history].reverse().find((message) => !isUser(message))
   const texts = [fromArtifacts, fromStatus, last?.parts ?? []].map(textOf)
   const text = texts.find((found) => found !== '') ?? ''
   return { text, fields: keptParts([...fromArtifacts, ...fromStatus]) }
 }
 
 export function answerOfMessage(message: Message): PeerAnswer {
-  const parts = message.parts ?? []
+  const { parts } = message
   return { text: textOf(parts), fields: keptParts(parts) }
 }
 
@@ -57,7 +57,7 @@ function keptParts(parts: readonly Part[]): JsonObject {
       files.push({ ...named, bytes: content.value.length, ...(fits ? { base64: text } : { omitted: true }) })
     }
     if (content?.$case === 'data' && content.value !== undefined) {
-      const length = JSON.stringify(content.value)?.length ?? 0
+      const length = JSON.stringify(content.value).length
       if (length <= dataRoom) data.push(content.value as Json)
       else data.push({ omitted: true, characters: length })
       dataRoom -= Math.min(length, dataRoom)

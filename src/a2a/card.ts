@@ -40,11 +40,11 @@ export async function readCard(settings: PeerSettings, http: PeerHttp): Promise<
   const interfaces: unknown = (card as AgentCard | null)?.supportedInterfaces
   if (!Array.isArray(interfaces))
     throw new PeerError('PEER_CARD', "the peer's card names no interface", unusable)
-  const chosen = chooseInterface(interfaces as AgentInterface[], settings)
+  const chosen = chooseInterface(interfaces as (AgentInterface | null)[], settings)
   const extensions: unknown = card.capabilities?.extensions
   const declares =
     Array.isArray(extensions) &&
-    extensions.some((each: { uri?: unknown }) => each?.uri === deduplicatingExtension)
+    extensions.some((each: { uri?: unknown } | null) => each?.uri === deduplicatingExtension)
   return {
     card: { ...card, supportedInterfaces: [chosen.face] },
     name: typeof card.name === 'string' ? card.name.slice(0, 200) : '',
@@ -107,10 +107,11 @@ interface Chosen {
 }
 
 /** 1.0 before 0.3, JSON-RPC before HTTP+JSON; among equals the card's own order. Others, such as gRPC, are not spoken. */
-function chooseInterface(interfaces: readonly AgentInterface[], settings: PeerSettings): Chosen {
+function chooseInterface(interfaces: readonly (AgentInterface | null)[], settings: PeerSettings): Chosen {
   const spoken = interfaces.flatMap((face): Chosen[] => {
-    const version = versionOf(face?.protocolVersion)
-    const transport = face?.protocolBinding
+    if (face === null || typeof face !== 'object') return []
+    const version = versionOf(face.protocolVersion)
+    const transport = face.protocolBinding
     if (version === null || (transport !== 'JSONRPC' && transport !== 'HTTP+JSON')) return []
     const isWanted =
       (settings.version ?? version) === version && (settings.transport ?? transport) === transport

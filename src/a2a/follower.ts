@@ -9,7 +9,7 @@
  */
 import { guarded, type Breaker } from './retry.js'
 import type { PeerConnection } from './peer-client.js'
-import { PeerError, peerErrorOf, QueuedAck } from './peer-error.js'
+import { PeerError, peerErrorOf, type QueuedAck } from './peer-error.js'
 import type { PeerSettings } from './peer-options.js'
 import type { PeerTime } from './peer-time.js'
 import type { TaskView } from './task-view.js'

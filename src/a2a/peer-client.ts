@@ -1,5 +1,5 @@
 /** The wire to one peer, on the official SDK: which requests there are, in shapes of version 1.0. Knows no delegation. */
-import type { Message, StreamResponse, Task } from '@a2a-js/sdk'
+import { TaskState, type Message, type StreamResponse, type Task } from '@a2a-js/sdk'
 import { ClientFactory, JsonRpcTransportFactory, RestTransportFactory, type Client } from '@a2a-js/sdk/client'
 import { originsOf, readCard, type PeerCard } from './card.js'
 import { PeerError } from './peer-error.js'
@@ -94,11 +94,13 @@ export function secretIn(env: Readonly<Record<string, string | undefined>>, name
 
 async function createClient(settings: PeerSettings, http: PeerHttp): Promise<PeerClient> {
   const card = await readCard(settings, http)
+  /* eslint-disable @typescript-eslint/no-unsafe-class-instance-assignment -- the SDK declares its options as classes that it does not export */
   const options = { fetchImpl: http.fetch, legacyCompat: { enabled: true } }
   const factory = new ClientFactory({
     transports: [new JsonRpcTransportFactory(options), new RestTransportFactory(options)],
     clientConfig: { polling: true },
   })
+  /* eslint-enable @typescript-eslint/no-unsafe-class-instance-assignment */
   return clientOf(card, await factory.createFromAgentCard(card.card))
 }
 
@@ -120,7 +122,7 @@ function clientOf(card: PeerCard, sdk: Client): PeerClient {
         },
         metadata: undefined,
       })
-      if (isTask(answer)) return { task: answer }
+      if (isTask(answer)) return { task: whole(answer) }
       if (isMessage(answer)) return { message: answer }
       throw new PeerError('PEER_RESPONSE', "the peer's answer is neither a task nor a message", {
         isPassing: false,
@@ -132,7 +134,7 @@ function clientOf(card: PeerCard, sdk: Client): PeerClient {
       const page: { tasks?: unknown; nextPageToken?: unknown } = await sdk.listTasks({
         tenant,
         contextId: '',
-        status: 0,
+        status: TaskState.TASK_STATE_UNSPECIFIED,
         pageSize: 100,
         pageToken,
         historyLength: 1,
@@ -141,7 +143,7 @@ function clientOf(card: PeerCard, sdk: Client): PeerClient {
       })
       const { tasks, nextPageToken } = page
       return {
-        tasks: Array.isArray(tasks) ? tasks.filter(isTask) : [],
+        tasks: Array.isArray(tasks) ? tasks.filter(isTask).map(whole) : [],
         next: typeof nextPageToken === 'string' ? nextPageToken : '',
       }
     },
@@ -149,8 +151,14 @@ function clientOf(card: PeerCard, sdk: Client): PeerClient {
   }
 }
 
+/** A peer may leave out what is empty. */
+function whole(task: Task): Task {
+  const { artifacts, history } = task as Partial<Task>
+  return { ...task, artifacts: artifacts ?? [], history: history ?? [] }
+}
+
 function asTask(task: unknown, id: string): Task {
-  if (isTask(task) && task.id === id) return task
+  if (isTask(task) && task.id === id) return whole(task)
   throw new PeerError('PEER_RESPONSE', `the peer's answer is not the task ${id.slice(0, 100)}`, {
     isPassing: false,
   })

@@ -38,6 +38,7 @@ export function resultOfTask({ task, state }: TaskView, wasCanceled: boolean): R
         summary,
         error: wasCanceled ? 'canceled at the peer' : 'the peer canceled the task by itself',
       }
+    case TaskState.TASK_STATE_FAILED:
     default:
       return {
         ...fields,

@@ -3,7 +3,12 @@ import { DelegationError, type RunnerReference } from '../index.js'
 import type { JsonObject } from '../runner.js'
 import { readPeerOptions, type PeerRunnerOptions } from './peer-options.js'
 
-export { createPeerDirectory, type PeerDirectoryOptions } from './peers.js'
+export {
+  createPeerDirectory,
+  type PeerDirectoryOptions,
+  type PeerStatus,
+  type PeerWorkspaces,
+} from './peers.js'
 export { pushReceiver, type PushReceiverOptions } from './push.js'
 export type { PeerRunnerOptions } from './peer-options.js'
 export { pingPeer } from './ping-peer.js'
@@ -26,7 +31,7 @@ export function peerRunner(
   return {
     url: new URL('./peer-child.js', import.meta.url).href,
     export: 'runPeer',
-    options: read.settings as unknown as JsonObject,
+    options: read.settings,
     placement: 'shared',
     onOwnerDeath: 'adopt',
     // A task that goes on quietly elsewhere is not stuck.

@@ -1,7 +1,7 @@
 /** All that the children of one peer share in their thread: connections, breaker, retry budget, follower. */
 import { createFollower, type Follower } from './follower.js'
 import { createPeerConnection, type PeerConnection } from './peer-client.js'
-import { PeerError } from './peer-error.js'
+import type { PeerError } from './peer-error.js'
 import type { PeerSettings } from './peer-options.js'
 import type { PeerTime } from './peer-time.js'
 import { createBreaker, createRetryBudget, withRetries, type Breaker } from './retry.js'

@@ -16,7 +16,17 @@ export interface PeerDirectoryOptions {
   readonly sendToUser?: (message: string, attachments: readonly string[]) => Promise<void>
 }
 
-interface PeerStatus {
+/** Fits the tools' own `PeerDirectory`. */
+export interface PeerWorkspaces {
+  list(): Promise<readonly JsonObject[]>
+  self(): Promise<JsonObject>
+  delegate(workspaceId: string, task: string): Promise<JsonObject>
+  delegateAsync(workspaceId: string, task: string): Promise<string>
+  status(workspaceId: string, taskId: string): Promise<PeerStatus>
+  sendToUser(message: string, attachments: readonly string[]): Promise<void>
+}
+
+export interface PeerStatus {
   readonly status: 'pending' | 'in_progress' | 'queued' | 'completed' | 'failed'
   readonly result?: string
   readonly error?: string
@@ -26,7 +36,7 @@ interface PeerStatus {
 const listMs = 5_000
 
 /** Fits `createTools({ peers })`: `delegate_task` with a `workspace_id`, `list_peers`, `check_task_status` of remote ids. */
-export function createPeerDirectory(options: PeerDirectoryOptions) {
+export function createPeerDirectory(options: PeerDirectoryOptions): PeerWorkspaces {
   const { delegator, peers, sessionKey = '' } = options
   const known = new Map(Object.entries(peers))
   const ownKey = (): string => (typeof sessionKey === 'string' ? sessionKey : sessionKey())

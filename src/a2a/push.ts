@@ -50,8 +50,10 @@ export interface PushReceiverOptions {
  * A handler for node:http at the address that `push.url` names. Answers 204, or 401 without the token, 405, 413 over 1 MB.
  * Works for peers whose children are in threads of this process.
  */
-export function pushReceiver({ token }: PushReceiverOptions) {
-  return (request: IncomingMessage, response: ServerResponse): void => {
+export function pushReceiver({
+  token,
+}: PushReceiverOptions): (request: IncomingMessage, response: ServerResponse) => void {
+  return (request, response) => {
     const end = (status: number): void => {
       if (response.headersSent) return
       response.writeHead(status, status === 204 ? {} : { connection: 'close' }).end()

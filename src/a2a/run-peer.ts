@@ -24,7 +24,7 @@ export async function runPeerTask(
   lease: (settings: PeerSettings) => PeerLease = leaseHere,
   time: PeerTime = systemTime,
 ): Promise<RunnerResult> {
-  const settings = ctx.options as unknown as PeerSettings
+  const settings = ctx.options as PeerSettings
   let held: PeerLease | null = null
   try {
     held = lease(settings)

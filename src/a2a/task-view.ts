@@ -74,7 +74,7 @@ export class TaskView {
     ) {
       this.#task = {
         ...this.#task,
-        artifacts: withArtifact(this.#task.artifacts ?? [], payload.value.artifact, payload.value.append),
+        artifacts: withArtifact(this.#task.artifacts, payload.value.artifact, payload.value.append),
       }
       return true
     }
@@ -86,7 +86,7 @@ export class TaskView {
 export function isTask(value: unknown): value is Task {
   if (typeof value !== 'object' || value === null) return false
   const { id, status } = value as Partial<Task>
-  return typeof id === 'string' && id !== '' && typeof status === 'object' && isKnownState(status?.state)
+  return typeof id === 'string' && id !== '' && isKnownState(status?.state)
 }
 
 function isKnownState(state: TaskState | undefined): boolean {
@@ -100,7 +100,7 @@ function olderThan({ status: a }: Task, { status: b }: Task): boolean {
 }
 
 const signature = ({ status, artifacts }: Task): string =>
-  `${status?.timestamp ?? ''} ${status?.message?.messageId ?? ''} ${artifacts?.length ?? 0}`
+  `${status?.timestamp ?? ''} ${status?.message?.messageId ?? ''} ${artifacts.length}`
 
 function withArtifact(known: readonly Artifact[], artifact: Artifact, append: boolean): Artifact[] {
   const at = known.findIndex(({ artifactId }) => artifactId === artifact.artifactId)

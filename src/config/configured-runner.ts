@@ -27,7 +27,7 @@ export function configuredRunner(entry: ConfiguredRunner, folder: string): Runne
     return { ...agentRunner(agentOptions(withoutNulls(entry.agent), folder)), ...declared }
   if (isSet(entry.peer))
     return {
-      ...peerRunner(camelCased(withoutNulls(entry.peer)) as unknown as PeerRunnerOptions),
+      ...peerRunner(camelCased(withoutNulls(entry.peer))),
       ...declared,
     }
   if (!isSet(entry.module)) return { ...shellRunner(shellOptions(options, folder)), ...declared }

@@ -19,8 +19,8 @@ export async function removePeer(path: string, name: string): Promise<void> {
 
 /** Replaced as a whole, and only by what can be read. */
 async function edit(path: string, change: (document: Document) => void): Promise<void> {
-  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return ''
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return ''
     throw error
   })
   const document = parseDocument(text) as unknown as Document

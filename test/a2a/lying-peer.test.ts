@@ -248,7 +248,10 @@ describe('B9: whatever shape comes, the child ends', () => {
     let looks = 0
     const { event } = await endOf((_request, response, body) => {
       const { method } = JSON.parse(body) as { method: string }
-      if (method === 'SendMessage') return result(response, body, taskOf('TASK_STATE_SUBMITTED'))
+      if (method === 'SendMessage') {
+        result(response, body, taskOf('TASK_STATE_SUBMITTED'))
+        return
+      }
       looks += 1
       const [state, text] = looks === 1 ? ['TASK_STATE_COMPLETED', 'first'] : ['TASK_STATE_FAILED', 'second']
       result(response, body, {

@@ -12,7 +12,10 @@ async function toolsWithPeer(url: string, given: Partial<PeerDirectoryOptions> =
   const delegator = await open({ maxUnits: 10 })
   const directory: PeerDirectory = createPeerDirectory({
     delegator,
-    peers: { painter: peerRunner({ url, ...quickly }), gone: peerRunner({ url: 'http://127.0.0.1:9', ...quickly }) },
+    peers: {
+      painter: peerRunner({ url, ...quickly }),
+      gone: peerRunner({ url: 'http://127.0.0.1:9', ...quickly }),
+    },
     sessionKey: 's1',
     ...given,
   })
@@ -37,7 +40,11 @@ describe('the tools of a model, over peers', () => {
     const peer = await sdkPeer()
     const { call, delegator } = await toolsWithPeer(peer.url)
     const told = await call('delegate_task', { workspace_id: 'painter', task: 'paint the fence' })
-    expect(told).toMatchObject({ workspace_id: 'painter', status: 'completed', result: 'did\npaint the fence' })
+    expect(told).toMatchObject({
+      workspace_id: 'painter',
+      status: 'completed',
+      result: 'did\npaint the fence',
+    })
     expect(await delegator.completions.claim({ sessionKey: 's1' })).toEqual([])
     expect(await call('delegate_task', { workspace_id: 'painter', task: 'fail at it' })).toMatchObject({
       error: expect.stringMatching(/^DELEGATION FAILED to painter: it went wrong/) as string,
@@ -50,7 +57,10 @@ describe('the tools of a model, over peers', () => {
   it('B18: check_task_status knows local and remote tasks, each under its own workspace', async () => {
     const peer = await sdkPeer()
     const { call } = await toolsWithPeer(peer.url)
-    const { task_id: id } = await call('delegate_task_async', { workspace_id: 'painter', task: 'wait for it' })
+    const { task_id: id } = await call('delegate_task_async', {
+      workspace_id: 'painter',
+      task: 'wait for it',
+    })
     await eventually(() => peer.agent.released.size === 1)
     const asked = { workspace_id: 'painter', task_id: id }
     expect(await call('check_task_status', asked)).toMatchObject({ status: 'in_progress' })
