@@ -19,34 +19,19 @@ export function resultOfMessage(message: Message): RunnerResult {
 export function resultOfTask({ task, state }: TaskView, wasCanceled: boolean): RunnerResult {
   const { text, fields } = answerOfTask(task)
   const summary = text === '' ? null : text
-  switch (state) {
-    case TaskState.TASK_STATE_COMPLETED:
-      return { ...fields, status: 'completed', summary }
-    case TaskState.TASK_STATE_REJECTED:
-      return {
-        ...fields,
-        status: 'failed',
-        exit_reason: 'rejected',
-        summary: null,
-        error: summary ?? 'the peer refused the task, and did not say why',
-      }
-    case TaskState.TASK_STATE_CANCELED:
-      return {
-        ...fields,
-        status: 'interrupted',
-        exit_reason: 'canceled',
-        summary,
-        error: wasCanceled ? 'canceled at the peer' : 'the peer canceled the task by itself',
-      }
-    case TaskState.TASK_STATE_FAILED:
-    default:
-      return {
-        ...fields,
-        status: 'failed',
-        summary: null,
-        error: summary ?? 'the peer failed, and did not say why',
-      }
+  if (state === TaskState.TASK_STATE_COMPLETED) return { ...fields, status: 'completed', summary }
+  if (state === TaskState.TASK_STATE_CANCELED) {
+    const error = wasCanceled ? 'canceled at the peer' : 'the peer canceled the task by itself'
+    return { ...fields, status: 'interrupted', exit_reason: 'canceled', summary, error }
   }
+  const failed = { ...fields, status: 'failed', summary: null }
+  if (state === TaskState.TASK_STATE_REJECTED)
+    return {
+      ...failed,
+      exit_reason: 'rejected',
+      error: summary ?? 'the peer refused the task, and did not say why',
+    }
+  return { ...failed, error: summary ?? 'the peer failed, and did not say why' }
 }
 
 /** Never a success, and never without a text (6-B4). */

@@ -1,6 +1,5 @@
 /** Front of the peers, for the host: `hermes-delegate/a2a`. Loads the official SDK only when a peer is talked to. */
 import { DelegationError, type RunnerReference } from '../index.js'
-import type { JsonObject } from '../runner.js'
 import { readPeerOptions, type PeerRunnerOptions } from './peer-options.js'
 
 export {

@@ -25,7 +25,7 @@ export function onPush(taskId: string, hurry: () => void): () => void {
   if (channel === null) {
     channel = new BroadcastChannel(channelName)
     // It keeps no process alive; the thread's types know nothing of it.
-    ;(channel as BroadcastChannel & { unref?: () => void }).unref?.()
+    ;(channel as BroadcastChannel & { unref(): void }).unref()
     channel.onmessage = (message) => {
       const { data } = message as { readonly data: unknown }
       if (data === null) for (const each of listeners.values()) each()

@@ -11,7 +11,7 @@ import {
 import type { Json, JsonObject } from '../runner.js'
 import { agentOptions, agentProblem, camelCased } from './configured-agent.js'
 import { agentRunner } from '../agent/agent-runner.js'
-import { peerRunner, type PeerRunnerOptions } from '../a2a/peer-runner.js'
+import { peerRunner } from '../a2a/peer-runner.js'
 import { isSet, type ConfiguredRunner } from './schema.js'
 
 /**
