@@ -8,11 +8,14 @@
  */
 import type { Readable, Writable } from 'node:stream'
 import type { Json, JsonObject } from './core/json.js'
+import type { TraceContext } from './core/trace-context.js'
 
 export { isPublicAddress } from './core/private-address.js'
+export { redact } from './core/redact.js'
 export { programEnvironment } from './core/program-environment.js'
 export type { CommandEnvironment } from './core/program-environment.js'
 export type { Json, JsonObject } from './core/json.js'
+export type { TraceContext } from './core/trace-context.js'
 
 /** The work of one child. */
 export interface RunnerTask {
@@ -30,14 +33,26 @@ export interface RunnerTask {
    * with what it has so far as its summary.
    */
   readonly maxIterations: number
+  /** What it may start below itself; absent for a child that may not delegate: a leaf, and any on the last level. */
+  readonly below?: DelegationRoom
   /** The ended child that this one goes on from; absent for one that begins anew. `ctx.resumeFrom` has its checkpoint. */
   readonly continued?: ContinuedTask
   /** True when an earlier run of it was lost with its host; `ctx.resumeFrom` has that one's checkpoint, if there was any. */
   readonly rerun?: true
   /** JSON Schema that the result's `output`, or the JSON in its `summary`, has to fit; absent where none was asked for. */
   readonly outputSchema?: JsonObject
+  /** The trace that its delegation belongs to, to be sent on with requests; absent where none was given. */
+  readonly traceContext?: TraceContext
   /** Set when the runner is called once more because its output did not fit (see `correctsOutput` of a reference). */
   readonly correction?: OutputCorrection
+}
+
+/** What is left below a child that may delegate (`ctx.delegate`). */
+export interface DelegationRoom {
+  /** How many levels of units may still be nested; 1 or more. */
+  readonly levels: number
+  /** How many children of one unit run at once: the delegator's `maxConcurrentChildren`. */
+  readonly tasks: number
 }
 
 /** What an ended child was, and left. Its words are data: a subagent wrote them. */

@@ -21,7 +21,11 @@ export interface TaskPage {
 export interface PeerClient {
   readonly card: PeerCard
   /** Resolves as soon as the peer has taken it. */
-  send(message: Message, push: PushTarget | null): Promise<{ task: Task } | { message: Message }>
+  send(
+    message: Message,
+    push: PushTarget | null,
+    trace: Readonly<Record<string, string>>,
+  ): Promise<{ task: Task } | { message: Message }>
   get(id: string): Promise<Task>
   /** Resolves with the task after the cancel. */
   cancel(id: string): Promise<Task>
@@ -108,8 +112,8 @@ function clientOf(card: PeerCard, sdk: Client): PeerClient {
   const tenant = ''
   return {
     card,
-    async send(message, push) {
-      const answer: unknown = await sdk.sendMessage({
+    async send(message, push, trace) {
+      const request = {
         tenant,
         message,
         configuration: {
@@ -121,7 +125,8 @@ function clientOf(card: PeerCard, sdk: Client): PeerClient {
               : { tenant, id: message.messageId, taskId: '', authentication: undefined, ...push },
         },
         metadata: undefined,
-      })
+      }
+      const answer: unknown = await sdk.sendMessage(request, { serviceParameters: { ...trace } })
       if (isTask(answer)) return { task: whole(answer) }
       if (isMessage(answer)) return { message: answer }
       throw new PeerError('PEER_RESPONSE', "the peer's answer is neither a task nor a message", {

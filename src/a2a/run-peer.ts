@@ -147,7 +147,7 @@ class PeerRun {
     const answer = await this.#attempt(async () => {
       this.#client = await this.#peer.connection.client()
       this.#sent += 1
-      return this.#client.send(message, card.push ? this.#push() : null)
+      return this.#client.send(message, card.push ? this.#push() : null, traceHeaders(this.#task))
     }, card.deduplicates)
     if ('task' in answer)
       this.#checkpoint({ taskId: answer.task.id, contextId: answer.task.contextId || null })
@@ -253,4 +253,14 @@ const needsAuth = (view: TaskView): boolean => view.state === TaskState.TASK_STA
 
 function promptOf({ goal, context }: RunnerTask): string {
   return context === null || context === '' ? goal : `${goal}\n\nContext:\n${context}`
+}
+
+/** The W3C's headers; none where the delegation belongs to no trace. */
+function traceHeaders({ traceContext }: RunnerTask): Record<string, string> {
+  const { traceparent, tracestate, baggage } = traceContext ?? {}
+  return {
+    ...(traceparent !== undefined && { traceparent }),
+    ...(tracestate !== undefined && { tracestate }),
+    ...(baggage !== undefined && { baggage }),
+  }
 }

@@ -1,6 +1,7 @@
-import type { Command } from 'commander'
+import { Option, type Command } from 'commander'
 import type { InitOptions } from './init.js'
 import type { CommandOptions } from './open.js'
+import type { ToolsCommandOptions } from './tools.js'
 
 /** What is configured, and whether it works. */
 export function addSetupCommands(program: Command, onEnd: (code: number) => void): void {
@@ -11,6 +12,28 @@ export function addSetupCommands(program: Command, onEnd: (code: number) => void
     .action(async (_options: unknown, command: Command) => {
       const { runners } = await import('./runners.js')
       onEnd(await runners(command.optsWithGlobals<CommandOptions>()))
+    })
+  program
+    .command('tools')
+    .description("list the tools that a host's model sees")
+    .addOption(
+      new Option('--json', 'with all that is known of them, as one line of JSON').conflicts([
+        'prompt',
+        'openai',
+      ]),
+    )
+    .addOption(
+      new Option(
+        '--prompt <flavour>',
+        'the text for a system prompt: of an agent with tools, or with only a shell',
+      )
+        .choices(['tools', 'shell'])
+        .conflicts('openai'),
+    )
+    .option('--openai', 'as the `tools` of a chat completion, one line of JSON')
+    .action(async (_options: unknown, command: Command) => {
+      const { tools } = await import('./tools.js')
+      onEnd(await tools(command.optsWithGlobals<ToolsCommandOptions>()))
     })
   program
     .command('doctor')

@@ -38,6 +38,8 @@ export interface Config {
   /** Name of the default runner. */
   readonly runner: string | null
   readonly log: { readonly level: LogLevel; readonly path: string | null }
+  /** Where peers' delegations are audited: AUDIT_LOG_PATH, `audit.path`, or the state folder. */
+  readonly auditPath: string
   /** Whatever was ignored or changed, a sentence each. */
   readonly warnings: readonly string[]
 }
@@ -74,6 +76,7 @@ export async function loadConfig({
     runners: found === null ? {} : runnersOf(found.path, file, folder),
     runner: file.delegation?.runner ?? null,
     log: logOf(file, folder),
+    auditPath: env['AUDIT_LOG_PATH'] || resolve(folder, file.audit?.path ?? join(state, 'audit.log')),
     warnings,
   }
 }
@@ -207,6 +210,7 @@ function optionsOf(
     importTimeoutMs: delegation?.import_timeout_ms,
     adopt: delegation?.adopt,
     maxDepth: delegation?.max_spawn_depth,
+    orchestratorEnabled: delegation?.orchestrator_enabled,
     independentCompletions: delegation?.independent_completions,
     maxSummaryCharacters: delegation?.max_summary_chars,
     maxUnitSummaryCharacters: delegation?.max_unit_summary_chars,

@@ -81,6 +81,7 @@ const delegation = z.strictObject(
     import_timeout_ms: wholeNumber(1),
     adopt: z.boolean('true or false').nullish(),
     max_spawn_depth: wholeNumber(1),
+    orchestrator_enabled: z.boolean('true or false').nullish(),
     independent_completions: z.boolean('true or false').nullish(),
     max_summary_chars: wholeNumber(0),
     max_unit_summary_chars: wholeNumber(0),
@@ -165,6 +166,13 @@ const delivery = z.strictObject(
 const transcripts = z.strictObject({ enabled: z.boolean('true or false').nullish(), folder: path }, mapping)
 const log = z.strictObject({ level: oneOf(logLevels).nullish(), path }, mapping)
 
+const words = z.array(z.string('a word').min(1, 'a word'), 'a list of words')
+const rbac = z.strictObject(
+  { roles: words.nullish(), allowed_actions: z.record(z.string(), words, mapping).nullish() },
+  mapping,
+)
+const audit = z.strictObject({ path }, mapping)
+
 /** The whole file. Strict: an unknown key is a mistake, not an extra. */
 export const configFile = z.strictObject(
   {
@@ -175,6 +183,8 @@ export const configFile = z.strictObject(
     spill_folder: path,
     runners: z.record(z.string(), runner, mapping).nullish(),
     log: log.nullish(),
+    rbac: rbac.nullish(),
+    audit: audit.nullish(),
   },
   mapping,
 )
@@ -197,6 +207,8 @@ const keysOfSection: Readonly<Record<string, readonly string[]>> = {
   delivery: Object.keys(delivery.shape),
   transcripts: Object.keys(transcripts.shape),
   log: Object.keys(log.shape),
+  rbac: Object.keys(rbac.shape),
+  audit: Object.keys(audit.shape),
   'runners.*': Object.keys(runner.shape),
 }
 

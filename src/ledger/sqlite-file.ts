@@ -1,9 +1,9 @@
-/** The file a ledger lives in: made for this user alone, whatever the umask says. */
+/** The file a ledger, or a memory, lives in: made for this user alone, whatever the umask says. */
 import { accessSync, chmodSync, closeSync, constants, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DelegationError } from '../core/errors.js'
-import { openSqlite, ledgerError, type Sqlite } from './sqlite-driver.js'
-import { checkedVersion, migrate } from './sqlite-schema.js'
+import { checkedVersion, migrate, type FileSchema } from './file-schema.js'
+import { openSqlite, ledgerError, type Sqlite, type SqliteNeeds } from './sqlite-driver.js'
 
 const owned = 0o600
 const busyPollMs = 10
@@ -13,17 +13,22 @@ const busyPollMs = 10
  * @throws {DelegationError} LEDGER_PATH, LEDGER_READ_ONLY, LEDGER_CORRUPT, LEDGER_FOREIGN, LEDGER_NEWER, LEDGER_BUSY,
  * LEDGER_FULL, LEDGER_IO, LEDGER_NO_DRIVER
  */
-export async function openLedgerFile(path: string, busyMs: number): Promise<Sqlite> {
+export async function openOwnFile(
+  path: string,
+  busyMs: number,
+  schema: FileSchema,
+  needs: SqliteNeeds = {},
+): Promise<Sqlite> {
   makeFile(path)
-  const db = await openSqlite(path)
+  const db = await openSqlite(path, needs)
   try {
     await untilFree(busyMs, () => {
       // Nothing of a file is changed before it is known to be ours, or empty.
-      checkedVersion(db, path)
+      checkedVersion(db, path, schema)
       keepPrivate(path)
       // The journal mode is the file's own and is changed once; everything else is this connection's.
       db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0')
-      migrate(db, path)
+      migrate(db, path, schema)
       // A file that cannot be written is found out here, and not when the first result is to be kept.
       db.exec('BEGIN IMMEDIATE; ROLLBACK')
     })

@@ -1,15 +1,6 @@
-/**
- * What is in the file. The version is `major * 1000 + minor` (`PRAGMA user_version`): a minor one only adds, so that
- * an older program goes on reading and writing a newer file of its own major version.
- */
-import { DelegationError } from '../core/errors.js'
-import type { Sqlite } from './sqlite-driver.js'
+/** What is in the file of a ledger. */
+import { versionOf, type FileSchema } from './file-schema.js'
 
-/** Marks the file as ours (`PRAGMA application_id`): "hdlg". */
-const applicationId = 0x68646c67
-const major = 1
-
-/** One entry per minor version, oldest first. A change of the schema is a new entry; what is here stays. */
 const migrations: readonly string[] = [
   `
   CREATE TABLE owners (
@@ -103,48 +94,8 @@ const migrations: readonly string[] = [
   `,
 ]
 
-/** What this program writes: `major * 1000 + minor`. */
-export const current = major * 1000 + migrations.length
+/** Its file is marked with "hdlg". */
+export const ledgerSchema: FileSchema = { applicationId: 0x68646c67, major: 1, migrations }
 
-/**
- * Brings the file up to this program's version. Inside a transaction that holds the write lock, so that of two
- * programs that find an old file one changes it.
- * @throws {DelegationError} LEDGER_NEWER, LEDGER_FOREIGN
- */
-export function migrate(db: Sqlite, path: string): void {
-  if (checkedVersion(db, path) >= current) return
-  db.exec('BEGIN IMMEDIATE')
-  try {
-    const from = checkedVersion(db, path)
-    for (const step of migrations.slice(from === 0 ? 0 : from % 1000)) db.exec(step)
-    if (from < current) {
-      db.exec(`PRAGMA application_id = ${applicationId}`)
-      db.exec(`PRAGMA user_version = ${current}`)
-    }
-    db.exec('COMMIT')
-  } catch (error) {
-    db.exec('ROLLBACK')
-    throw error
-  }
-}
-
-/**
- * Changes nothing. 0 for a file with nothing in it.
- * @throws {DelegationError} LEDGER_NEWER, LEDGER_FOREIGN
- */
-export function checkedVersion(db: Sqlite, path: string): number {
-  const version = pragma(db, 'user_version')
-  const id = pragma(db, 'application_id')
-  if (id === applicationId) {
-    const found = Math.floor(version / 1000)
-    if (found > major) throw new DelegationError('LEDGER_NEWER', { path, found, supported: major })
-    return version
-  }
-  const tables = db.sql('SELECT count(*) AS count FROM sqlite_schema').get<{ count: number }>()?.count ?? 0
-  if (id !== 0 || version !== 0 || tables > 0) throw new DelegationError('LEDGER_FOREIGN', { path })
-  return 0
-}
-
-function pragma(db: Sqlite, name: 'user_version' | 'application_id'): number {
-  return db.sql(`PRAGMA ${name}`).get<Readonly<Record<string, number>>>()?.[name] ?? 0
-}
+/** What this program writes. */
+export const current = versionOf(ledgerSchema)

@@ -9,7 +9,7 @@ import type { Ledger } from '../ledger/ledger.js'
 import type { Delivery, Select, SlotHolderRecord, UnitDraft, UnitRecord } from '../ledger/shapes.js'
 import { checkedCount } from './checked.js'
 import type { Conversation } from './conversation.js'
-import { ownIndexes, unknownDelegation } from './groups.js'
+import { ownIndexes, partsOfCall, unknownDelegation } from './groups.js'
 import type { Unit } from './unit.js'
 import { transcriptsOf } from './unit-event.js'
 
@@ -49,6 +49,8 @@ export interface DelegationRecord {
   readonly dispatched_at: number
   readonly completed_at: number | null
   readonly owner_pid: number
+  /** The `id` of the delegator that runs it, or ran it. */
+  readonly owner: string
   /** The ended child that it goes on from. */
   readonly continues?: UnitRecord['continues']
   /** Paths of the children's transcripts, by index; absent where none are kept. */
@@ -65,6 +67,8 @@ export interface ListOptions {
   readonly parentId?: string
   /** Only those that were dispatched with this `originUiSessionId`. @defaultValue all */
   readonly originUiSessionId?: string
+  /** Only the units that the call of this id was split into, in order. @defaultValue all */
+  readonly callId?: string
   /** True: only live units. False: only those that have ended. @defaultValue both */
   readonly live?: boolean
   /** The newest so many. @defaultValue 10_000 */
@@ -109,7 +113,11 @@ export function createRecords({ ledger, units, clock }: RecordsOptions): Records
   })
 
   return {
-    async list({ live, limit = newestLimit, parentId, originUiSessionId } = {}) {
+    async list({ live, limit = newestLimit, parentId, originUiSessionId, callId } = {}) {
+      if (callId !== undefined) {
+        const parts = await recordsOf(await partsOfCall(ledger, callId))
+        return parts.filter(({ completed_at }) => live === undefined || live === (completed_at === null))
+      }
       const select = selectOf(parentId, originUiSessionId)
       const newest = await ledger.list(select, live ?? null, { limit: checkedCount('limit', limit) })
       if (live !== undefined || !('all' in select)) return recordsOf(newest)
@@ -162,6 +170,7 @@ function recordOf(
     dispatched_at: unit.admittedAt,
     completed_at: unit.endedAt,
     owner_pid: ownerPid(unit),
+    owner: unit.owner,
     ...(unit.continues !== undefined && { continues: unit.continues }),
     ...(liveTranscripts !== null && { live_transcripts: liveTranscripts }),
     children: live === undefined ? recordedChildren(unit) : liveChildren(live),

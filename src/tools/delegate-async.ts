@@ -25,8 +25,11 @@ export const delegateTaskAsync: ToolSpec = {
       .describe(`The peer that is to do it. Default '${localWorkspace}': a subagent here.`),
     context: z.string().optional().describe('What a subagent should know besides.'),
   }),
-  async run({ task, workspace_id: workspace, context }, host) {
+  prepare(input, host) {
     checkMaySpawn(host)
+    return input
+  },
+  async run({ task, workspace_id: workspace, context }, host) {
     const workspaceId = textOf(workspace) ?? localWorkspace
     const goal = textOf(task)
     if (goal === null) throw new ToolProblem("'task' is required.")

@@ -56,6 +56,17 @@ describe.each(wires)('a peer on the official SDK, $version over $binding', (wire
     })
   })
 
+  it('the trace of the delegation goes along', async () => {
+    const peer = await sdkPeer(wire)
+    const delegator = await openOnPeer(peer.url)
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+    const outcome = await delegator.dispatch({ goal: 'message hi', traceContext: { traceparent } })
+    if (outcome.status === 'rejected') throw new Error(outcome.error)
+    await delegator.wait(outcome.delegationId)
+    const sent = peer.requests.find(({ text }) => text.includes('message hi'))
+    expect(sent?.headers['traceparent']).toBe(traceparent)
+  })
+
   it('files and data are kept', async () => {
     const peer = await sdkPeer(wire)
     const event = await delegate(peer.url, 'files')

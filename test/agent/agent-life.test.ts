@@ -129,6 +129,7 @@ describe('an agent whose run is taken up by another', () => {
         signal: new AbortController().signal,
         progress: () => undefined,
         log: () => undefined,
+        onSteer: () => undefined,
         checkpoint: (state: JsonObject) =>
           void checkpoints.push(JSON.parse(JSON.stringify(state)) as JsonObject),
         resumeFrom,

@@ -8,6 +8,7 @@ const folderOf = (path: string): string => path.split('/').slice(0, 2).join('/')
 const mayImport: Record<string, readonly string[]> = {
   'src/core': [],
   'src/ledger': ['src/core'],
+  'src/memory': ['src/core', 'src/ledger'],
   'src/pool': ['src/core', 'src/runner.ts'],
   'src/runners': ['src/core', 'src/runner.ts'],
   'src/runtime': ['src/core', 'src/ledger', 'src/pool', 'src/runner.ts'],
@@ -17,11 +18,22 @@ const mayImport: Record<string, readonly string[]> = {
   'src/config': ['src/index.ts', 'src/runner.ts', 'src/agent', 'src/a2a'],
   'src/testing': ['src/index.ts'],
   'src/tools': ['src/index.ts', 'src/runner.ts'],
-  'src/cli': ['src/index.ts', 'src/runner.ts', 'src/config', 'src/agent', 'src/a2a'],
+  'src/telemetry': ['src/index.ts', 'src/runner.ts'],
+  'src/molecule': ['src/index.ts', 'src/runner.ts'],
+  'src/cli': [
+    'src/index.ts',
+    'src/runner.ts',
+    'src/config',
+    'src/agent',
+    'src/tools',
+    'src/molecule',
+    'src/a2a',
+  ],
   'src/runner.ts': ['src/core'],
   'src/index.ts': [
     'src/core',
     'src/ledger',
+    'src/memory',
     'src/pool',
     'src/runners',
     'src/runtime',
@@ -43,6 +55,15 @@ const seenByRuntime: readonly string[] = [
   'src/pool/schema-check.ts',
 ]
 
+/** What memories take of the ledger: the way to have a file, and nothing of delegations. */
+const seenByMemory: readonly string[] = [
+  'file-schema',
+  'sqlite-checkpoint',
+  'sqlite-driver',
+  'sqlite-file',
+  'sqlite-writer',
+]
+
 /** What a worker loads only for a task that needs it, with all that it imports. */
 const loadedOnDemand: readonly string[] = [
   'src/pool/checked-output.ts',
@@ -60,6 +81,8 @@ describe('layers (DESIGN 6)', () => {
       if (own === 'src/runtime' && isLayer1 && !path.endsWith('create-delegator.ts')) {
         expect(seenByRuntime, `${path} chooses ${specifier}`).toContain(specifier)
       }
+      if (own === 'src/memory' && target === 'src/ledger')
+        expect(seenByMemory.map((name) => `src/ledger/${name}.ts`)).toContain(specifier)
     }
   })
 
@@ -91,6 +114,7 @@ describe('layers (DESIGN 6)', () => {
     visit('src/runners/command.ts')
     visit('src/agent/agent-child.ts')
     visit('src/a2a/peer-child.ts')
+    visit('src/molecule/molecule-child.ts')
     expect(seen.size).toBeGreaterThan(8)
   })
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import * as front from '../../src/index.js'
 import * as runnerFront from '../../src/runner.js'
 import * as testing from '../../src/testing/host-conformance.js'
+import * as molecule from '../../src/molecule/molecule.js'
 import { errorCodes } from '../../src/core/errors.js'
 import { filesBelow, read } from '../support/sources.js'
 
@@ -19,10 +20,13 @@ describe('the public surface is what was meant', () => {
       'memoryLedger',
       'moduleRunner',
       'parseSessionKey',
+      'readTraceContext',
       'redact',
       'renderTurn',
       'shellRunner',
       'sqliteLedger',
+      'sqliteMemoryStore',
+      'transientMemoryStore',
       'withSession',
     ])
   })
@@ -31,8 +35,24 @@ describe('the public surface is what was meant', () => {
     expect(Object.keys(testing).sort()).toEqual(['ConformanceError', 'hostConformance', 'runHostConformance'])
   })
 
+  it('the Molecule dialect exports these names and no others', () => {
+    expect(Object.keys(molecule).sort()).toEqual([
+      'createAuditLog',
+      'createMolecule',
+      'createMoleculeDirectory',
+      'moleculeRunner',
+      'rbacFrom',
+      'readAudit',
+    ])
+  })
+
   it('front 2 exports these names and no others', () => {
-    expect(Object.keys(runnerFront).sort()).toEqual(['defineRunner', 'isPublicAddress', 'programEnvironment'])
+    expect(Object.keys(runnerFront).sort()).toEqual([
+      'defineRunner',
+      'isPublicAddress',
+      'programEnvironment',
+      'redact',
+    ])
   })
 })
 

@@ -31,6 +31,7 @@ function config(runners: Record<string, RunnerReference> = {}, runner: string | 
     runners,
     runner,
     log: { level: 'silent', path: null },
+    auditPath: '/nowhere/audit.log',
     warnings: [],
   }
 }

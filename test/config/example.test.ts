@@ -11,7 +11,7 @@ const example = parse(readFileSync(path, 'utf8')) as Record<string, Record<strin
 
 /** Written out: a key is public, and whoever adds or drops one says so here. */
 const keys = {
-  '': ['delegation', 'ledger', 'delivery', 'transcripts', 'spill_folder', 'runners', 'log'],
+  '': ['delegation', 'ledger', 'delivery', 'transcripts', 'spill_folder', 'runners', 'log', 'rbac', 'audit'],
   delegation: [
     'max_async_children',
     'max_concurrent_children',
@@ -29,6 +29,7 @@ const keys = {
     'import_timeout_ms',
     'adopt',
     'max_spawn_depth',
+    'orchestrator_enabled',
     'independent_completions',
     'max_summary_chars',
     'max_unit_summary_chars',
@@ -63,6 +64,8 @@ const keys = {
     'on_owner_death',
   ],
   log: ['level', 'path'],
+  rbac: ['roles', 'allowed_actions'],
+  audit: ['path'],
 }
 
 describe('config.example.yaml', () => {
@@ -107,6 +110,7 @@ describe('config.example.yaml', () => {
       importTimeoutMs: 30_000,
       adopt: false,
       maxDepth: 1,
+      orchestratorEnabled: true,
       independentCompletions: false,
       maxSummaryCharacters: 8_000,
       maxUnitSummaryCharacters: 48_000,

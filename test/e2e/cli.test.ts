@@ -253,7 +253,16 @@ describe('usage', () => {
       'audit',
       'doctor',
     ]
-    for (const word of ['--config', '--ledger', '--version', '--help', ...commands, 'runners', 'init']) {
+    for (const word of [
+      '--config',
+      '--ledger',
+      '--version',
+      '--help',
+      ...commands,
+      'runners',
+      'tools',
+      'init',
+    ]) {
       expect(stdout).toContain(word)
     }
   })
