@@ -31,6 +31,7 @@ const order = [
   'transcript',
   'host',
   'mcp',
+  'peers',
 ]
 const heads = ['', 'what', 'ours', 'baseline', 'ratio (middle half)', 'target', 'met']
 

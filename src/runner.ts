@@ -37,6 +37,8 @@ export interface RunnerTask {
   readonly below?: DelegationRoom
   /** The ended child that this one goes on from; absent for one that begins anew. `ctx.resumeFrom` has its checkpoint. */
   readonly continued?: ContinuedTask
+  /** True when an earlier run of it was lost with its host; `ctx.resumeFrom` has that one's checkpoint, if there was any. */
+  readonly rerun?: true
   /** JSON Schema that the result's `output`, or the JSON in its `summary`, has to fit; absent where none was asked for. */
   readonly outputSchema?: JsonObject
   /** The trace that its delegation belongs to, to be sent on with requests; absent where none was given. */
@@ -219,6 +221,7 @@ export interface RunnerContext<Options = unknown> {
    * Says how far the child is. Fields are merged over those of earlier calls; the host sees them a few times a second
    * at most, however often this is called. `api_calls` and `current_tool` are shown to people. `usage` is what was used
    * so far in all (`input_tokens`, `output_tokens`, `cost_usd`): who passes the budget of the unit by it is interrupted.
+   * A `state` of `queued` or `auth_required` is shown as the child's own, until another one is reported.
    */
   progress(fields: JsonObject): void
   /**

@@ -101,10 +101,11 @@ const runner = z
     {
       builtin: oneOf(['shell']).nullish(),
       module: text('a path, a URL or the name of a package'),
-      // What stands in these three is checked where the runner is made.
+      // What stands in these four is checked where the runner is made.
       preset: text('the name of a known agent'),
       command: z.record(z.string(), z.json('plain data'), mapping).nullish(),
       agent: z.record(z.string(), z.json('plain data'), mapping).nullish(),
+      peer: z.record(z.string(), z.json('plain data'), mapping).nullish(),
       export: text('the name of an export'),
       options: z.json('plain data').nullish(),
       placement: oneOf(['isolated', 'process', 'shared']).nullish(),
@@ -115,14 +116,14 @@ const runner = z
     },
     mapping,
   )
-  .superRefine(({ builtin, module, preset, command, agent, export: name, options }, context) => {
+  .superRefine(({ builtin, module, preset, command, agent, peer, export: name, options }, context) => {
     const isCommand = isSet(preset) || isSet(command)
-    if ([isSet(builtin), isSet(module), isCommand, isSet(agent)].filter(Boolean).length !== 1) {
-      const message = 'exactly one of `builtin`, `module`, `agent` and `command` (or `preset`)'
+    if ([isSet(builtin), isSet(module), isCommand, isSet(agent), isSet(peer)].filter(Boolean).length !== 1) {
+      const message = 'exactly one of `builtin`, `module`, `agent`, `peer` and `command` (or `preset`)'
       context.addIssue({ code: 'custom', message })
-    } else if ((isCommand || isSet(agent)) && isSet(options)) {
-      const own = isCommand ? 'command' : 'agent'
-      const message = `nothing here (those of ${isCommand ? 'a' : 'an'} ${own} stand in \`${own}\`)`
+    } else if ((isCommand || isSet(agent) || isSet(peer)) && isSet(options)) {
+      const own = isCommand ? 'command' : isSet(agent) ? 'agent' : 'peer'
+      const message = `nothing here (those of ${own === 'agent' ? 'an' : 'a'} ${own} stand in \`${own}\`)`
       context.addIssue({ code: 'custom', path: ['options'], message })
     } else if (!isSet(module) && isSet(name)) {
       context.addIssue({ code: 'custom', path: ['export'], message: 'nothing here (it belongs to `module`)' })

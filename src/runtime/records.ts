@@ -16,7 +16,7 @@ import { transcriptsOf } from './unit-event.js'
 export interface ChildView {
   readonly task_index: number
   readonly goal: string
-  /** `waiting`, `running`, `input_required`, `stalling`, `interrupting`, then its terminal word. */
+  /** `waiting`, `running`, `queued`, `input_required`, `auth_required`, `stalling`, `interrupting`, then its terminal word. */
   readonly state: string
   readonly progress?: JsonObject
   readonly seconds_since_activity?: number

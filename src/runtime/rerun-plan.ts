@@ -49,6 +49,7 @@ export function rerunPlan(
       ...plan,
       job: {
         ...plan.job,
+        task: { ...plan.job.task, rerun: true },
         resumeFrom: checkpointOf(record, plan.index, plan.job.runner) ?? plan.job.resumeFrom ?? null,
       },
     })),

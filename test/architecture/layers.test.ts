@@ -14,11 +14,11 @@ const mayImport: Record<string, readonly string[]> = {
   'src/runtime': ['src/core', 'src/ledger', 'src/pool', 'src/runner.ts'],
   'src/host': ['src/core', 'src/runtime'],
   'src/agent': ['src/index.ts', 'src/runner.ts'],
-  'src/config': ['src/index.ts', 'src/runner.ts', 'src/agent'],
+  'src/a2a': ['src/index.ts', 'src/runner.ts'],
+  'src/config': ['src/index.ts', 'src/runner.ts', 'src/agent', 'src/a2a'],
   'src/testing': ['src/index.ts'],
   'src/tools': ['src/index.ts', 'src/runner.ts'],
   'src/mcp': ['src/index.ts', 'src/runner.ts', 'src/tools'],
-  'src/a2a': ['src/index.ts', 'src/runner.ts'],
   'src/telemetry': ['src/index.ts', 'src/runner.ts'],
   'src/molecule': ['src/index.ts', 'src/runner.ts'],
   'src/cli': [
@@ -67,7 +67,11 @@ const seenByMemory: readonly string[] = [
 ]
 
 /** What a worker loads only for a task that needs it, with all that it imports. */
-const loadedOnDemand: readonly string[] = ['src/pool/checked-output.ts', 'src/agent/run-agent.ts']
+const loadedOnDemand: readonly string[] = [
+  'src/pool/checked-output.ts',
+  'src/agent/run-agent.ts',
+  'src/a2a/run-peer.ts',
+]
 
 describe('layers (DESIGN 6)', () => {
   it.each(sources)('%s imports downwards only', (path) => {
@@ -111,6 +115,7 @@ describe('layers (DESIGN 6)', () => {
     visit('src/runners/shell.ts')
     visit('src/runners/command.ts')
     visit('src/agent/agent-child.ts')
+    visit('src/a2a/peer-child.ts')
     visit('src/molecule/molecule-child.ts')
     expect(seen.size).toBeGreaterThan(8)
   })

@@ -70,12 +70,12 @@ describe('docs/errors.md and the code agree', () => {
   const page = read('docs/errors.md')
   const documented = [...page.matchAll(/^\| `([A-Z_]+)`/gm)].map(([, code]) => code)
   const childCodes = new Set(
-    ['src/pool', 'src/runtime', 'src/agent']
+    ['src/pool', 'src/runtime', 'src/agent', 'src/a2a']
       .flatMap((folder) => filesBelow(folder, '.ts'))
       .flatMap((path) =>
         [
           ...read(path).matchAll(
-            /'((?:RUNNER|RESULT|CHILD|THREAD|SPILL|REQUESTS?|QUESTIONS?|AGENT)_[A-Z_]+)'/g,
+            /'((?:RUNNER|RESULT|CHILD|THREAD|SPILL|REQUESTS?|QUESTIONS?|AGENT|PEER)_[A-Z_]+)'/g,
           ),
         ].map(([, code]) => code),
       ),

@@ -30,6 +30,7 @@ describe('what is loaded', () => {
     expect(files).toEqual([
       'cli/arguments.js',
       'cli/commands-deliveries.js',
+      'cli/commands-peers.js',
       'cli/commands-run.js',
       'cli/commands-setup.js',
       'cli/commands-units.js',

@@ -66,6 +66,7 @@ const keys = {
     'preset',
     'command',
     'agent',
+    'peer',
     'export',
     'options',
     'placement',
