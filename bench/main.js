@@ -30,6 +30,8 @@ const order = [
   'stop',
   'transcript',
   'host',
+  'mcp',
+  'peers',
 ]
 const heads = ['', 'what', 'ours', 'baseline', 'ratio (middle half)', 'target', 'met']
 

@@ -39,9 +39,13 @@ function otherDriver() {
   if (isBuiltin('node:sqlite')) return
   const node = ['--yes', '--package', 'node@24.21.0', 'node']
   const reachable = spawnSync('npx', [...node, '--version'], { cwd: root, encoding: 'utf8' }).status === 0
-  const vitest = ['node_modules/vitest/vitest.mjs', 'run', 'test/ledger']
-  if (reachable) step('ledgers over node:sqlite', 'npx', [...node, ...vitest], { HERMES_DELEGATE_BUILT: '1' })
-  else process.stdout.write('ledgers over node:sqlite ... skipped: Node 24 cannot be fetched here\n')
+  const vitest = ['node_modules/vitest/vitest.mjs', 'run', 'test/ledger', 'test/memory']
+  if (reachable)
+    step('ledgers and memories over node:sqlite', 'npx', [...node, ...vitest], { HERMES_DELEGATE_BUILT: '1' })
+  else
+    process.stdout.write(
+      'ledgers and memories over node:sqlite ... skipped: Node 24 cannot be fetched here\n',
+    )
 }
 
 step('format', bin('prettier'), ['--check', '--log-level', 'warn', '.'])

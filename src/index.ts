@@ -7,17 +7,22 @@ export { moduleRunner } from './runners/module.js'
 export { shellRunner } from './runners/shell.js'
 export { createMemoryLedger as memoryLedger } from './ledger/memory-ledger.js'
 export { sqliteLedger } from './ledger/sqlite-ledger.js'
+export { sqliteMemoryStore } from './memory/sqlite-memory-store.js'
+export { transientMemoryStore } from './memory/transient-memory-store.js'
 export { ledgerFacts } from './ledger/sqlite-facts.js'
-export { openSqliteFile } from './ledger/sqlite-file.js'
+export { openOwnFile as openSqliteFile } from './ledger/sqlite-file.js'
 export { inspectLedger } from './runtime/inspect.js'
 export { formatCompletion } from './core/format.js'
 export { renderTurn } from './core/render-turn.js'
 export { redact } from './core/redact.js'
 export { buildSessionKey, parseSessionKey } from './core/session-key.js'
+export { readTraceContext } from './core/trace-context.js'
 export { DelegationError } from './core/errors.js'
 
 export type { DelegatorOptions, Isolation, LedgerFactory, RunnerInput } from './runtime/options.js'
-export type { Capacity, CloseOptions, Delegator } from './runtime/delegator.js'
+export type { ActivityTouch } from './runtime/activity-clock.js'
+export type { Capacity, DelegatorLimits } from './runtime/capacity.js'
+export type { CloseOptions, Delegator } from './runtime/delegator.js'
 export type { Dispatched } from './runtime/dispatched.js'
 export type { PartHandle } from './runtime/groups.js'
 export type {
@@ -32,7 +37,7 @@ export type {
 } from './runtime/call-options.js'
 export type { ClaimOptions, Completion, Completions, FollowOptions } from './runtime/completions.js'
 export type { CompletionSelect } from './runtime/completion-select.js'
-export type { DeliveryView, PublishedEvent, ReadOptions } from './runtime/deliveries.js'
+export type { DeliveryView, PublishedEvent, PublishOptions, ReadOptions } from './runtime/deliveries.js'
 export type { DelegatorEvent, DelegatorEventMap, DelegatorEvents } from './runtime/events.js'
 export type { ChildSnapshot, DelegatorSnapshot, UnitSnapshot, UnitTotals } from './runtime/snapshot.js'
 export type { EndedSession, EndSession, EndSessionOptions } from './runtime/end-session.js'
@@ -61,14 +66,24 @@ export type { ChildFacts, ChildUsage } from './core/child-facts.js'
 export type { ErrorCode } from './core/errors.js'
 export type { CapacityScope, Refusal, Rejected, SlotHolder } from './core/refusal.js'
 export type { Clock } from './core/clock.js'
+export type { TraceContext } from './core/trace-context.js'
 export type { SqliteLedgerOptions } from './ledger/sqlite-ledger.js'
 export type { LedgerFacts } from './ledger/sqlite-facts.js'
 export type { Sqlite, SqliteStatement, SqliteValue, SqliteValues } from './ledger/sqlite-driver.js'
-export type { SqliteSchema } from './ledger/sqlite-schema.js'
+export type { FileSchema } from './ledger/file-schema.js'
 export type { FileFinding } from './ledger/sqlite-findings.js'
 export type { AuditFinding } from './runtime/audit.js'
 export type { Leftover, LedgerInspection, OwnerView } from './runtime/inspect.js'
 export type { Ledger } from './ledger/ledger.js'
+export type {
+  Memory,
+  MemoryScope,
+  MemorySelect,
+  MemorySpace,
+  MemoryStore,
+  MemoryStoreOptions,
+} from './memory/memory-store.js'
+export type { SqliteMemoryStoreOptions } from './memory/sqlite-memory-store.js'
 export type { Executor } from './pool/executor.js'
 export type {
   ContinuedTask,

@@ -8,11 +8,14 @@
  */
 import type { Readable, Writable } from 'node:stream'
 import type { Json, JsonObject } from './core/json.js'
+import type { TraceContext } from './core/trace-context.js'
 
 export { isPublicAddress } from './core/private-address.js'
+export { redact } from './core/redact.js'
 export { programEnvironment } from './core/program-environment.js'
 export type { CommandEnvironment } from './core/program-environment.js'
 export type { Json, JsonObject } from './core/json.js'
+export type { TraceContext } from './core/trace-context.js'
 
 /** The work of one child. */
 export interface RunnerTask {
@@ -30,12 +33,26 @@ export interface RunnerTask {
    * with what it has so far as its summary.
    */
   readonly maxIterations: number
+  /** What it may start below itself; absent for a child that may not delegate: a leaf, and any on the last level. */
+  readonly below?: DelegationRoom
   /** The ended child that this one goes on from; absent for one that begins anew. `ctx.resumeFrom` has its checkpoint. */
   readonly continued?: ContinuedTask
+  /** True when an earlier run of it was lost with its host; `ctx.resumeFrom` has that one's checkpoint, if there was any. */
+  readonly rerun?: true
   /** JSON Schema that the result's `output`, or the JSON in its `summary`, has to fit; absent where none was asked for. */
   readonly outputSchema?: JsonObject
+  /** The trace that its delegation belongs to, to be sent on with requests; absent where none was given. */
+  readonly traceContext?: TraceContext
   /** Set when the runner is called once more because its output did not fit (see `correctsOutput` of a reference). */
   readonly correction?: OutputCorrection
+}
+
+/** What is left below a child that may delegate (`ctx.delegate`). */
+export interface DelegationRoom {
+  /** How many levels of units may still be nested; 1 or more. */
+  readonly levels: number
+  /** How many children of one unit run at once: the delegator's `maxConcurrentChildren`. */
+  readonly tasks: number
 }
 
 /** What an ended child was, and left. Its words are data: a subagent wrote them. */
@@ -114,6 +131,20 @@ export interface AskOptions {
   readonly choices?: readonly string[]
 }
 
+/** One of the names that children share; see `ctx.lease`. */
+export interface LeaseOffer {
+  readonly name: string
+  /** 0: now. Above that somebody has said that it has to rest. */
+  readonly ready_in_seconds: number
+}
+
+export interface LeaseChange {
+  /** Which one it uses from now on. @defaultValue the first that is offered */
+  readonly use?: string
+  /** Which have to rest, for all children: seconds by name, 3,600 at most. */
+  readonly rest?: Readonly<Record<string, number>>
+}
+
 /** One child of a nested unit. What it does not say is the call's. */
 export interface DelegateTask {
   readonly goal: string
@@ -190,6 +221,7 @@ export interface RunnerContext<Options = unknown> {
    * Says how far the child is. Fields are merged over those of earlier calls; the host sees them a few times a second
    * at most, however often this is called. `api_calls` and `current_tool` are shown to people. `usage` is what was used
    * so far in all (`input_tokens`, `output_tokens`, `cost_usd`): who passes the budget of the unit by it is interrupted.
+   * A `state` of `queued` or `auth_required` is shown as the child's own, until another one is reported.
    */
   progress(fields: JsonObject): void
   /**
@@ -219,6 +251,12 @@ export interface RunnerContext<Options = unknown> {
    * come before the grace is over.
    */
   delegate(call: DelegateCall): Promise<Delegated>
+  /**
+   * Takes one of several things that the children of this host share, such as keys: the first that is offered, of those
+   * that are ready the one that fewest live children use. At most 64 names of at most 200 characters. A child holds one of
+   * the same names at a time, and what it holds is free when it ends, however it ends. Rejects with `REQUEST_INVALID`.
+   */
+  lease(names: readonly string[], change?: LeaseChange): Promise<readonly LeaseOffer[]>
   /** Keeps a state from which another run could go on; the last one counts. Plain data. */
   checkpoint(state: Json): void
   /** The last checkpoint of a run whose host died, or that this one goes on from; null for a first run. */

@@ -37,6 +37,12 @@ export interface AgentRunnerOptions {
   readonly model?: string
   /** Name of the variable that holds the key. @defaultValue no key is sent */
   readonly apiKeyEnv?: string
+  /**
+   * In place of `apiKeyEnv`: names of the variables that hold keys, at most 64. A child begins with one of them, siblings
+   * with different ones; a key that is refused (401, 402, 403, 429) rests, and the child goes on with another.
+   * @defaultValue none
+   */
+  readonly apiKeyEnvs?: readonly string[]
   /** The most that a child may have; a call can narrow it, and never widen it. @defaultValue ['file'] */
   readonly toolsets?: readonly BuiltinToolset[]
   /** The only folder that the file tools see, and where commands run. @defaultValue the host's working folder */
@@ -51,6 +57,17 @@ export interface AgentRunnerOptions {
   readonly prices?: TokenPrices
   /** Added to the instructions that every child gets. */
   readonly instructions?: string
+  /** True: children have the tool `ask_user`, and wait for whoever dispatched them. @defaultValue false (spec 4.3) */
+  readonly asks?: boolean
+  /** How long one question stands, seconds, from 1 to 86,400. @defaultValue 600 */
+  readonly askTimeoutSeconds?: number
+  /** False: no child delegates, whatever its role (spec 6). @defaultValue true */
+  readonly orchestratorEnabled?: boolean
+  /**
+   * How the server is told that JSON is wanted, where a task has an `outputSchema`, in calls in which no tool may be used:
+   * `response_format` of type `json_object`, or `json_schema` with the schema. @defaultValue 'none': it is said in words alone
+   */
+  readonly jsonMode?: 'none' | 'object' | 'schema'
   readonly terminal?: {
     readonly env?: CommandEnvironment
     /** Of a command that asks for no other time, seconds, from 1 to 3,600. @defaultValue 180 */
@@ -147,61 +164,73 @@ const pattern = 'expected a regular expression of at most 500 characters'
 const serverName = 'expected a name of at most 32 letters, digits, - and _'
 const price = number(0, 1_000_000)
 
-const agentOptions = z.strictObject(
-  {
-    baseUrl: z.string(address).refine(isBaseUrl, address),
-    model: text.max(200, 'expected at most 200 characters').optional(),
-    apiKeyEnv: variableName.optional(),
-    toolsets: z
-      .array(z.enum(builtinToolsets, `expected one of ${builtinToolsets.join(', ')}`), 'expected a list')
-      .default(['file']),
-    workdir: text.optional(),
-    maxIterations: count(1, 10_000).default(250),
-    temperature: number(0, 2).optional(),
-    maxOutputTokens: count(1, 10_000_000).optional(),
-    prices: z
-      .strictObject({ input: price, output: price, cachedInput: price.optional() }, mapping)
-      .optional(),
-    instructions: text.max(100_000, 'expected at most 100000 characters').optional(),
-    terminal: z
-      .strictObject(
-        {
-          env: environment,
-          timeoutSeconds: number(1, 3_600).default(180),
-          autoApprove: z.boolean('expected true or false').default(false),
-          deny: z
-            .array(z.string(pattern).max(500, pattern).refine(isPattern, pattern), 'expected a list')
-            .default([]),
-        },
-        mapping,
-      )
-      .prefault({}),
-    web: z
-      .strictObject(
-        {
-          allowPrivateHosts: z.array(text, 'expected a list').default([]),
-          timeoutSeconds: number(1, 600).default(30),
-        },
-        mapping,
-      )
-      .prefault({}),
-    mcpServers: z.record(z.string().regex(/^[\w-]{1,32}$/, serverName), mcpServer, mapping).default({}),
-    inheritMcpToolsets: z.boolean('expected true or false').default(true),
-    retry: z
-      .strictObject(
-        {
-          maxRetries: count(0, 20).default(5),
-          initialMs: number(0, 600_000).default(1_000),
-          maxMs: number(0, 600_000).default(60_000),
-          maxRetryAfterSeconds: number(0, 3_600).default(120),
-        },
-        mapping,
-      )
-      .prefault({}),
-    idleTimeoutSeconds: number(0.1, 3_600).default(300),
-  },
-  mapping,
-)
+const flag = z.boolean('expected true or false')
+
+const agentOptions = z
+  .strictObject(
+    {
+      baseUrl: z.string(address).refine(isBaseUrl, address),
+      model: text.max(200, 'expected at most 200 characters').optional(),
+      apiKeyEnv: variableName.optional(),
+      apiKeyEnvs: z.array(variableName, 'expected a list').max(64, 'expected at most 64 names').default([]),
+      toolsets: z
+        .array(z.enum(builtinToolsets, `expected one of ${builtinToolsets.join(', ')}`), 'expected a list')
+        .default(['file']),
+      workdir: text.optional(),
+      maxIterations: count(1, 10_000).default(250),
+      temperature: number(0, 2).optional(),
+      maxOutputTokens: count(1, 10_000_000).optional(),
+      prices: z
+        .strictObject({ input: price, output: price, cachedInput: price.optional() }, mapping)
+        .optional(),
+      instructions: text.max(100_000, 'expected at most 100000 characters').optional(),
+      asks: flag.default(false),
+      askTimeoutSeconds: number(1, 86_400).default(600),
+      orchestratorEnabled: flag.default(true),
+      jsonMode: z.enum(['none', 'object', 'schema'], 'expected one of none, object, schema').default('none'),
+      terminal: z
+        .strictObject(
+          {
+            env: environment,
+            timeoutSeconds: number(1, 3_600).default(180),
+            autoApprove: flag.default(false),
+            deny: z
+              .array(z.string(pattern).max(500, pattern).refine(isPattern, pattern), 'expected a list')
+              .default([]),
+          },
+          mapping,
+        )
+        .prefault({}),
+      web: z
+        .strictObject(
+          {
+            allowPrivateHosts: z.array(text, 'expected a list').default([]),
+            timeoutSeconds: number(1, 600).default(30),
+          },
+          mapping,
+        )
+        .prefault({}),
+      mcpServers: z.record(z.string().regex(/^[\w-]{1,32}$/, serverName), mcpServer, mapping).default({}),
+      inheritMcpToolsets: flag.default(true),
+      retry: z
+        .strictObject(
+          {
+            maxRetries: count(0, 20).default(5),
+            initialMs: number(0, 600_000).default(1_000),
+            maxMs: number(0, 600_000).default(60_000),
+            maxRetryAfterSeconds: number(0, 3_600).default(120),
+          },
+          mapping,
+        )
+        .prefault({}),
+      idleTimeoutSeconds: number(0.1, 3_600).default(300),
+    },
+    mapping,
+  )
+  .refine(({ apiKeyEnv, apiKeyEnvs }) => apiKeyEnv === undefined || apiKeyEnvs.length === 0, {
+    path: ['apiKeyEnvs'],
+    error: 'expected nothing beside apiKeyEnv',
+  })
 
 /** The same with every default in it. */
 export type AgentSettings = z.output<typeof agentOptions>

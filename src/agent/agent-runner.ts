@@ -7,7 +7,10 @@ import { readAgentOptions, type AgentRunnerOptions } from './agent-options.js'
 export type { AgentRunnerOptions, BuiltinToolset, McpServerOptions, TokenPrices } from './agent-options.js'
 
 /** Where and how its children run, beside what they do. */
-export type AgentReferenceOptions = Pick<RunnerReference, 'placement' | 'idempotent' | 'onOwnerDeath'>
+export type AgentReferenceOptions = Pick<
+  RunnerReference,
+  'placement' | 'idempotent' | 'correctsOutput' | 'onOwnerDeath'
+>
 
 /**
  * A model with tools in a loop, on any server that speaks OpenAI's chat completions. Each child has a conversation of
@@ -27,6 +30,7 @@ export function agentRunner(
     export: 'runAgent',
     options: given as unknown as JsonObject,
     reportsProgress: true,
+    correctsOutput: true,
     ...reference,
   }
 }

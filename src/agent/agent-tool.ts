@@ -2,6 +2,9 @@
 import { jsonSchema, type JSONSchema7, type Schema } from 'ai'
 import * as z from 'zod'
 
+/** The tool of those that may delegate. */
+export const delegateTaskName = 'delegate_task'
+
 export interface AgentTool {
   readonly name: string
   readonly description: string

@@ -5,6 +5,7 @@ import {
   ToolChoiceViolationError,
   type AssistantModelMessage,
   type FinishReason,
+  type JSONValue,
   type LanguageModel,
   type LanguageModelUsage,
   type ModelMessage,
@@ -15,6 +16,8 @@ import {
 import { openScope, pause } from './abort-scope.js'
 import type { AgentSettings } from './agent-options.js'
 import type { AgentTool } from './agent-tool.js'
+import type { JsonObject } from '../runner.js'
+import type { KeyRing } from './key-ring.js'
 import { failureOf, ProviderFailure } from './provider-error.js'
 
 /** One tool that the model asked for. `problem` is what is wrong with how it asked. */
@@ -39,7 +42,8 @@ export interface ModelReply {
 export interface CallWatcher {
   /** Something came: `text` is all of the answer so far. */
   onChunk(text: string, tool: string | null): void
-  onRetry(failure: ProviderFailure, waitMs: number): void
+  /** `variable` names the key that comes next, where another one does. */
+  onRetry(failure: ProviderFailure, waitMs: number, variable: string | null): void
 }
 
 export interface CallRequest {
@@ -49,7 +53,11 @@ export interface CallRequest {
 }
 
 export interface CallOptions {
-  readonly model: LanguageModel
+  /** With the key that is given. */
+  readonly model: (key: string | null) => LanguageModel
+  readonly keys: KeyRing
+  /** What is sent as `response_format` where no tool may be used; null: nothing. */
+  readonly answerFormat: JsonObject | null
   readonly system: string
   readonly tools: ReadonlyMap<string, AgentTool>
   readonly settings: AgentSettings
@@ -61,23 +69,36 @@ export interface CallOptions {
 /** @throws {ProviderFailure} for a call that came to nothing; the signal's reason when that aborted it. */
 export type CallModel = (request: CallRequest) => Promise<ModelReply>
 
+/** What its options and its models go by. */
+export const providerName = 'provider'
+
 export function modelCaller(options: CallOptions): CallModel {
-  const { settings, signal, watcher, random } = options
-  const { maxRetries, initialMs, maxMs, maxRetryAfterSeconds } = settings.retry
+  const { settings, signal, watcher, random, keys } = options
+  const { maxRetries, initialMs, maxMs } = settings.retry
   const tools = toolSet(options.tools)
   return async (request) => {
-    for (let retries = 0; ; retries += 1) {
+    let retries = 0
+    let turns = 0
+    for (;;) {
       try {
         return await attempt(request, tools, options)
       } catch (error) {
         signal.throwIfAborted()
-        const failure = failureOf(error, Date.now())
-        if (!failure.isWorthRetrying || retries >= maxRetries) throw withTries(failure, retries)
+        const now = Date.now()
+        const failure = failureOf(error, now)
         // Full jitter would sometimes not wait at all; half of it spreads as well.
         const backoffMs = Math.min(maxMs, initialMs * 2 ** retries) * (0.5 + random() / 2)
-        const waitMs = Math.max(failure.retryAfterMs ?? 0, backoffMs)
-        if ((failure.retryAfterMs ?? 0) > maxRetryAfterSeconds * 1_000) throw withTries(failure, retries)
-        watcher.onRetry(failure, waitMs)
+        const refused = keys.current
+        const waitMs = keys.waitAfter(failure, backoffMs, now)
+        // Every other key may be tried once before it counts as another try.
+        const isTurn = waitMs === 0 && turns < keys.size - 1
+        if (waitMs === null || (!isTurn && retries >= maxRetries)) throw withTries(failure, retries)
+        if (isTurn) turns += 1
+        else {
+          retries += 1
+          turns = 0
+        }
+        watcher.onRetry(failure, waitMs, keys.current === refused ? null : keys.current.variable)
         await pause(waitMs, signal)
         signal.throwIfAborted()
       }
@@ -105,19 +126,24 @@ function toolSet(tools: ReadonlyMap<string, AgentTool>): ToolSet {
 async function attempt(
   { messages, mayUseTools }: CallRequest,
   tools: ToolSet,
-  { model, system, settings, signal, watcher }: CallOptions,
+  { model, keys, answerFormat, system, settings, signal, watcher }: CallOptions,
 ): Promise<ModelReply> {
   const { idleTimeoutSeconds, temperature, maxOutputTokens } = settings
   const scope = openScope(signal)
   const silence = new ProviderFailure('connection', `the model sent nothing for ${idleTimeoutSeconds} s`)
   const idle = setTimeout(() => scope.abort(silence), idleTimeoutSeconds * 1_000)
   const hasTools = Object.keys(tools).length > 0
+  // Beside tools many servers refuse it, or take it for the form of the calls.
+  const isFormed = answerFormat !== null && !(hasTools && mayUseTools)
   try {
     const result = streamText({
-      model,
+      model: model(keys.current.value),
       system,
       messages: [...messages],
       ...(hasTools && { tools, toolChoice: mayUseTools ? 'auto' : 'none' }),
+      ...(isFormed && {
+        providerOptions: { [providerName]: { response_format: answerFormat as JSONValue } },
+      }),
       ...(temperature !== undefined && { temperature }),
       ...(maxOutputTokens !== undefined && { maxOutputTokens }),
       maxRetries: 0,

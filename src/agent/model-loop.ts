@@ -1,11 +1,12 @@
 /** The loop: the model is asked, its tools are run, and it is asked again, until it answers or its budget is used up. */
 import type { ModelMessage, ToolModelMessage } from 'ai'
 import type { RunnerContext } from '../runner.js'
-import type { AgentTool } from './agent-tool.js'
-import { checkpointOf, compacted, goOn, lastCall, nudge } from './conversation.js'
+import { delegateTaskName, type AgentTool } from './agent-tool.js'
+import { checkpointOf, compacted, goOn, lastCall, nudge, steered } from './conversation.js'
 import type { CallModel, ModelReply, ToolCall } from './model-call.js'
 import { ProviderFailure } from './provider-error.js'
 import { runTool, type TraceEntry } from './run-tool.js'
+import type { Steering } from './steering.js'
 import type { UsageCount } from './usage.js'
 
 /** Where a child is. A checkpoint of it is what another run begins with. */
@@ -24,6 +25,9 @@ export interface Loop {
   readonly call: CallModel
   readonly tools: ReadonlyMap<string, AgentTool>
   readonly maxIterations: number
+  /** False: no tool runs, whatever is left of the budget. */
+  readonly mayUseTools: boolean
+  readonly steering: Steering
   readonly count: UsageCount
   readonly ctx: RunnerContext
   /** Tells those who watch; `current_tool` is null while no tool runs. */
@@ -44,28 +48,37 @@ export interface LoopAnswer {
 
 /** @throws {ProviderFailure} when it comes to no answer; the signal's reason when it is interrupted. */
 export async function runLoop(loop: Loop): Promise<LoopAnswer> {
-  const { state, tools, maxIterations, ctx } = loop
+  const { state, tools, maxIterations, steering, ctx } = loop
   const say = (content: string): void => void state.messages.push({ role: 'user', content })
   let wasNudged = false
   let parts: string[] = []
+  if (state.apiCalls >= maxIterations) throw usedUp(maxIterations)
   for (;;) {
     ctx.signal.throwIfAborted()
+    // Never into the middle of an answer.
+    if (parts.length === 0) hear(loop)
     const isLast = state.apiCalls + 1 >= maxIterations
-    const isForced = isLast && tools.size > 0
+    const isForced = isLast && tools.size > 0 && loop.mayUseTools
     if (isForced) say(lastCall)
-    const reply = await answered(loop, !isLast)
-    if (reply.calls.length > 0 && !isLast) {
+    const reply = await answered(loop, loop.mayUseTools && !isLast)
+    if (reply.calls.length > 0 && loop.mayUseTools && !isLast) {
       await useTools(loop, reply)
       wasNudged = false
       parts = []
       continue
     }
     const text = usable(reply.text)
-    if (text !== '') parts.push(text)
+    if (text !== '') {
+      parts.push(text)
+      state.messages.push({ role: 'assistant', content: reply.text })
+    }
     const isCutOff = reply.finish === 'length'
     if (text !== '' && isCutOff && !isLast && parts.length < maxParts) {
-      state.messages.push({ role: 'assistant', content: reply.text })
       say(goOn)
+      continue
+    }
+    if (steering.waiting.length > 0 && !isLast) {
+      parts = []
       continue
     }
     if (parts.length > 0) {
@@ -80,6 +93,18 @@ export async function runLoop(loop: Loop): Promise<LoopAnswer> {
   }
 }
 
+/** What was sent meanwhile is said now, and kept: who goes on after a crash knows of it. */
+function hear(loop: Loop): void {
+  const { state, steering, ctx } = loop
+  const texts = steering.take()
+  if (texts.length === 0) return
+  for (const text of texts) {
+    ctx.log(`told: ${text}`)
+    state.messages.push({ role: 'user', content: steered(text) })
+  }
+  keep(loop)
+}
+
 /** `(empty)` is what some say instead of nothing, and no answer either (spec 4.6). */
 export function usable(text: string): string {
   return /^\s*(?:\(empty\)\s*)?$/i.test(text) ? '' : text
@@ -88,12 +113,12 @@ export function usable(text: string): string {
 function withoutAnswer({ finish }: ModelReply, isForced: boolean, budget: number): ProviderFailure {
   if (finish === 'content-filter')
     return new ProviderFailure('content_filter', "the provider's filter held the answer back")
-  if (isForced)
-    return new ProviderFailure(
-      'max_iterations',
-      `the budget of ${budget} calls was used up without an answer`,
-    )
+  if (isForced) return usedUp(budget)
   return new ProviderFailure('empty_answer', 'the model gave no answer, not even when it was asked again')
+}
+
+function usedUp(budget: number): ProviderFailure {
+  return new ProviderFailure('max_iterations', `the budget of ${budget} calls was used up without an answer`)
 }
 
 /** One answer of the model. A conversation that has become too long is shortened once, and asked with again. */
@@ -120,7 +145,7 @@ async function answered(loop: Loop, mayUseTools: boolean): Promise<ModelReply> {
 }
 
 async function useTools(loop: Loop, { message, calls }: ModelReply): Promise<void> {
-  const { state, ctx, count } = loop
+  const { state, ctx } = loop
   const content: ToolModelMessage['content'] = []
   for (const [index, call] of calls.entries()) {
     const tooMany =
@@ -130,6 +155,10 @@ async function useTools(loop: Loop, { message, calls }: ModelReply): Promise<voi
   }
   if (message !== null) state.messages.push(message)
   state.messages.push({ role: 'tool', content })
+  keep(loop)
+}
+
+function keep({ state, ctx, count }: Loop): void {
   const messages = checkpointOf(state.messages)
   if (messages === null) return
   ctx.checkpoint({
@@ -150,6 +179,9 @@ async function resultOf(
   tell(call.name)
   const { text, isError } = await runTool({ call, tools, refusal, ctx, trace: state.trace })
   tell(null)
+  // What those below had finished is handed up, also by one that is stopped (P5).
+  if (ctx.signal.aborted && !isError && call.name === delegateTaskName)
+    state.text = [state.text, text].filter((part) => part !== '').join('\n\n')
   return {
     type: 'tool-result',
     toolCallId: call.id,

@@ -3,19 +3,22 @@ import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
 import type { JsonObject, RunnerContext, RunnerResult, RunnerTask } from '../runner.js'
 import { AgentError } from './agent-error.js'
 import { readAgentOptions, type AgentSettings } from './agent-options.js'
-import { messagesFrom, systemPrompt } from './conversation.js'
-import { createHttp } from './http-fetch.js'
-import { isObject } from './is-object.js'
-import { modelCaller } from './model-call.js'
+import { systemPrompt } from './conversation.js'
+import { createHttp, type Http } from './http-fetch.js'
+import { leaseKeys } from './key-ring.js'
+import { modelCaller, providerName, type CallWatcher } from './model-call.js'
 import { runLoop, usable, type LoopAnswer, type LoopState } from './model-loop.js'
 import { ProviderFailure } from './provider-error.js'
-import type { TraceEntry } from './run-tool.js'
+import { sessionOf, type Session } from './session.js'
 import { chosenToolsets, openTools } from './toolsets.js'
-import { createUsageCount, type UsageCount } from './usage.js'
+import { usedSince, type UsageCount } from './usage.js'
 import { openWorkFolder } from './work-folder.js'
 
 /** One answer of the model, bytes: a server that never ends is left. */
 const replyBytes = 32_000_000
+/** Of what was sent to the child and came too late for its model. */
+const unsaidTexts = 32
+const unsaidCharacters = 1_000
 /** How much of what is being said is shown to those who watch. */
 const shownCharacters = 200
 
@@ -26,59 +29,78 @@ Object.assign(globalThis, { AI_SDK_LOG_WARNINGS: false })
 export async function runAgentTask(task: RunnerTask, ctx: RunnerContext): Promise<RunnerResult> {
   const settings = settingsOf(ctx.options)
   const model = modelOf(task, settings)
-  const apiKey = keyOf(settings)
+  const keys = await leaseKeys(settings, ctx)
   const folder = await openWorkFolder(settings.workdir ?? process.cwd())
   const chosen = chosenToolsets(settings, task.toolsets)
-  const state = stateFrom(ctx.resumeFrom)
-  const count = createUsageCount(settings.prices ?? null, usageFrom(ctx.resumeFrom))
+  const session = sessionOf(task, ctx, settings)
+  const { state, count, steering } = session
   const tell = teller(ctx, state, count)
   ctx.log(task.goal, 'kickoff')
   const http = createHttp({ maxBytes: replyBytes })
   let close = (): Promise<void> => Promise.resolve()
+  const answerFormat = answerFormatOf(task, settings)
   try {
     const opened = await openTools({ settings, chosen, task, ctx, folder })
     close = opened.close
-    const provider = createOpenAICompatible({
-      name: 'provider',
-      baseURL: settings.baseUrl.replace(/\/+$/, ''),
-      includeUsage: true,
-      fetch: http.fetch,
-      ...(apiKey !== null && { apiKey }),
-    })
-    const prompt = {
-      workdir: folder.root,
-      hasTools: opened.tools.size > 0,
-      instructions: settings.instructions ?? null,
-    }
     const call = modelCaller({
-      model: provider(model),
-      system: systemPrompt(task, prompt),
+      model: (key) => providerAt(settings.baseUrl, http.fetch, key)(model),
+      keys,
+      answerFormat,
+      system: systemPrompt(task, {
+        workdir: folder.root,
+        tools: opened.tools,
+        instructions: settings.instructions ?? null,
+      }),
       tools: opened.tools,
       settings,
       signal: ctx.signal,
       random,
-      watcher: {
-        onChunk(text, tool) {
-          if (usable(text) !== '') state.text = text
-          tell(tool)
-        },
-        onRetry({ reason, message }, waitMs) {
-          state.retries += 1
-          ctx.log(`${reason}: ${message}; tried again in ${(waitMs / 1_000).toFixed(1)} s`)
-          tell(null)
-        },
-      },
+      watcher: watcherOf(ctx, state, tell),
     })
     const maxIterations = Math.min(settings.maxIterations, task.maxIterations)
-    const answer = await runLoop({ state, call, tools: opened.tools, maxIterations, count, ctx, tell })
-    return { ...answeredWith(answer), ...measured(state, count, model) }
+    // What the server forms needs no tools any more.
+    const mayUseTools = task.correction === undefined || answerFormat === null
+    const loop = { state, call, tools: opened.tools, maxIterations, mayUseTools, steering, count, ctx, tell }
+    const answer = await runLoop(loop)
+    return { ...answeredWith(answer), ...measured(session, model, ctx) }
   } catch (error) {
-    if (ctx.signal.aborted) return { ...interruptedBy(ctx.signal, state), ...measured(state, count, model) }
+    if (ctx.signal.aborted) return { ...interruptedBy(ctx.signal, state), ...measured(session, model, ctx) }
     if (!(error instanceof ProviderFailure)) throw error
-    return { ...failedWith(error, state), ...measured(state, count, model) }
+    return { ...failedWith(error, state), ...measured(session, model, ctx) }
   } finally {
     http.close()
     await close()
+  }
+}
+
+function providerAt(baseUrl: string, fetch: Http['fetch'], apiKey: string | null) {
+  return createOpenAICompatible({
+    name: providerName,
+    baseURL: baseUrl.replace(/\/+$/, ''),
+    includeUsage: true,
+    fetch,
+    ...(apiKey !== null && { apiKey }),
+  })
+}
+
+function answerFormatOf({ outputSchema }: RunnerTask, { jsonMode }: AgentSettings): JsonObject | null {
+  if (outputSchema === undefined || jsonMode === 'none') return null
+  if (jsonMode === 'object') return { type: 'json_object' }
+  return { type: 'json_schema', json_schema: { name: 'answer', schema: outputSchema, strict: true } }
+}
+
+function watcherOf(ctx: RunnerContext, state: LoopState, tell: (tool: string | null) => void): CallWatcher {
+  return {
+    onChunk(text, tool) {
+      if (usable(text) !== '') state.text = text
+      tell(tool)
+    },
+    onRetry({ reason, message }, waitMs, variable) {
+      state.retries += 1
+      const withKey = variable === null ? '' : `, with the key of ${variable}`
+      ctx.log(`${reason}: ${message}; tried again in ${(waitMs / 1_000).toFixed(1)} s${withKey}`)
+      tell(null)
+    },
   }
 }
 
@@ -100,38 +122,6 @@ function modelOf({ model }: RunnerTask, settings: AgentSettings): string {
   throw new AgentError('AGENT_MODEL_MISSING', 'neither the task nor the runner names a model')
 }
 
-function keyOf({ apiKeyEnv }: AgentSettings): string | null {
-  if (apiKeyEnv === undefined) return null
-  const key = process.env[apiKeyEnv]?.trim() ?? ''
-  if (key !== '') return key
-  throw new AgentError('AGENT_KEY_MISSING', `the variable ${apiKeyEnv}, which holds the key, is not set`)
-}
-
-function stateFrom(resumeFrom: RunnerContext['resumeFrom']): LoopState {
-  const messages = messagesFrom(resumeFrom)
-  const fresh: LoopState = {
-    messages: [{ role: 'user', content: 'Work on your task now.' }],
-    apiCalls: 0,
-    retries: 0,
-    trace: [],
-    text: '',
-  }
-  if (messages === null || !isObject(resumeFrom)) return fresh
-  const { api_calls: apiCalls, retries, tool_trace: trace } = resumeFrom
-  return {
-    ...fresh,
-    messages,
-    apiCalls: typeof apiCalls === 'number' ? apiCalls : 0,
-    retries: typeof retries === 'number' ? retries : 0,
-    trace: Array.isArray(trace) ? [...(trace as readonly TraceEntry[])] : [],
-  }
-}
-
-function usageFrom(resumeFrom: RunnerContext['resumeFrom']): JsonObject | null {
-  const usage = isObject(resumeFrom) ? resumeFrom['usage'] : null
-  return isObject(usage) ? usage : null
-}
-
 function teller(ctx: RunnerContext, state: LoopState, count: UsageCount): (tool: string | null) => void {
   return (tool) =>
     ctx.progress({
@@ -144,17 +134,25 @@ function teller(ctx: RunnerContext, state: LoopState, count: UsageCount): (tool:
     })
 }
 
-/** What every result has, however it came about (spec 4.6). */
-function measured(state: LoopState, count: UsageCount, model: string): RunnerResult {
+/** What every result has, however it came about (spec 4.6). Those of a correction are added to the run's before it. */
+function measured(
+  { state, count, steering, before }: Session,
+  model: string,
+  { log }: RunnerContext,
+): RunnerResult {
   const { usage, tokens, cost } = count.fields()
+  // It came too late for any call; a correction says it to the model yet, and then takes this back.
+  const unsaid = steering.waiting.slice(0, unsaidTexts).map((text) => text.slice(0, unsaidCharacters))
+  for (const text of unsaid) log(`came after the last call: ${text}`)
   return {
     model,
-    api_calls: state.apiCalls,
-    usage,
+    api_calls: state.apiCalls - before.apiCalls,
+    usage: usedSince(usage, before.usage),
     tokens,
     ...cost,
     ...(state.retries > 0 && { retries: state.retries }),
     tool_trace: state.trace,
+    unsaid_steer: unsaid.length > 0 ? unsaid : undefined,
   }
 }
 

@@ -14,9 +14,11 @@ const blockedForChildren = [
   ...['execute_code', 'cronjob_manage', 'start_chat'],
 ] as const
 const blockedForLeaves = ['delegate_task', 'delegate_task_async'] as const
+/** Nobody is given it by name: who may delegate has it, whatever was chosen (spec 4.3). */
+const delegationToolset = 'delegation'
 
-export function blockedFor(role: string): ReadonlySet<string> {
-  return new Set(role === 'orchestrator' ? blockedForChildren : [...blockedForChildren, ...blockedForLeaves])
+export function blockedFor(mayDelegate: boolean): ReadonlySet<string> {
+  return new Set(mayDelegate ? blockedForChildren : [...blockedForChildren, ...blockedForLeaves])
 }
 
 /**
@@ -33,7 +35,7 @@ export function chosenToolsets(
   if (asked === null) return all
   const known: readonly string[] = [...builtinToolsets, ...servers]
   const has = `this runner has ${all.join(', ') || 'none'}`
-  for (const name of asked) {
+  for (const name of asked.filter((each) => each !== delegationToolset)) {
     const shown = JSON.stringify(name.slice(0, 60))
     if (!known.includes(name))
       throw new AgentError('AGENT_TOOLSET_UNKNOWN', `there is no toolset ${shown}; ${has}`)
@@ -71,12 +73,16 @@ export async function openTools({ settings, chosen, task, ctx, folder }: Opening
     tools.push(...terminalTools(ctx.spawn, folder.root, settings.terminal))
   }
   if (chosen.includes('web')) tools.push(...(await import('./web-tools.js')).webTools(settings.web))
+  if (settings.asks) tools.push((await import('./ask-tool.js')).askTool(ctx.ask, settings.askTimeoutSeconds))
+  const below = settings.orchestratorEnabled ? task.below : undefined
+  if (below !== undefined)
+    tools.push((await import('./delegation-tool.js')).delegationTool(ctx.delegate, below))
   const names = chosen
     .filter((name) => name.startsWith(mcpPrefix))
     .map((name) => name.slice(mcpPrefix.length))
   if (names.length === 0) return { tools: byName(tools), close: () => Promise.resolve() }
   const { openMcpServer } = await needing(['@modelcontextprotocol/client'], import('./mcp-tools.js'))
-  const blocked = blockedFor(task.role)
+  const blocked = blockedFor(below !== undefined)
   const starts = await Promise.allSettled(
     Object.entries(settings.mcpServers)
       .filter(([name]) => names.includes(name))

@@ -55,6 +55,15 @@ export function createUsageCount(prices: Prices | null, before: Json = null): Us
   }
 }
 
+/** What was used since `before`, both as `fields` said it: another run is added up with the one before it. */
+export function usedSince(now: JsonObject, before: JsonObject): JsonObject {
+  const rest = Object.entries(now).map(([name, value]) => {
+    const used = (value as number) - ((before[name] as number | undefined) ?? 0)
+    return [name, Math.round(used * 1_000_000) / 1_000_000] as const
+  })
+  return Object.fromEntries(rest)
+}
+
 function countedBefore(before: Json): Counted {
   const at = (key: string): number => (isObject(before) ? tokens(before[key]) : 0)
   return {

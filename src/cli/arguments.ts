@@ -13,6 +13,12 @@ export function countFromOne(given: string): number {
   throw new InvalidArgumentError('Expected a whole number from 1 up.')
 }
 
+export function port(given: string): number {
+  const value = Number(given)
+  if (/^\d{1,5}$/.test(given) && value <= 65_535) return value
+  throw new InvalidArgumentError('Expected a whole number from 0 to 65535.')
+}
+
 export function names(given: string): string[] {
   return given
     .split(',')

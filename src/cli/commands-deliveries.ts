@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
-import { countFromOne } from './arguments.js'
+import { countFromOne, pointInTime } from './arguments.js'
+import type { AuditLogCommandOptions } from './audit-log.js'
 import type { DeliveriesOptions } from './deliveries.js'
 import type { DrainOptions } from './drain.js'
 import type { CommandOptions } from './open.js'
@@ -32,6 +33,7 @@ export function addDeliveryCommands(program: Command, onEnd: (code: number) => v
       const { audit } = await import('./audit.js')
       onEnd(await audit(command.optsWithGlobals<CommandOptions>()))
     })
+  addAuditLog(program, onEnd)
   const deliveries = program
     .command('deliveries')
     .description('list completions that are not delivered, and decide about those that are dead')
@@ -60,4 +62,30 @@ export function addDeliveryCommands(program: Command, onEnd: (code: number) => v
         onEnd(await reopenDeliveries(verb, ids, command.optsWithGlobals<CommandOptions>()))
       })
   }
+}
+
+/** What peers were asked to do, and how it ended. */
+function addAuditLog(program: Command, onEnd: (code: number) => void): void {
+  program
+    .command('audit-log')
+    .description('print what was audited of delegations to peers, oldest first')
+    .option(
+      '--file <path>',
+      'the log (else $AUDIT_LOG_PATH, audit.path, the state folder), with its rotated files',
+    )
+    .option('--event <type>', 'only events of this type: delegation, rbac')
+    .option(
+      '--outcome <word>',
+      'only those that came out so: dispatched, queued, success, failure, denied, ...',
+    )
+    .option('--resource <id>', 'only those about this workspace')
+    .option('--workspace <id>', 'only those of this workspace of ours')
+    .option('--trace <id>', 'only those of this delegation')
+    .option('--since <time>', 'only from then on: 90m, 24h, 7d, or a date', pointInTime)
+    .option('--limit <number>', 'only the newest so many', countFromOne)
+    .option('--json', 'a line of JSON each')
+    .action(async (_options: unknown, command: Command) => {
+      const { auditLog } = await import('./audit-log.js')
+      onEnd(await auditLog(command.optsWithGlobals<AuditLogCommandOptions>()))
+    })
 }

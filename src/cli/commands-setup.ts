@@ -1,6 +1,10 @@
-import type { Command } from 'commander'
+import { Option, type Command } from 'commander'
 import type { InitOptions } from './init.js'
+import { port } from './arguments.js'
+import type { McpCommandOptions } from './mcp.js'
 import type { CommandOptions } from './open.js'
+import type { ServeOptions } from './serve.js'
+import type { ToolsCommandOptions } from './tools.js'
 
 /** What is configured, and whether it works. */
 export function addSetupCommands(program: Command, onEnd: (code: number) => void): void {
@@ -13,6 +17,28 @@ export function addSetupCommands(program: Command, onEnd: (code: number) => void
       onEnd(await runners(command.optsWithGlobals<CommandOptions>()))
     })
   program
+    .command('tools')
+    .description("list the tools that a host's model sees")
+    .addOption(
+      new Option('--json', 'with all that is known of them, as one line of JSON').conflicts([
+        'prompt',
+        'openai',
+      ]),
+    )
+    .addOption(
+      new Option(
+        '--prompt <flavour>',
+        'the text for a system prompt: of an agent with tools, or with only a shell',
+      )
+        .choices(['tools', 'shell'])
+        .conflicts('openai'),
+    )
+    .option('--openai', 'as the `tools` of a chat completion, one line of JSON')
+    .action(async (_options: unknown, command: Command) => {
+      const { tools } = await import('./tools.js')
+      onEnd(await tools(command.optsWithGlobals<ToolsCommandOptions>()))
+    })
+  program
     .command('doctor')
     .description('show what this installation stands on, and what of it is not well')
     .option('--json', 'as one line of JSON')
@@ -20,6 +46,30 @@ export function addSetupCommands(program: Command, onEnd: (code: number) => void
     .action(async (_options: unknown, command: Command) => {
       const { doctor } = await import('./doctor.js')
       onEnd(await doctor(command.optsWithGlobals<CommandOptions>()))
+    })
+  program
+    .command('mcp')
+    .description('serve these subagents to a client of MCP over standard input and output, until it leaves')
+    .option('-r, --runner <runner>', 'what runs a goal: shell, a configured name, or a module')
+    .option('--session <key>', 'session that its units belong to (else mcp: and the working folder)')
+    .addHelpText(
+      'after',
+      '\nWhen the client leaves, what runs goes on to its end, and its result is kept for the next one; SIGTERM stops it.' +
+        '\nExit codes: 0 the client left, 2 usage, 130 interrupted, 143 terminated.',
+    )
+    .action(async (_options: unknown, command: Command) => {
+      const { mcp } = await import('./mcp.js')
+      onEnd(await mcp(command.optsWithGlobals<McpCommandOptions>()))
+    })
+  program
+    .command('serve')
+    .description('serve configured runners to remote agents, over A2A')
+    .option('--host <host>', 'address to listen on (else serve.host)')
+    .option('--port <port>', 'port to listen on; 0 for any that is free (else serve.port)', port)
+    .addHelpText('after', '\nExit codes: 0 stopped by a signal, 1 failed, 2 usage.')
+    .action(async (_options: unknown, command: Command) => {
+      const { serve } = await import('./serve.js')
+      onEnd(await serve(command.optsWithGlobals<ServeOptions>()))
     })
   program
     .command('init')

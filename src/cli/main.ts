@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { addDeliveryCommands } from './commands-deliveries.js'
+import { addPeerCommands } from './commands-peers.js'
 import { addRun } from './commands-run.js'
 import { addSetupCommands } from './commands-setup.js'
 import { addUnitCommands } from './commands-units.js'
@@ -68,6 +69,7 @@ function createProgram(onEnd: (code: number) => void): Command {
   addUnitCommands(program, onEnd)
   addDeliveryCommands(program, onEnd)
   addSetupCommands(program, onEnd)
+  addPeerCommands(program, onEnd)
   return program
 }
 

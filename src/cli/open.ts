@@ -1,7 +1,7 @@
 /** From the configuration to a delegator, and back down again. */
 import pino, { type DestinationStream } from 'pino'
 import { loadConfig, type Config } from '../config/load.js'
-import { createDelegator, type Delegator } from '../index.js'
+import { createDelegator, type Delegator, type DelegatorOptions } from '../index.js'
 import { leaveThreadsBehind } from './exit.js'
 import { printProblem } from './render.js'
 import { UsageError } from './usage-error.js'
@@ -36,13 +36,20 @@ export async function configFor({ config: path, ledger }: CommandOptions): Promi
   return config
 }
 
-/** @throws {DelegationError} for a configuration or a ledger that cannot be used. */
-export async function openDelegator(options: CommandOptions): Promise<Opened> {
+/**
+ * @param more what a command adds to what is configured
+ * @throws {DelegationError} for a configuration or a ledger that cannot be used.
+ */
+export async function openDelegator(
+  options: CommandOptions,
+  more: (config: Config) => DelegatorOptions = () => ({}),
+): Promise<Opened> {
   const config = await configFor(options)
   const log = await openLog(config)
   const logger = pino({ name: 'hermes-delegate', level: config.log.level }, log.destination)
   const { runners } = config
-  const delegator = await createDelegator({ ...config.options, ledger: config.ledger.open, runners, logger })
+  const configured = { ...config.options, ledger: config.ledger.open, runners, logger }
+  const delegator = await createDelegator({ ...configured, ...more(config) })
   const own = new Set<string>()
   delegator.events.on('dispatched', ({ delegation_id }) => own.add(delegation_id))
   delegator.events.on('budget', ({ message }) => printProblem(`warning: ${message}`))

@@ -14,7 +14,7 @@ import { onOneLine } from './terminal-text.js'
 export interface TreeChild {
   readonly index: number
   goal: string
-  /** `waiting`, `running`, `input_required`, `stalling`, `interrupting`, then its terminal word. */
+  /** `waiting`, `running`, `queued`, `input_required`, `auth_required`, `stalling`, `interrupting`, then its terminal word. */
   state: string
   isEnded: boolean
   startedMs: number | null

@@ -39,7 +39,8 @@ function serversAt(servers: Json, folder: string): Json {
 const located = (path: Json, folder: string): Json =>
   typeof path === 'string' ? resolve(folder, path) : path
 
-function camelCased(value: JsonObject, areFree = false): JsonObject {
+/** Keys as they are written in a file, by what makers call them. */
+export function camelCased(value: JsonObject, areFree = false): JsonObject {
   return Object.fromEntries(
     Object.entries(value).map(([key, item]) => {
       // A key in the maker's own spelling is none of the file's: so it stays unknown.

@@ -9,13 +9,14 @@ import {
   type ShellRunnerOptions,
 } from '../index.js'
 import type { Json, JsonObject } from '../runner.js'
-import { agentOptions, agentProblem } from './configured-agent.js'
+import { agentOptions, agentProblem, camelCased } from './configured-agent.js'
 import { agentRunner } from '../agent/agent-runner.js'
+import { peerRunner } from '../a2a/peer-runner.js'
 import { isSet, type ConfiguredRunner } from './schema.js'
 
 /**
  * The reference of an entry of `runners`. Its paths start at `folder`, where the file that names them is.
- * @throws {DelegationError} RUNNER_INVALID with the problems of a command or of an agent.
+ * @throws {DelegationError} RUNNER_INVALID with the problems of a command, of an agent or of a peer.
  */
 export function configuredRunner(entry: ConfiguredRunner, folder: string): RunnerReference {
   const declared = declarationsOf(entry)
@@ -24,6 +25,11 @@ export function configuredRunner(entry: ConfiguredRunner, folder: string): Runne
     return commandRunner(commandOptions(entry, folder), declared)
   if (isSet(entry.agent))
     return { ...agentRunner(agentOptions(withoutNulls(entry.agent), folder)), ...declared }
+  if (isSet(entry.peer))
+    return {
+      ...peerRunner(camelCased(withoutNulls(entry.peer))),
+      ...declared,
+    }
   if (!isSet(entry.module)) return { ...shellRunner(shellOptions(options, folder)), ...declared }
   return moduleRunner(moduleFrom(entry.module, folder), {
     ...declared,
@@ -64,7 +70,8 @@ function shellOptions(options: Json | undefined, folder: string): ShellRunnerOpt
 const writtenAs: Readonly<Record<string, string>> = { exitCodes: 'exit_codes', killAfterMs: 'kill_after_ms' }
 
 /** Where in the file a problem of the maker stands. */
-export function makerProblem(name: string, { agent }: ConfiguredRunner, problem: string): string {
+export function makerProblem(name: string, { agent, peer }: ConfiguredRunner, problem: string): string {
+  if (isSet(peer)) return `runners.${name}.peer.${agentProblem(problem)}`
   if (isSet(agent)) return `runners.${name}.agent.${agentProblem(problem)}`
   const [key = ''] = /^\w+/.exec(problem) ?? []
   const written = (writtenAs[key] ?? key) + problem.slice(key.length)

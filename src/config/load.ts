@@ -8,6 +8,7 @@ import { environmentNumbers } from './environment.js'
 import { plain, problemLines, suggestion } from './problems.js'
 import { configuredLedger, type ConfiguredLedger } from './configured-ledger.js'
 import { configuredRunner, makerProblem } from './configured-runner.js'
+import { configuredServe, type ServeConfig } from './configured-serve.js'
 import { stateFolder } from './state-folder.js'
 import { builtinRunners, configFile, isSet, oneOfThese, type ConfigFile, type LogLevel } from './schema.js'
 
@@ -35,9 +36,12 @@ export interface Config {
   /** Nobody named another one: then old transcripts are ours to clear away. */
   readonly ownsTranscripts: boolean
   readonly runners: Readonly<Record<string, RunnerReference>>
+  readonly serve: ServeConfig
   /** Name of the default runner. */
   readonly runner: string | null
   readonly log: { readonly level: LogLevel; readonly path: string | null }
+  /** Where peers' delegations are audited: AUDIT_LOG_PATH, `audit.path`, or the state folder. */
+  readonly auditPath: string
   /** Whatever was ignored or changed, a sentence each. */
   readonly warnings: readonly string[]
 }
@@ -72,8 +76,10 @@ export async function loadConfig({
     leaseSeconds: file.delivery?.lease_seconds ?? leaseSeconds,
     ownsTranscripts: !isSet(file.transcripts?.folder),
     runners: found === null ? {} : runnersOf(found.path, file, folder),
+    serve: configuredServe(file),
     runner: file.delegation?.runner ?? null,
     log: logOf(file, folder),
+    auditPath: env['AUDIT_LOG_PATH'] || resolve(folder, file.audit?.path ?? join(state, 'audit.log')),
     warnings,
   }
 }
@@ -207,6 +213,7 @@ function optionsOf(
     importTimeoutMs: delegation?.import_timeout_ms,
     adopt: delegation?.adopt,
     maxDepth: delegation?.max_spawn_depth,
+    orchestratorEnabled: delegation?.orchestrator_enabled,
     independentCompletions: delegation?.independent_completions,
     maxSummaryCharacters: delegation?.max_summary_chars,
     maxUnitSummaryCharacters: delegation?.max_unit_summary_chars,

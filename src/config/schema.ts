@@ -81,6 +81,7 @@ const delegation = z.strictObject(
     import_timeout_ms: wholeNumber(1),
     adopt: z.boolean('true or false').nullish(),
     max_spawn_depth: wholeNumber(1),
+    orchestrator_enabled: z.boolean('true or false').nullish(),
     independent_completions: z.boolean('true or false').nullish(),
     max_summary_chars: wholeNumber(0),
     max_unit_summary_chars: wholeNumber(0),
@@ -100,10 +101,11 @@ const runner = z
     {
       builtin: oneOf(['shell']).nullish(),
       module: text('a path, a URL or the name of a package'),
-      // What stands in these three is checked where the runner is made.
+      // What stands in these four is checked where the runner is made.
       preset: text('the name of a known agent'),
       command: z.record(z.string(), z.json('plain data'), mapping).nullish(),
       agent: z.record(z.string(), z.json('plain data'), mapping).nullish(),
+      peer: z.record(z.string(), z.json('plain data'), mapping).nullish(),
       export: text('the name of an export'),
       options: z.json('plain data').nullish(),
       placement: oneOf(['isolated', 'process', 'shared']).nullish(),
@@ -114,14 +116,14 @@ const runner = z
     },
     mapping,
   )
-  .superRefine(({ builtin, module, preset, command, agent, export: name, options }, context) => {
+  .superRefine(({ builtin, module, preset, command, agent, peer, export: name, options }, context) => {
     const isCommand = isSet(preset) || isSet(command)
-    if ([isSet(builtin), isSet(module), isCommand, isSet(agent)].filter(Boolean).length !== 1) {
-      const message = 'exactly one of `builtin`, `module`, `agent` and `command` (or `preset`)'
+    if ([isSet(builtin), isSet(module), isCommand, isSet(agent), isSet(peer)].filter(Boolean).length !== 1) {
+      const message = 'exactly one of `builtin`, `module`, `agent`, `peer` and `command` (or `preset`)'
       context.addIssue({ code: 'custom', message })
-    } else if ((isCommand || isSet(agent)) && isSet(options)) {
-      const own = isCommand ? 'command' : 'agent'
-      const message = `nothing here (those of ${isCommand ? 'a' : 'an'} ${own} stand in \`${own}\`)`
+    } else if ((isCommand || isSet(agent) || isSet(peer)) && isSet(options)) {
+      const own = isCommand ? 'command' : isSet(agent) ? 'agent' : 'peer'
+      const message = `nothing here (those of ${own === 'agent' ? 'an' : 'a'} ${own} stand in \`${own}\`)`
       context.addIssue({ code: 'custom', path: ['options'], message })
     } else if (!isSet(module) && isSet(name)) {
       context.addIssue({ code: 'custom', path: ['export'], message: 'nothing here (it belongs to `module`)' })
@@ -164,6 +166,59 @@ const delivery = z.strictObject(
 const transcripts = z.strictObject({ enabled: z.boolean('true or false').nullish(), folder: path }, mapping)
 const log = z.strictObject({ level: oneOf(logLevels).nullish(), path }, mapping)
 
+const hosts = z.array(z.string('a host').min(1, 'a host'), 'a list of hosts')
+const texts = z.array(z.string('text'), 'a list of texts')
+const variable = 'the name of an environment variable'
+
+const skill = z.strictObject(
+  {
+    id: z.string('a name').min(1, 'a name'),
+    name: z.string('text'),
+    description: z.string('text'),
+    tags: texts.nullish(),
+    examples: texts.nullish(),
+  },
+  mapping,
+)
+
+const caller = z.strictObject(
+  {
+    token_env: z.string(variable).min(1, variable),
+    runner: z.string('the name of a runner').min(1, 'the name of a runner'),
+    push_secret_env: text(variable),
+  },
+  mapping,
+)
+
+const servePush = z.strictObject(
+  { allow_private_hosts: hosts.nullish(), timeout_seconds: wholeNumber(1, 600) },
+  mapping,
+)
+
+const serve = z.strictObject(
+  {
+    host: text('a host'),
+    port: wholeNumber(0, 65_535),
+    url: z.url({ protocol: /^https?$/, error: 'a URL of http or https' }).nullish(),
+    name: text('text'),
+    description: text('text'),
+    version: text('text'),
+    skills: z.array(skill, 'a list of skills').nullish(),
+    callers: z.record(z.string(), caller, mapping).nullish(),
+    push: servePush.nullish(),
+    max_body_kb: wholeNumber(1, 65_536),
+    max_streams: wholeNumber(1, 10_000),
+    drain_seconds: wholeNumber(0, 3_600),
+  },
+  mapping,
+)
+const words = z.array(z.string('a word').min(1, 'a word'), 'a list of words')
+const rbac = z.strictObject(
+  { roles: words.nullish(), allowed_actions: z.record(z.string(), words, mapping).nullish() },
+  mapping,
+)
+const audit = z.strictObject({ path }, mapping)
+
 /** The whole file. Strict: an unknown key is a mistake, not an extra. */
 export const configFile = z.strictObject(
   {
@@ -173,7 +228,10 @@ export const configFile = z.strictObject(
     transcripts: transcripts.nullish(),
     spill_folder: path,
     runners: z.record(z.string(), runner, mapping).nullish(),
+    serve: serve.nullish(),
     log: log.nullish(),
+    rbac: rbac.nullish(),
+    audit: audit.nullish(),
   },
   mapping,
 )
@@ -196,6 +254,10 @@ const keysOfSection: Readonly<Record<string, readonly string[]>> = {
   delivery: Object.keys(delivery.shape),
   transcripts: Object.keys(transcripts.shape),
   log: Object.keys(log.shape),
+  serve: Object.keys(serve.shape),
+  'serve.push': Object.keys(servePush.shape),
+  rbac: Object.keys(rbac.shape),
+  audit: Object.keys(audit.shape),
   'runners.*': Object.keys(runner.shape),
 }
 

@@ -38,6 +38,8 @@ const messages = {
   LEDGER_BUSY: 'another process keeps the ledger locked',
   LEDGER_FULL: 'there is no room left for the ledger',
   LEDGER_IO: 'the ledger cannot be read or written',
+  MEMORY_TOO_LONG: 'a memory is over its bound',
+  MEMORY_FULL: 'a memory has a bound on what it holds',
   CONFIG_UNREADABLE: 'the configuration cannot be read',
   CONFIG_INVALID: 'the configuration is not valid',
 } as const

@@ -104,6 +104,12 @@ export interface SingleEvent extends CommonFields {
   readonly worktree?: JsonObject
   /** Why it failed, in a word that a program can test (docs/agent-runner.md). */
   readonly failure_reason?: string
+  /** What a peer sent along: `{ name?, media_type?, url }`, or `base64` in place of `url`; `omitted` when it was too long. */
+  readonly files?: readonly JsonObject[]
+  /** Structured parts of a peer's answer. */
+  readonly data?: readonly Json[]
+  /** Under which ids a peer knows it, and how it was spoken to (docs/a2a.md). */
+  readonly peer?: JsonObject
   /** Spec 4.6. */
   readonly tool_trace?: readonly JsonObject[]
   readonly cost_usd?: number

@@ -37,6 +37,9 @@ export interface DeliveryStanding {
 /** Before any time there is: what is available at once stays so when the wall clock is set back. */
 export const atOnce: Instant = 0
 
+/** Birth of what is there to be collected: it is replayed to nobody, so that it has no replay limit. */
+export const neverTooOld: Instant = Infinity
+
 /** Pure: what a verdict makes of a claimed delivery. */
 export function afterVerdict(
   standing: DeliveryStanding,

@@ -87,8 +87,8 @@ export interface Ledger {
    * try, one gets them. `which: 'unknown'` leaves those that an adopter may run again, and with them the dead owner.
    */
   takeOver(deadOwnerId: string, byOwnerId: string, which: 'all' | 'unknown'): Promise<readonly TakenUnit[]>
-  /** Puts an event of the host's own on the same rail (R3). @throws LEDGER_DUPLICATE */
-  publish(ownerId: string, event: AsyncDelegationEvent): Promise<number>
+  /** Puts an event of the host's own on the same rail (R3). `collect`: only who names it gets it. @throws LEDGER_DUPLICATE */
+  publish(ownerId: string, event: AsyncDelegationEvent, delivery?: 'claim' | 'collect'): Promise<number>
   /** Leases pending deliveries in `seq` order. `nextAt`: when to ask again if nothing wakes the caller. */
   claim(
     ownerId: string,

@@ -117,10 +117,10 @@ export function createMemoryLedger(options: MemoryLedgerOptions): Ledger {
         if (units.liveOf(deadOwnerId).length === 0) owners.delete(deadOwnerId)
         return taken
       }),
-    publish: (ownerId, event) =>
+    publish: (ownerId, event, delivery = 'claim') =>
       write(() => {
         requireOwner(ownerId)
-        return outbox.add(event, ownerId, false).seq ?? 0
+        return outbox.add(event, ownerId, delivery === 'collect').seq ?? 0
       }),
     claim: (ownerId, which, limit, leaseSeconds) =>
       read(() => {

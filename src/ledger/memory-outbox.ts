@@ -5,6 +5,7 @@ import type { AsyncDelegationEvent } from '../core/event.js'
 import { TurnoverMap } from '../core/turnover-map.js'
 import {
   afterTime,
+  neverTooOld,
   afterVerdict,
   atOnce,
   type DeliveryRules,
@@ -87,8 +88,8 @@ export function createMemoryOutbox({
   }
 
   /** What time alone has made of a row. */
-  const standingOf = ({ standing, bornAt }: Row): DeliveryStanding =>
-    afterTime(standing, bornAt, clock.now(), rules, random)
+  const standingOf = ({ standing, bornAt, pulled }: Row): DeliveryStanding =>
+    afterTime(standing, pulled ? neverTooOld : bornAt, clock.now(), rules, random)
 
   function unclaim(row: Row): void {
     if (row.claim === null) return
@@ -244,7 +245,7 @@ export function createMemoryOutbox({
     drop(eventId, reason) {
       const row = rows.get(eventId)
       if (row === undefined) return false
-      move(row, afterTime(row.standing, row.bornAt, clock.now(), rules, random))
+      move(row, standingOf(row))
       if (row.standing.state !== 'pending') return false
       move(row, { ...row.standing, state: 'dropped', reason })
       return true

@@ -2,6 +2,7 @@
 import type { Instant } from '../core/clock.js'
 import type { DeliveryState } from '../core/delivery-states.js'
 import type { AsyncDelegationEvent } from '../core/event.js'
+import type { TraceContext } from '../core/trace-context.js'
 import type { Json, JsonObject } from '../core/json.js'
 import type { InterruptAnswer, InterruptRequest } from './interrupt-lists.js'
 
@@ -79,6 +80,7 @@ export interface UnitDraft {
    */
   readonly delivery: 'claim' | 'collect' | 'none'
   readonly metadata: JsonObject | null
+  readonly traceContext?: TraceContext
   /** What it goes on from. */
   readonly continues?: { readonly delegation_id: string; readonly task_index: number }
   /** Of one of the units into which a call was split; absent for a call that is one unit. */

@@ -39,9 +39,15 @@ interface Driver {
   close(): unknown
 }
 
-/** @throws {DelegationError} LEDGER_NO_DRIVER where there is no SQLite at all; else as `ledgerError` names it. */
-export async function openSqlite(path: string): Promise<Sqlite> {
-  const open = await loadDriver()
+/** What not every SQLite has. */
+export interface SqliteNeeds {
+  /** Full-text search: of Node's own only from 22.16 on, and not in every build. @defaultValue false */
+  readonly search?: boolean
+}
+
+/** @throws {DelegationError} LEDGER_NO_DRIVER where there is no SQLite that will do; else as `ledgerError` names it. */
+export async function openSqlite(path: string, { search = false }: SqliteNeeds = {}): Promise<Sqlite> {
+  const open = await loadDriver(search)
   let driver: Driver
   try {
     driver = open(path)
@@ -74,19 +80,29 @@ export function driverName(): string {
   return isBuiltin('node:sqlite') ? 'node:sqlite' : 'better-sqlite3'
 }
 
-async function loadDriver(): Promise<(path: string) => Driver> {
+async function loadDriver(needsSearch: boolean): Promise<(path: string) => Driver> {
   if (isBuiltin('node:sqlite')) {
     // By a name that the compiler does not follow: the types of the oldest Node that is supported know no such module.
     const builtin: string = 'node:sqlite'
     const { DatabaseSync } = (await import(builtin)) as { DatabaseSync: new (path: string) => Driver }
-    return (path) => new DatabaseSync(path)
+    if (!needsSearch || hasSearch(new DatabaseSync(':memory:'))) return (path) => new DatabaseSync(path)
   }
   try {
     const { default: Database } = await import('better-sqlite3')
     return (path) => new Database(path, { timeout: 0 })
   } catch (error) {
-    throw new DelegationError('LEDGER_NO_DRIVER', { node: process.version }, error)
+    throw new DelegationError(
+      'LEDGER_NO_DRIVER',
+      { node: process.version, ...(needsSearch && { needed: 'full-text search, FTS5' }) },
+      error,
+    )
   }
+}
+
+function hasSearch(db: Driver): boolean {
+  const row = db.prepare("SELECT sqlite_compileoption_used('ENABLE_FTS5') AS has").get({})
+  db.close()
+  return (row as { readonly has: number }).has === 1
 }
 
 /** Primary result codes of SQLite (https://sqlite.org/rescode.html), and what they mean here. */

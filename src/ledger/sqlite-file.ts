@@ -1,9 +1,9 @@
-/** The file a ledger, or something of an edge, lives in: made for this user alone, whatever the umask says. */
+/** The file a ledger, or a memory, lives in: made for this user alone, whatever the umask says. */
 import { accessSync, chmodSync, closeSync, constants, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DelegationError } from '../core/errors.js'
-import { openSqlite, ledgerError, type Sqlite } from './sqlite-driver.js'
-import { checkedVersion, ledgerSchema, migrate, type SqliteSchema } from './sqlite-schema.js'
+import { checkedVersion, migrate, type FileSchema } from './file-schema.js'
+import { openSqlite, ledgerError, type Sqlite, type SqliteNeeds } from './sqlite-driver.js'
 
 const owned = 0o600
 const busyPollMs = 10
@@ -13,17 +13,14 @@ const busyPollMs = 10
  * @throws {DelegationError} LEDGER_PATH, LEDGER_READ_ONLY, LEDGER_CORRUPT, LEDGER_FOREIGN, LEDGER_NEWER, LEDGER_BUSY,
  * LEDGER_FULL, LEDGER_IO, LEDGER_NO_DRIVER
  */
-export function openLedgerFile(path: string, busyMs: number): Promise<Sqlite> {
-  return openSqliteFile(path, busyMs, ledgerSchema)
-}
-
-/**
- * The same for a file with a schema of its own. It merges its log into itself only when it is told to
- * (`PRAGMA wal_autocheckpoint`).
- */
-export async function openSqliteFile(path: string, busyMs: number, schema: SqliteSchema): Promise<Sqlite> {
+export async function openOwnFile(
+  path: string,
+  busyMs: number,
+  schema: FileSchema,
+  needs: SqliteNeeds = {},
+): Promise<Sqlite> {
   makeFile(path)
-  const db = await openSqlite(path)
+  const db = await openSqlite(path, needs)
   try {
     await untilFree(busyMs, () => {
       // Nothing of a file is changed before it is known to be ours, or empty.

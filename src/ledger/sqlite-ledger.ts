@@ -10,7 +10,7 @@ import type { Ledger } from './ledger.js'
 import type { Admission, Hold, Settled, Settlement } from './shapes.js'
 import { createCheckpoints } from './sqlite-checkpoint.js'
 import { isOfTheFile, type Sqlite } from './sqlite-driver.js'
-import { openLedgerFile } from './sqlite-file.js'
+import { openOwnFile } from './sqlite-file.js'
 import { createSqliteMail } from './sqlite-mail.js'
 import { createSqliteOutbox } from './sqlite-outbox.js'
 import { allOwners, enter, isJoined, leave } from './sqlite-owners.js'
@@ -18,6 +18,7 @@ import { openPowerLog } from './sqlite-power.js'
 import { pruneAll, pruneOnce } from './sqlite-prune.js'
 import { createSqliteBudgets } from './sqlite-budgets.js'
 import { createSqliteUsages } from './sqlite-usages.js'
+import { ledgerSchema } from './sqlite-schema.js'
 import { createSqliteSlots } from './sqlite-slots.js'
 import { createSqliteSpool } from './sqlite-spool.js'
 import { createSqliteUnits } from './sqlite-units.js'
@@ -77,7 +78,7 @@ async function openSqliteLedger(
 ): Promise<Ledger> {
   const { durability, busyMs, retentionSeconds } = { ...defaults, ...options }
   const rules = { ...defaultDeliveryRules, backoff: defaultBackoff, ...options.rules }
-  const db = await openLedgerFile(path, busyMs)
+  const db = await openOwnFile(path, busyMs, ledgerSchema)
   const log = durability === 'power' ? await orClose(db, openPowerLog(path)) : null
   const checkpoints = createCheckpoints(path)
   const outbox = createSqliteOutbox(db, { clock, random, rules })
@@ -232,11 +233,11 @@ async function openSqliteLedger(
         return taken
       })
     },
-    publish: (ownerId, event) =>
+    publish: (ownerId, event, delivery = 'claim') =>
       write(
         () => {
           requireOwner(ownerId)
-          return outbox.add(event, ownerId, false).seq ?? 0
+          return outbox.add(event, ownerId, delivery === 'collect').seq ?? 0
         },
         { isResult: true },
       ),

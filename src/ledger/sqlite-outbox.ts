@@ -8,6 +8,7 @@ import {
   afterTime,
   afterVerdict,
   atOnce,
+  neverTooOld,
   type DeliveryRules,
   type DeliveryStanding,
 } from './delivery-rules.js'
@@ -70,7 +71,8 @@ export function createSqliteOutbox(
 
   /** What time alone has made of a row. */
   const standingOf = (row: StandingRow): DeliveryStanding => {
-    return afterTime(storedOf(row), row.born_at, clock.now(), rules, random)
+    const bornAt = row.pulled === 1 ? neverTooOld : row.born_at
+    return afterTime(storedOf(row), bornAt, clock.now(), rules, random)
   }
 
   function move(row: StandingRow, to: DeliveryStanding): void {

@@ -1,20 +1,5 @@
-/**
- * What is in the file. The version is `major * 1000 + minor` (`PRAGMA user_version`): a minor one only adds, so that
- * an older program goes on reading and writing a newer file of its own major version.
- */
-import { DelegationError } from '../core/errors.js'
-import type { Sqlite } from './sqlite-driver.js'
-
-/** What a file of ours is known by, and how it came to be. */
-export interface SqliteSchema {
-  /** Marks the file as ours (`PRAGMA application_id`). */
-  readonly applicationId: number
-  readonly major: number
-  /** One entry per minor version, oldest first. A change of the schema is a new entry; what is there stays. */
-  readonly migrations: readonly string[]
-}
-
-const major = 1
+/** What is in the file of a ledger. */
+import { versionOf, type FileSchema } from './file-schema.js'
 
 const migrations: readonly string[] = [
   `
@@ -109,56 +94,8 @@ const migrations: readonly string[] = [
   `,
 ]
 
-/** "hdlg". */
-export const ledgerSchema: SqliteSchema = { applicationId: 0x68646c67, major, migrations }
+/** Its file is marked with "hdlg". */
+export const ledgerSchema: FileSchema = { applicationId: 0x68646c67, major: 1, migrations }
 
-/** What this program writes: `major * 1000 + minor`. */
+/** What this program writes. */
 export const current = versionOf(ledgerSchema)
-
-function versionOf(schema: SqliteSchema): number {
-  return schema.major * 1000 + schema.migrations.length
-}
-
-/**
- * Brings the file up to this program's version. Inside a transaction that holds the write lock, so that of two
- * programs that find an old file one changes it.
- * @throws {DelegationError} LEDGER_NEWER, LEDGER_FOREIGN
- */
-export function migrate(db: Sqlite, path: string, schema: SqliteSchema): void {
-  const newest = versionOf(schema)
-  if (checkedVersion(db, path, schema) >= newest) return
-  db.exec('BEGIN IMMEDIATE')
-  try {
-    const from = checkedVersion(db, path, schema)
-    for (const step of schema.migrations.slice(from === 0 ? 0 : from % 1000)) db.exec(step)
-    if (from < newest) {
-      db.exec(`PRAGMA application_id = ${schema.applicationId}`)
-      db.exec(`PRAGMA user_version = ${newest}`)
-    }
-    db.exec('COMMIT')
-  } catch (error) {
-    db.exec('ROLLBACK')
-    throw error
-  }
-}
-
-/**
- * Changes nothing. 0 for a file with nothing in it.
- * @throws {DelegationError} LEDGER_NEWER, LEDGER_FOREIGN
- */
-export function checkedVersion(db: Sqlite, path: string, { applicationId, major }: SqliteSchema): number {
-  const version = pragma(db, 'user_version')
-  const id = pragma(db, 'application_id')
-  if (id === applicationId) {
-    const found = Math.floor(version / 1000)
-    if (found > major) throw new DelegationError('LEDGER_NEWER', { path, found, supported: major })
-    return version
-  }
-  const tables = db.sql('SELECT count(*) AS count FROM sqlite_schema').get<{ count: number }>()?.count ?? 0
-  if (id !== 0 || version !== 0 || tables > 0) throw new DelegationError('LEDGER_FOREIGN', { path })
-  return 0
-}
-
-function pragma(db: Sqlite, name: 'user_version' | 'application_id'): number {
-  return db.sql(`PRAGMA ${name}`).get<Readonly<Record<string, number>>>()?.[name] ?? 0
-}

@@ -1,8 +1,8 @@
 /** The platform's file: one process at a time has it, and every answer that says "accepted" stands in it already. */
-import { openSqliteFile, type Sqlite, type SqliteSchema } from '../index.js'
+import { openSqliteFile, type FileSchema, type Sqlite } from '../index.js'
 
 /** "hdpf". */
-const schema: SqliteSchema = {
+const schema: FileSchema = {
   applicationId: 0x68647066,
   major: 1,
   migrations: [

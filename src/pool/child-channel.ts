@@ -3,7 +3,7 @@ import type { Clock } from '../core/clock.js'
 import { graceBelow } from '../core/grace.js'
 import type { Json, JsonObject } from '../core/json.js'
 import { transcriptLine } from '../core/transcript-line.js'
-import type { Delegated, RunnerContext, SpawnOptions, SpawnedProcess } from '../runner.js'
+import type { Delegated, LeaseOffer, RunnerContext, SpawnOptions, SpawnedProcess } from '../runner.js'
 import { ask } from './child-ask.js'
 import { createChildTalk, type ChildTalk } from './child-talk.js'
 import { errorDetail } from './error-detail.js'
@@ -161,6 +161,8 @@ export function createChildChannel({
     },
     spawn,
     delegate: (call) => talks().request('delegate', call, true) as unknown as Promise<Delegated>,
+    lease: (names, change = {}) =>
+      talks().request('lease', { ...change, names }) as unknown as Promise<readonly LeaseOffer[]>,
     ask: (question, given) => ask(talks(), question, given),
     onSteer: (take) => talks().onTold('steer', (text) => void steer(take, text as string)),
     logger: {

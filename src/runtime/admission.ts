@@ -28,6 +28,7 @@ import type { NestedUnits } from './nested-units.js'
 import { draftsOf, newDelegationId, planChildren } from './plan-unit.js'
 import { createPatience } from './admit-within.js'
 import { createChildLine } from './child-line.js'
+import { createLeases } from './leases.js'
 import { createChildRequests } from './child-requests.js'
 import { fingerprintOf } from './fingerprint.js'
 import type { ProcessHold } from './process-hold.js'
@@ -309,7 +310,7 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
     return outcome
   }
 
-  const hear = createChildRequests({ options, nested, asking, admit })
+  const hear = createChildRequests({ options, nested, asking, leases: createLeases(clock), admit })
   const patience = createPatience({ admitOnce, neverFits, ledger, clock, hold, closing })
 
   return { admit, rerun, counterFor }

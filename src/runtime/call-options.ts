@@ -1,5 +1,6 @@
 /** What a caller says with a dispatch. */
 import type { JsonObject } from '../core/json.js'
+import type { TraceContext } from '../core/trace-context.js'
 import type { RunnerContext } from '../runner.js'
 import type { UnitBudget } from './budget-options.js'
 import type { Isolation, RunnerInput } from './options.js'
@@ -33,6 +34,8 @@ export interface CallOptions {
   readonly askAs?: 'turn' | 'event'
   /** Handed back in the event, as it is. */
   readonly metadata?: JsonObject
+  /** The trace it belongs to; its children get it as `task.traceContext`, to be passed on. @throws OPTION_INVALID */
+  readonly traceContext?: TraceContext
   /** The same key and the same arguments give the first call's handle, for 7 days; other arguments are refused. */
   readonly idempotencyKey?: string
   /** The cap of this call (R14). @defaultValue that of the delegator */

@@ -1,4 +1,5 @@
 /** How what becomes of a child is said. */
+import type { JsonObject } from '../core/json.js'
 import {
   outcomeOfError,
   outcomeOfResult,
@@ -10,8 +11,16 @@ import {
 import type { ChildActivity, ChildEnd } from '../pool/executor.js'
 
 /** Of a child that runs. */
-export function wordOfRunning(stop: StopRequest | null, isCalled: boolean, waitsForAnswer: boolean): string {
+export function wordOfRunning(
+  stop: StopRequest | null,
+  isCalled: boolean,
+  waitsForAnswer: boolean,
+  progress: JsonObject | null,
+): string {
+  const said = progress?.['state']
+  if (stop === null && said === 'auth_required') return said
   if (stop === null && waitsForAnswer) return 'input_required'
+  if (stop === null && said === 'queued') return said
   if (stop === null) return isCalled ? 'running' : 'waiting'
   return stop.cause === 'stalled' ? 'stalling' : 'interrupting'
 }

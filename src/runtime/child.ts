@@ -51,7 +51,7 @@ export interface Child {
   readonly index: number
   readonly job: ChildJob
   readonly goal: string
-  /** `waiting` until its runner is called, `running` or `input_required`, `stalling` or `interrupting`, then its terminal word. */
+  /** `waiting` until its runner is called, `running`, `queued`, `input_required` or `auth_required`, `stalling` or `interrupting`, then its terminal word. */
   readonly word: string
   /** Something of it may still run. */
   readonly isLive: boolean
@@ -132,8 +132,11 @@ class RunningChild implements Child, ChildObserver {
 
   get word(): string {
     const state = this.#state
-    if (state.phase === 'waiting') return wordOfRunning(null, this.#isCalled, false)
-    if (state.phase === 'running') return wordOfRunning(state.stop, this.#isCalled, this.#waitsForAnswer)
+    if (state.phase === 'waiting') return wordOfRunning(null, this.#isCalled, false, null)
+    if (state.phase === 'running') {
+      const { progress } = this.activity ?? { progress: null }
+      return wordOfRunning(state.stop, this.#isCalled, this.#waitsForAnswer, progress)
+    }
     return state.outcome.status
   }
 

@@ -2,12 +2,20 @@
 import { DelegationError } from '../core/errors.js'
 import type { AsyncDelegationEvent } from '../core/event.js'
 import type { Owner } from '../ledger/shapes.js'
-import type { CapacityScope, Rejected, SlotHolder } from '../core/refusal.js'
+import type { Rejected } from '../core/refusal.js'
 import { TurnoverMap } from '../core/turnover-map.js'
+import { createActivityClock } from './activity-clock.js'
 import { createAdmission, type AdmissionDependencies } from './admission.js'
 import { createAsking } from './asking.js'
 import type { Dispatched } from './dispatched.js'
 import { createNestedUnits } from './nested-units.js'
+import {
+  createCapacity,
+  limitsOf,
+  type Capacity,
+  type CapacityOptions,
+  type DelegatorLimits,
+} from './capacity.js'
 import { createCleanup } from './cleanup.js'
 import { numberProblem } from './checked.js'
 import { asClosed } from './closed.js'
@@ -46,20 +54,6 @@ import {
 import { createWaitingFeed } from './waiting-feed.js'
 import { createUnitWait, type ClaimedEnd, type WaitOptions } from './unit-wait.js'
 
-/** How full the delegator is, in its scope. Snake-case holders: they are shown to callers elsewhere, too. */
-export interface Capacity {
-  readonly limit: number
-  readonly inUse: number
-  readonly free: number
-  readonly scope: CapacityScope
-  readonly holders: readonly SlotHolder[]
-}
-
-interface CapacityOptions {
-  /** Whose cap, where each session has one. @defaultValue the current one */
-  readonly sessionKey?: string
-}
-
 export interface CloseOptions {
   /** @defaultValue the delegator's `interruptGraceMs` */
   readonly graceMs?: number
@@ -70,6 +64,9 @@ export interface Delegator {
   dispatch(options: DispatchOptions): Promise<Dispatched | Rejected>
   /** Starts one unit of many children: one slot, one id, one final event (P2). @throws as `dispatch` */
   dispatchBatch(options: DispatchBatchOptions): Promise<Dispatched | Rejected>
+  /** The `owner` of the units that it runs. */
+  readonly id: string
+  readonly limits: DelegatorLimits
   /** This delegator's own live units, now (R39). */
   activeCount(): number
   /** Newest first: all that are live, and of the others the newest that retention has kept (R40). Plain data. */
@@ -184,6 +181,14 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
     quietBelowMs: nested.quietMs,
     onFault,
   })
+  const { isStale } = stallMonitor
+  const activityClock = createActivityClock({
+    clock,
+    liveUnits,
+    isStale,
+    onFault,
+    onActivity: options.onActivity,
+  })
   const stateRecorder = createStateRecorder({ ledger, clock, liveUnits, onFault })
   const cleanup = createCleanup({
     clock,
@@ -213,6 +218,7 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
   function admitNow(request: UnitRequest, call: CallOptions): Promise<Dispatched | Rejected> {
     const admitted = admission.admit(request, call)
     stallMonitor.watch()
+    activityClock.watch()
     cleanup.soon()
     if (ledger.info.shared) {
       stateRecorder.watch()
@@ -224,6 +230,7 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
   async function shutDown(graceMs: number): Promise<void> {
     closing.abort()
     stallMonitor.stop()
+    activityClock.stop()
     stateRecorder.stop()
     // What follows is told to listeners: they must find the delegator closed.
     await Promise.resolve()
@@ -243,14 +250,6 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
   ): (...args: Args) => Promise<Value> {
     return (...args) =>
       isGone ? Promise.reject(new DelegationError('CLOSED')) : method(...args).catch(asClosed)
-  }
-
-  async function capacity({ sessionKey = currentSession() }: CapacityOptions = {}): Promise<Capacity> {
-    const limit = options.maxUnits
-    const [use] = await ledger.usage([admission.counterFor(sessionKey)])
-    const inUse = use?.inUse ?? 0
-    const holders = (use?.holders ?? []).map((unit) => records.holderOf(unit))
-    return { limit, inUse, free: Math.max(0, limit - inUse), scope: options.capacityScope, holders }
   }
 
   function interruptAll(reason?: string, given?: InterruptOptions): Promise<InterruptReport> {
@@ -281,10 +280,12 @@ export async function createDelegatorFrom(dependencies: DelegatorDependencies): 
       assertOpen()
       return admit(batchRequest(call, options, currentSession()), call)
     },
+    id: ownerId,
+    limits: limitsOf(options),
     activeCount,
     list: whileThere(records.list),
     get: whileThere(records.get),
-    capacity: whileThere(capacity),
+    capacity: whileThere(createCapacity({ options, ledger, records, counterFor: admission.counterFor })),
     usage: whileThere((given: UsageOptions = {}) => usageReport(ledger, given)),
     wait: whileThere(waits.wait),
     waitAndClaim: whileThere(waits.waitAndClaim),

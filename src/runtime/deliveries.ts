@@ -6,7 +6,7 @@ import type { AsyncDelegationEvent } from '../core/event.js'
 import { isJsonObject, type Json, type JsonObject } from '../core/json.js'
 import type { Ledger } from '../ledger/ledger.js'
 import type { Delivery, DeliveryState } from '../ledger/shapes.js'
-import { checkedCount, plainCopy } from './checked.js'
+import { checkedCount, checkWord, plainCopy } from './checked.js'
 import { asClosed } from './closed.js'
 import { selectOf, type CompletionSelect } from './completion-select.js'
 
@@ -43,15 +43,26 @@ export interface PublishedEvent extends JsonObject {
   readonly event_id?: string
 }
 
+export interface PublishOptions {
+  /**
+   * `collect`: no drain gets it, only who claims it by its id; once it is acknowledged or dropped it is gone.
+   * @defaultValue 'claim'
+   */
+  readonly delivery?: 'claim' | 'collect'
+}
+
 export interface Deliveries {
   /** Claims nothing and changes nothing; in `seq` order, so that who starts late asks for all from a `seq` on. */
   read(options?: ReadOptions): Promise<readonly DeliveryView[]>
   /**
    * Puts an event of the host's own on the same rail (R3): it is claimed and acknowledged as any other, and whoever
    * claims it tells it by its `type`.
-   * @throws {DelegationError} EVENT_INVALID, LEDGER_DUPLICATE
+   * @throws {DelegationError} EVENT_INVALID, LEDGER_DUPLICATE, OPTION_INVALID
    */
-  publish(event: PublishedEvent): Promise<{ readonly event_id: string; readonly seq: number }>
+  publish(
+    event: PublishedEvent,
+    options?: PublishOptions,
+  ): Promise<{ readonly event_id: string; readonly seq: number }>
   /** Gives what is dead or was dropped fresh attempts. False for what is neither. */
   retry(eventIds: readonly string[]): Promise<readonly boolean[]>
   /** Gives up for good on what is dead or was dropped. False for what is neither. */
@@ -72,9 +83,10 @@ export function createDeliveries(ledger: Ledger, ownerId: string): Deliveries {
       const found = await ledger.deliveries(select, checkedStates(states), page).catch(asClosed)
       return found.map(viewOf)
     },
-    async publish(given) {
+    async publish(given, { delivery = 'claim' } = {}) {
       const event = checkedEvent(given)
-      const seq = await ledger.publish(ownerId, event).catch(asClosed)
+      checkWord('delivery', delivery, ['claim', 'collect'])
+      const seq = await ledger.publish(ownerId, event, delivery).catch(asClosed)
       return { event_id: event.event_id ?? '', seq }
     },
     retry: async (eventIds) => ledger.reopen(eventIds, 'pending').catch(asClosed),

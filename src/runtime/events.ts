@@ -5,6 +5,7 @@ import type { AsyncDelegationEvent, ChildResult } from '../core/event.js'
 import type { JsonObject } from '../core/json.js'
 import type { OpenQuestion } from '../core/question.js'
 import type { Rejected } from '../core/refusal.js'
+import type { TraceContext } from '../core/trace-context.js'
 import type { BudgetWarning } from './budget-charges.js'
 
 /**
@@ -25,6 +26,7 @@ export interface DelegatorEventMap {
       readonly parent_id?: string
       /** Units of one key share one slot (P2). */
       readonly slot_key: string
+      readonly trace_context?: TraceContext
       readonly taken_over?: true
     },
   ]

@@ -117,6 +117,14 @@ export async function unitsOfCall(ledger: Ledger, id: string): Promise<readonly 
   throw new DelegationError('UNKNOWN_DELEGATION', { id, note: 'it never was, or retention has dropped it' })
 }
 
+/** Those that are kept of the units that a call was split into; none for any other id. */
+export async function partsOfCall(ledger: Ledger, callId: string): Promise<readonly UnitRecord[]> {
+  const unitCount = (await firstPartOf(ledger, callId))?.unitCount ?? 0
+  const ids = Array.from({ length: unitCount }, (_, position) => partId(callId, position, unitCount))
+  const units = await Promise.all(ids.map((id) => ledger.get(id)))
+  return units.filter((unit) => unit !== null)
+}
+
 async function firstPartOf(ledger: Ledger, callId: string): Promise<CallPart | null> {
   const part = (await ledger.get(partId(callId, 0, 2)))?.part
   return part?.callId === callId ? part : null

@@ -43,7 +43,7 @@ export interface NestedCalls {
 export function createNestedCalls({ options, nested, admit }: NestedCallsOptions): NestedCalls {
   /** @throws {DelegationError} before anything is admitted. */
   function requestOf(parent: NestedLink, payload: Json) {
-    const { role } = parent.child.job.task
+    const role = options.orchestratorEnabled ? parent.child.job.task.role : 'leaf'
     if (role !== orchestrator) throw new DelegationError('NOT_ORCHESTRATOR', { role, expected: orchestrator })
     const depth = nested.depthOf(parent.unit)
     if (depth >= options.maxDepth) {

@@ -24,6 +24,8 @@ const shapes: Readonly<Record<keyof DelegatorOptions, Shape>> = {
   ledger: { ...method, expected: 'a function that opens a ledger, such as `sqliteLedger(path)`' },
   adopt: flag,
   independentCompletions: flag,
+  orchestratorEnabled: flag,
+  onActivity: method,
   stall: { fits: (value) => value === false || isObject(value), expected: 'thresholds, or false' },
   interruptGraceMs: readLater,
   childTimeoutSeconds: readLater,

@@ -4,14 +4,15 @@ import type { Logger } from 'pino'
 import type { Clock } from '../core/clock.js'
 import type { CapacityScope } from '../core/refusal.js'
 import { shownValue } from '../core/shown-value.js'
-import { defaultStallThresholds } from '../core/stall.js'
 import { defaultSummaryBudget, type SummaryBudget } from '../core/summary-budget.js'
 import type { Ledger } from '../ledger/ledger.js'
 import type { Executor } from '../pool/executor.js'
 import type { Runner, RunnerReference } from '../runner.js'
+import type { ActivityTouch } from './activity-clock.js'
 import { resolveBudgets, secondsProblem, type BudgetOptions, type ResolvedBudgets } from './budget-options.js'
 import { checkShapes } from './option-shapes.js'
 import type { StallOptions } from './stall-monitor.js'
+import { stallOptions } from './stall-options.js'
 
 /** A runner by reference, by the name of a configured one, or a plain function that runs on the host's own event loop. */
 export type RunnerInput = RunnerReference | Runner | string
@@ -134,6 +135,16 @@ export interface DelegatorOptions {
    */
   readonly maxDepth?: number
   /**
+   * False: no child may delegate, whatever its role (Hermes' kill switch).
+   * @defaultValue true
+   */
+  readonly orchestratorEnabled?: boolean
+  /**
+   * Called every 30 s for each child that runs and has not fallen silent, so that a watchdog of the host's own knows that
+   * its session is not idle (spec 4.7). What it throws is a `fault`.
+   */
+  readonly onActivity?: (touch: ActivityTouch) => void
+  /**
    * Each task of a batch, or each group of tasks, has a completion of its own (Hermes' `independent_completions`).
    * @defaultValue false: one completion when all have ended
    */
@@ -180,12 +191,13 @@ export interface ResolvedOptions {
   readonly adopt: boolean
   readonly independentCompletions: boolean
   readonly maxDepth: number
+  readonly orchestratorEnabled: boolean
+  readonly onActivity: ((touch: ActivityTouch) => void) | null
   readonly stall: StallOptions | null
   readonly spillFolder: string
   readonly summaryBudget: SummaryBudget
 }
 
-const defaultSweepSeconds = 30
 /** More worker threads than this cost more than they bring on any machine. */
 export const maxThreadsBound = 64
 
@@ -247,6 +259,8 @@ export function resolveOptions(options: DelegatorOptions): ResolvedOptions {
     adopt: options.adopt ?? false,
     independentCompletions: options.independentCompletions ?? false,
     maxDepth,
+    orchestratorEnabled: options.orchestratorEnabled ?? true,
+    onActivity: options.onActivity ?? null,
     stall: stallOptions(options.stall),
     transcriptFolder: options.transcripts ? options.transcripts.folder : null,
     spillFolder: options.spillFolder ?? join(tmpdir(), `hermes-delegate-${userInfo().username}`),
@@ -271,18 +285,6 @@ function named(runners: NonNullable<DelegatorOptions['runners']>): ResolvedOptio
       typeof runner === 'function' ? runner : { name, ...runner },
     ]),
   )
-}
-
-function stallOptions(given: DelegatorOptions['stall']): StallOptions | null {
-  if (given === false) return null
-  const stall = { ...defaultStallThresholds, sweepSeconds: defaultSweepSeconds, ...given }
-  for (const [name, value] of Object.entries(stall)) {
-    if (typeof value === 'number' && Number.isFinite(value) && value >= 0) continue
-    throw new TypeError(
-      `Expected \`stall.${name}\` to be a number of seconds from 0 up, got ${shownValue(value)}`,
-    )
-  }
-  return stall
 }
 
 export function isIsolation(given: unknown): given is Isolation {

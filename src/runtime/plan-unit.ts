@@ -6,12 +6,13 @@ import { shareOfBudget } from '../core/summary-budget.js'
 import type { Json } from '../core/json.js'
 import type { OnOwnerDeath, UnitDraft } from '../ledger/shapes.js'
 import type { Executor } from '../pool/executor.js'
-import type { ContinuedTask, Runner, RunnerReference, RunnerTask } from '../runner.js'
+import type { ContinuedTask, DelegationRoom, Runner, RunnerReference, RunnerTask } from '../runner.js'
 import type { ChildPlan } from './child.js'
 import { partDrafts } from './groups.js'
 import type { ResolvedOptions } from './options.js'
 import type { CallOptions } from './call-options.js'
 import type { UnitRequest } from './request.js'
+import type { ParentLink } from './unit-plan.js'
 
 /** The units of a call as the ledger is asked to admit them: one, or one for each of its groups. */
 export function draftsOf(
@@ -62,8 +63,15 @@ function draftOf(request: UnitRequest, call: CallOptions, options: ResolvedOptio
         : children.map((_child, index) => transcriptPath(options, id, index)),
     delivery: parent === null ? (call.delivery ?? 'claim') : 'none',
     metadata: request.metadata,
+    ...traceOf(request),
     ...continuesOf(first?.continued),
   }
+}
+
+/** What a child starts belongs to the trace of that child's unit. */
+function traceOf({ parent, traceContext }: UnitRequest): Pick<UnitDraft, 'traceContext'> {
+  const trace = parent?.unit.draft.traceContext ?? traceContext
+  return trace === null ? {} : { traceContext: trace }
 }
 
 /** Which child it goes on from, for those who read of it. */
@@ -110,7 +118,7 @@ type PlannedChild = UnitRequest['children'][number] & { readonly index: number }
 export function planChildren(
   request: Pick<
     UnitRequest,
-    'children' | 'childTimeoutSeconds' | 'summaryBudget' | 'toolsets' | 'sessionKey'
+    'children' | 'childTimeoutSeconds' | 'summaryBudget' | 'toolsets' | 'sessionKey' | 'parent'
   >,
   draft: UnitDraft,
   options: ResolvedOptions,
@@ -121,6 +129,8 @@ export function planChildren(
   const own = draft.part?.taskIndexes ?? null
   const summaryCharacters = shareOfBudget(request.summaryBudget, own?.length ?? request.children.length)
   const children = request.children.map((child, index) => ({ ...child, index }))
+  const levels = options.maxDepth - depthOf(request.parent)
+  const below = levels > 0 ? { levels, tasks: options.maxConcurrentChildren } : null
   const planned = own === null ? children : children.filter(({ index }) => own.includes(index))
   return planned.map((child) => ({
     index: child.index,
@@ -128,7 +138,7 @@ export function planChildren(
     timeoutMs: seconds === 0 ? null : seconds * 1000,
     timeoutGraceMs: options.interruptGraceMs,
     job: {
-      task: taskOf(child, request, id),
+      task: taskOf(child, request, draft, below),
       runner: child.runner,
       transcriptPath: transcriptPath(options, id, child.index),
       spillDirectory: options.spillFolder,
@@ -138,10 +148,16 @@ export function planChildren(
   }))
 }
 
+/** Of a unit: 1 where the host dispatched it. */
+function depthOf(parent: ParentLink | null): number {
+  return parent === null ? 1 : 1 + depthOf(parent.unit.plan.parent)
+}
+
 function taskOf(
   { goal, context, role, model, maxIterations, outputSchema, continued, index }: PlannedChild,
   { toolsets, sessionKey }: Pick<UnitRequest, 'toolsets' | 'sessionKey'>,
-  delegationId: string,
+  { id: delegationId, traceContext }: UnitDraft,
+  below: DelegationRoom | null,
 ): RunnerTask {
   return {
     goal,
@@ -153,8 +169,10 @@ function taskOf(
     taskIndex: index,
     sessionKey,
     maxIterations,
+    ...(below !== null && role === 'orchestrator' && { below }),
     ...(continued !== undefined && { continued }),
     ...(outputSchema !== undefined && { outputSchema }),
+    ...(traceContext !== undefined && { traceContext }),
   }
 }
 

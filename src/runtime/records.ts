@@ -6,17 +6,17 @@ import type { JsonObject } from '../core/json.js'
 import type { OpenQuestion } from '../core/question.js'
 import type { SlotHolder } from '../core/refusal.js'
 import type { Ledger } from '../ledger/ledger.js'
-import type { Delivery, SlotHolderRecord, UnitDraft, UnitRecord } from '../ledger/shapes.js'
+import type { Delivery, Select, SlotHolderRecord, UnitDraft, UnitRecord } from '../ledger/shapes.js'
 import { checkedCount } from './checked.js'
 import type { Conversation } from './conversation.js'
-import { ownIndexes, unknownDelegation } from './groups.js'
+import { ownIndexes, partsOfCall, unknownDelegation } from './groups.js'
 import type { Unit } from './unit.js'
 import { transcriptsOf } from './unit-event.js'
 
 export interface ChildView {
   readonly task_index: number
   readonly goal: string
-  /** `waiting`, `running`, `input_required`, `stalling`, `interrupting`, then its terminal word. */
+  /** `waiting`, `running`, `queued`, `input_required`, `auth_required`, `stalling`, `interrupting`, then its terminal word. */
   readonly state: string
   readonly progress?: JsonObject
   readonly seconds_since_activity?: number
@@ -44,9 +44,13 @@ export interface DelegationRecord {
   readonly role: string
   readonly model: string | null
   readonly session_key: string
+  /** The caller's, as it was given. */
+  readonly metadata?: JsonObject
   readonly dispatched_at: number
   readonly completed_at: number | null
   readonly owner_pid: number
+  /** The `id` of the delegator that runs it, or ran it. */
+  readonly owner: string
   /** The ended child that it goes on from. */
   readonly continues?: UnitRecord['continues']
   /** Paths of the children's transcripts, by index; absent where none are kept. */
@@ -61,6 +65,10 @@ export interface DelegationRecord {
 export interface ListOptions {
   /** Only the units that children of this one have started. @defaultValue all */
   readonly parentId?: string
+  /** Only those that were dispatched with this `originUiSessionId`. @defaultValue all */
+  readonly originUiSessionId?: string
+  /** Only the units that the call of this id was split into, in order. @defaultValue all */
+  readonly callId?: string
   /** True: only live units. False: only those that have ended. @defaultValue both */
   readonly live?: boolean
   /** The newest so many. @defaultValue 10_000 */
@@ -87,7 +95,10 @@ const shownGoalCharacters = 200
 
 export function createRecords({ ledger, units, clock }: RecordsOptions): Records {
   async function recordsOf(found: readonly UnitRecord[]): Promise<readonly DelegationRecord[]> {
-    const select = { ids: found.map(({ id }) => id) }
+    // The event of an end, and with it its delivery, is there once the unit has ended.
+    const ended = found.filter(({ endedAt }) => endedAt !== null)
+    if (ended.length === 0) return found.map((unit) => recordOf(unit, units.get(unit.id), null))
+    const select = { ids: ended.map(({ id }) => id) }
     const states = ['pending', 'claimed', 'delivered', 'dead', 'dropped', 'dismissed'] as const
     const deliveries = await ledger.deliveries(select, states, { limit: listLimit })
     const states_ = new Map(deliveries.map(({ eventId, state }) => [eventId, state]))
@@ -105,10 +116,14 @@ export function createRecords({ ledger, units, clock }: RecordsOptions): Records
   })
 
   return {
-    async list({ live, limit = newestLimit, parentId } = {}) {
-      const select = parentId === undefined ? ({ all: true } as const) : { parentId }
+    async list({ live, limit = newestLimit, parentId, callId, originUiSessionId } = {}) {
+      if (callId !== undefined) {
+        const parts = await recordsOf(await partsOfCall(ledger, callId))
+        return parts.filter(({ completed_at }) => live === undefined || live === (completed_at === null))
+      }
+      const select = selectOf(parentId, originUiSessionId)
       const newest = await ledger.list(select, live ?? null, { limit: checkedCount('limit', limit) })
-      if (live !== undefined || parentId !== undefined) return recordsOf(newest)
+      if (live !== undefined || !('all' in select)) return recordsOf(newest)
       // What is live is shown however old it is; then it is older than all of the newest.
       const alive = await ledger.list({ all: true }, true, { limit: listLimit })
       const shown = new Set(newest.map(({ id }) => id))
@@ -125,6 +140,11 @@ export function createRecords({ ledger, units, clock }: RecordsOptions): Records
     holderOf: (unit) => holder(unit, clock.now() - unit.admittedAt),
     holderOfUnit: (unit) => holder(unit.draft, unit.runningSeconds),
   }
+}
+
+function selectOf(parentId: string | undefined, originUiSessionId: string | undefined): Select {
+  if (parentId !== undefined) return { parentId }
+  return originUiSessionId === undefined ? { all: true } : { originUiSessionId }
 }
 
 function recordOf(
@@ -149,9 +169,11 @@ function recordOf(
     role: unit.role,
     model: unit.model,
     session_key: unit.route.sessionKey,
+    ...(unit.metadata !== null && { metadata: unit.metadata }),
     dispatched_at: unit.admittedAt,
     completed_at: unit.endedAt,
     owner_pid: ownerPid(unit),
+    owner: unit.owner,
     ...(unit.continues !== undefined && { continues: unit.continues }),
     ...(liveTranscripts !== null && { live_transcripts: liveTranscripts }),
     children: live === undefined ? recordedChildren(unit) : liveChildren(live),

@@ -1,6 +1,7 @@
 /** What a caller may ask for, and what is wrong with it before anything is admitted. */
 import { DelegationError } from '../core/errors.js'
 import { kindOf } from '../core/shown-value.js'
+import { checkedTraceContext, type TraceContext } from '../core/trace-context.js'
 import type { Json, JsonObject } from '../core/json.js'
 import type { ContinuedTask, Runner, RunnerReference } from '../runner.js'
 import type {
@@ -61,6 +62,7 @@ export interface UnitRequest {
   readonly context: string | null
   readonly toolsets: readonly string[] | null
   readonly metadata: JsonObject | null
+  readonly traceContext: TraceContext | null
   readonly role: string
   readonly model: string | null
   readonly sessionKey: string
@@ -178,7 +180,7 @@ function childRequest(
 }
 
 function common(call: CallOptions & BatchTells, options: ResolvedOptions, session: string) {
-  const { toolsets, metadata, admitWithinMs = 0, maxUnitSummaryCharacters } = call
+  const { toolsets, metadata, traceContext, admitWithinMs = 0, maxUnitSummaryCharacters } = call
   const { completionPolicy = 'all', earlyFailureNotice = false, delivery = 'claim', askAs = 'turn' } = call
   checkWord('completionPolicy', completionPolicy, policies)
   const { childTimeoutSeconds = options.childTimeoutSeconds } = call
@@ -190,6 +192,7 @@ function common(call: CallOptions & BatchTells, options: ResolvedOptions, sessio
     context: checkedContext(call.context ?? null, ''),
     toolsets: checkedNames('toolsets', toolsets),
     metadata: metadata === undefined ? null : checkedMetadata(metadata),
+    traceContext: traceContext === undefined ? null : checkedTraceContext(traceContext),
     role: call.role ?? 'leaf',
     model: call.model ?? null,
     sessionKey: call.sessionKey ?? session,

@@ -21,7 +21,14 @@ export function rerunPlan(
   const work = record.work as unknown as UnitRequest
   const { form, children, childTimeoutSeconds, summaryBudget, tells, budget, deadlineSeconds } = work
   const { toolsets, route, admittedAt } = record
-  const request = { children, childTimeoutSeconds, summaryBudget, toolsets, sessionKey: route.sessionKey }
+  const request = {
+    children,
+    childTimeoutSeconds,
+    summaryBudget,
+    toolsets,
+    sessionKey: route.sessionKey,
+    parent: null,
+  }
   const unfinished = planChildren(request, record, options, executors).filter(
     ({ index }) => (record.children[index]?.result ?? null) === null,
   )
@@ -42,6 +49,7 @@ export function rerunPlan(
       ...plan,
       job: {
         ...plan.job,
+        task: { ...plan.job.task, rerun: true },
         resumeFrom: checkpointOf(record, plan.index, plan.job.runner) ?? plan.job.resumeFrom ?? null,
       },
     })),

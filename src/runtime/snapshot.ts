@@ -10,7 +10,7 @@ import { shownChildren, shownEntry } from './unit-edges.js'
 export interface ChildSnapshot extends ChildFacts {
   readonly task_index: number
   readonly goal: string
-  /** `waiting`, `running`, `input_required`, `stalling`, `interrupting`, then its terminal word. */
+  /** `waiting`, `running`, `queued`, `input_required`, `auth_required`, `stalling`, `interrupting`, then its terminal word. */
   readonly state: string
   /** Since its runner was handed over; of one that has ended, how long it took. 0 before, and of one that ended elsewhere. */
   readonly seconds: number

@@ -10,6 +10,8 @@ import type { Unit } from './unit.js'
 export interface StallMonitor {
   /** A unit has begun. */
   watch(): void
+  /** It has shown no progress for so long that it counts as stuck. */
+  isStale(child: Child): boolean
   stop(): void
 }
 
@@ -73,6 +75,7 @@ export function createStallMonitor({
 
   return {
     watch,
+    isStale: (child) => options !== null && stallOf(child, options) !== null,
     stop() {
       stopTimer?.()
       stopTimer = null

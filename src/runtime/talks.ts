@@ -183,7 +183,9 @@ function answerIn(unit: Unit, text: string, { taskIndex, questionId }: AnswerOpt
 /** A child that is being stopped hears no answer any more. */
 function openQuestions({ children }: Unit): readonly AskedQuestion[] {
   return children.flatMap(({ word, conversation }) =>
-    word === 'input_required' && conversation !== null ? [...conversation.questions.values()] : [],
+    conversation !== null && (word === 'input_required' || word === 'auth_required')
+      ? [...conversation.questions.values()]
+      : [],
   )
 }
 

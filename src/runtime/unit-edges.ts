@@ -40,7 +40,7 @@ export function shownEntry({ draft: { goals, goal } }: Unit, entry: ChildResult)
 /** Then what happened to its children while it was made: nothing is told of a unit before itself. */
 export function tellDispatched(hub: EventHub, unit: Unit, takenOver: boolean): void {
   const { id, plan, children } = unit
-  const { parentId, slotKey, goals, goal, route } = unit.draft
+  const { parentId, slotKey, goals, goal, route, traceContext } = unit.draft
   // Looked for first: a listener may stop them.
   const begun = children.filter(({ word }) => word !== 'waiting')
   if (hub.isHeard('dispatched')) {
@@ -51,6 +51,7 @@ export function tellDispatched(hub: EventHub, unit: Unit, takenOver: boolean): v
       session_key: route.sessionKey,
       ...(parentId !== null && { parent_id: parentId }),
       slot_key: slotKey,
+      ...(traceContext !== undefined && { trace_context: traceContext }),
       ...(takenOver && { taken_over: true }),
     })
   }

@@ -13,7 +13,8 @@ export async function aiSdkTools(tools: Tools): Promise<ToolSet> {
         description,
         // Not checked by the SDK: what models really send is read by the tool itself.
         inputSchema: jsonSchema(inputSchema as unknown as JSONSchema7),
-        execute: async (input): Promise<JsonObject> => (await tools.call(name, input)).data,
+        execute: async (input, { abortSignal: signal }): Promise<JsonObject> =>
+          (await tools.call(name, input, signal === undefined ? {} : { signal })).data,
       }),
     ]),
   )

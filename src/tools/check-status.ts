@@ -2,7 +2,7 @@ import * as z from 'zod'
 import type { DelegationRecord } from '../index.js'
 import type { JsonObject } from '../runner.js'
 import { localWorkspace } from './delegate-async.js'
-import { ownUnit } from './own-units.js'
+import { ownUnitsOf } from './own-units.js'
 import { peersOf } from './peers.js'
 import type { PeerTaskStatus } from './peer-directory.js'
 import { shownResult, shownResults } from './shown-results.js'
@@ -45,9 +45,11 @@ export const checkTaskStatus: ToolSpec = {
       const told = { ...(result !== undefined && { result }), ...(error !== undefined && { error }) }
       return { ...known, status, ...(shownResult(told) as JsonObject), guidance: guidance[status] }
     }
-    const record = await ownUnit(taskId, host)
-    if (record === null)
+    const [record, ...others] = await ownUnitsOf(taskId, host)
+    if (record === undefined)
       throw new ToolProblem(`Task not found: ${taskId.slice(0, 80)}.`, { ...known, status: 'not_found' })
+    if (others.length > 0 || record.delegation_id !== taskId)
+      return { ...known, ...(await statusOfCall([record, ...others], host)) }
     return { ...known, ...(await localStatus(record, host)) }
   },
 }
@@ -66,4 +68,32 @@ async function localStatus(record: DelegationRecord, { delegator }: ToolHost): P
     return { status: 'completed', state, result, guidance: guidance.completed }
   const error = shownResult(event.error ?? `it ended as ${state}`)
   return { status: 'failed', state, error, result, guidance: guidance.failed }
+}
+
+/** Of a call that was split: it has ended when all of its units have, and has failed when all of them have. */
+async function statusOfCall(records: readonly DelegationRecord[], host: ToolHost): Promise<JsonObject> {
+  const units = await Promise.all(records.map((record) => localStatus(record, host)))
+  const shown = records.map(({ delegation_id, group = null, task_indexes = [], status: state }, index) => ({
+    delegation_id,
+    group,
+    task_indexes,
+    status: units[index]?.['status'] ?? null,
+    state,
+  }))
+  const words = shown.map(({ status }) => status)
+  const live = words.filter((word) => word === 'in_progress' || word === 'queued')
+  if (live.length > 0) {
+    const status = live.every((word) => word === 'queued') ? 'queued' : 'in_progress'
+    return { status, units: shown, guidance: guidance[status] }
+  }
+  const results = units.flatMap(({ result }) => (result as unknown as CallResults).results)
+  const result = { results: results.sort((a, b) => a.task_index - b.task_index) }
+  if (words.includes('completed'))
+    return { status: 'completed', units: shown, result, guidance: guidance.completed }
+  const error = units.flatMap(({ error: each }) => (typeof each === 'string' ? [each] : [])).join('; ')
+  return { status: 'failed', units: shown, error, result, guidance: guidance.failed }
+}
+
+interface CallResults {
+  readonly results: readonly (JsonObject & { readonly task_index: number })[]
 }

@@ -47,7 +47,7 @@ const unexpandedMarker =
 export function checkedTasks(input: JsonObject, host: ToolHost): CheckedTasks {
   const { tasks, goal, context, role: askedRole, output_schema: outputSchema } = input
   const isBatch = Array.isArray(tasks) && tasks.length > 0
-  const most = host.maxConcurrentChildren
+  const { maxConcurrentChildren: most } = host.delegator.limits
   if (isBatch && tasks.length > most) {
     throw new ToolProblem(
       `Too many tasks: ${tasks.length} provided, but max_concurrent_children is ${most}. Split them into several ` +
@@ -113,7 +113,8 @@ function roleOf(asked: string | null, host: ToolHost, warnings: Set<string>): st
     return 'leaf'
   }
   const depth = (host.child?.depth ?? 0) + 1
-  return host.orchestratorEnabled && depth < host.maxDepth ? 'orchestrator' : 'leaf'
+  const { orchestratorEnabled, maxDepth } = host.delegator.limits
+  return orchestratorEnabled && depth < maxDepth ? 'orchestrator' : 'leaf'
 }
 
 export function ignoredNote(names: readonly string[]): string {

@@ -1,6 +1,7 @@
 /** The actions of `delegate_task` on subagents that run (spec 4.8). They are there when spawning is paused, too. */
 import type { JsonObject } from '../runner.js'
 import { isOwn, ownUnit } from './own-units.js'
+import type { DelegationRecord, Dispatched } from '../index.js'
 import { textOf, ToolProblem, type ToolHost } from './tool-spec.js'
 
 /** A subagent is `<delegation_id>:<task_index>`. */
@@ -8,6 +9,16 @@ interface Target {
   readonly id: string
   readonly taskIndex: number
 }
+
+/** Of the tasks of a call, in their order. */
+export function subagentIds({ delegationId, units }: Dispatched, taskCount: number): readonly string[] {
+  const unitOf = (index: number): string =>
+    units?.find(({ taskIndexes }) => taskIndexes.includes(index))?.delegationId ?? delegationId
+  return Array.from({ length: taskCount }, (_, index) => `${unitOf(index)}:${index}`)
+}
+
+/** Words of a child that hears what it is told. */
+const hearing: readonly string[] = ['running', 'input_required', 'auth_required', 'stalling']
 
 export async function control(action: string, input: JsonObject, host: ToolHost): Promise<JsonObject> {
   const { subagent_id: subagentId, message } = input
@@ -38,9 +49,15 @@ export async function control(action: string, input: JsonObject, host: ToolHost)
   }
 }
 
-async function listed({ delegator, ...rest }: ToolHost): Promise<JsonObject> {
-  const host = { delegator, ...rest }
-  const records = await delegator.list({ live: true })
+async function listed(host: ToolHost): Promise<JsonObject> {
+  const records = await host.delegator.list({ live: true })
+  const { at, units } = host.delegator.snapshot()
+  /** Of what another process runs it is known only when it was dispatched. */
+  const secondsOf = (record: DelegationRecord, index: number): number => {
+    const unit = units.find(({ delegation_id }) => delegation_id === record.delegation_id)
+    const child = unit?.children.find(({ task_index }) => task_index === index)
+    return child?.seconds ?? Math.max(0, Math.round((at - record.dispatched_at) * 100) / 100)
+  }
   const subagents = records
     .filter((record) => isOwn(record, host))
     .flatMap((record) =>
@@ -50,6 +67,8 @@ async function listed({ delegator, ...rest }: ToolHost): Promise<JsonObject> {
         goal: child.goal.slice(0, 200),
         model: record.model,
         status: child.state,
+        running_seconds: secondsOf(record, child.task_index),
+        accepting_steer: hearing.includes(child.state),
         live_transcript: record.live_transcripts?.[String(child.task_index)] ?? null,
       })),
     )

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { checkedTasks } from './checked-tasks.js'
-import { checkMaySpawn, refused, waitNote } from './delegate-task.js'
+import { checkMaySpawn, refused } from './delegate-task.js'
 import { peersOf, toPeer } from './peers.js'
 import { textOf, ToolProblem, type ToolSpec } from './tool-spec.js'
 import type { JsonObject } from '../runner.js'
@@ -25,8 +25,11 @@ export const delegateTaskAsync: ToolSpec = {
       .describe(`The peer that is to do it. Default '${localWorkspace}': a subagent here.`),
     context: z.string().optional().describe('What a subagent should know besides.'),
   }),
-  async run({ task, workspace_id: workspace, context }, host) {
+  prepare(input, host) {
     checkMaySpawn(host)
+    return input
+  },
+  async run({ task, workspace_id: workspace, context }, host) {
     const workspaceId = textOf(workspace) ?? localWorkspace
     const goal = textOf(task)
     if (goal === null) throw new ToolProblem("'task' is required.")
@@ -43,7 +46,7 @@ export const delegateTaskAsync: ToolSpec = {
     const outcome = await host.delegator.dispatchBatch({ tasks, sessionKey: host.sessionKey() })
     if (outcome.status === 'rejected')
       throw refused(outcome.error, outcome.refusal as unknown as JsonObject | undefined)
-    return handle(outcome.delegationId, localWorkspace, waitNote)
+    return handle(outcome.delegationId, localWorkspace, host.dispatchNote)
   },
 }
 

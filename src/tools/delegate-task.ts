@@ -1,7 +1,7 @@
 import * as z from 'zod'
-import type { JsonObject } from '../runner.js'
+import type { Json, JsonObject } from '../runner.js'
 import { checkedTasks, taskShape, type CheckedTask } from './checked-tasks.js'
-import { control } from './control.js'
+import { control, subagentIds } from './control.js'
 import { delegateToPeer } from './peers.js'
 import { shownResult, shownResults } from './shown-results.js'
 import { textOf, ToolProblem, type ToolHost, type ToolSpec } from './tool-spec.js'
@@ -10,6 +10,10 @@ import { textOf, ToolProblem, type ToolHost, type ToolSpec } from './tool-spec.j
 export const waitNote =
   'The subagents run in the background. End your turn now and wait: results arrive by themselves, as a new turn, and only ' +
   'between turns. Do not poll, do not repeat the call, and do not make up what they will say.'
+const controlHint =
+  "To look at them, say more to one, or stop one: delegate_task with action 'list', 'steer' or 'stop', and a subagent_id."
+const transcriptsHint =
+  'Each file grows while its subagent works; the result is not there, it arrives as a new turn.'
 const noRetryNote =
   'Nothing was started. Do not retry in a loop: no slot gets free while you go on calling. Do this work yourself, or tell ' +
   'the user, and end your turn; a slot is free when a running delegation has reported.'
@@ -50,10 +54,15 @@ export const delegateTask: ToolSpec = {
     task: z.string().optional().describe('What the peer has to do.'),
     background: z.boolean().optional().describe('Deprecated and ignored: the host decides.'),
   }),
-  async run(input, host) {
-    const action = textOf(input['action']) ?? 'spawn'
-    if (action !== 'spawn') return control(action, input, host)
+  prepare(input, host) {
+    const { action, subagent_id, message } = input
+    if (actionOf(action) !== 'spawn') return { action, subagent_id, message }
     checkMaySpawn(host)
+    return input
+  },
+  async run(input, host) {
+    const action = actionOf(input['action'])
+    if (action !== 'spawn') return control(action, input, host)
     const workspaceId = textOf(input['workspace_id'])
     if (workspaceId !== null) return delegateToPeer(workspaceId, textOf(input['task']), host)
     const { tasks, warnings } = checkedTasks(input, host)
@@ -61,6 +70,12 @@ export const delegateTask: ToolSpec = {
     const notes = [result['note'], ...warnings].filter((note) => typeof note === 'string')
     return notes.length === 0 ? result : { ...result, note: notes.join(' ') }
   },
+}
+
+/** What is no text is found out where the input is read. */
+function actionOf(given: Json | undefined): string {
+  if (given === undefined || given === null) return 'spawn'
+  return typeof given === 'string' ? given.trim() || 'spawn' : 'unreadable'
 }
 
 /** @throws {ToolProblem} when the host has paused spawning, or the caller stands on the last level. */
@@ -71,9 +86,10 @@ export function checkMaySpawn(host: ToolHost): void {
     )
   }
   const depth = host.child?.depth ?? 0
-  if (depth >= host.maxDepth) {
+  const { maxDepth } = host.delegator.limits
+  if (depth >= maxDepth) {
     throw new ToolProblem(
-      `Delegation depth limit reached (depth=${depth}, max_spawn_depth=${host.maxDepth}). Do the work yourself.`,
+      `Delegation depth limit reached (depth=${depth}, max_spawn_depth=${maxDepth}). Do the work yourself.`,
     )
   }
 }
@@ -98,7 +114,13 @@ async function spawn(tasks: readonly CheckedTask[], host: ToolHost): Promise<Jso
           task_indexes: unit.taskIndexes,
         })),
       }),
-      note: waitNote,
+      subagent_ids: subagentIds(outcome, tasks.length),
+      control_hint: controlHint,
+      ...(outcome.liveTranscripts !== undefined && {
+        live_transcripts: { ...outcome.liveTranscripts },
+        live_transcripts_hint: transcriptsHint,
+      }),
+      note: host.dispatchNote,
     }
   }
   const { refusal } = outcome
@@ -112,12 +134,18 @@ export function refused(error: string, refusal: JsonObject | undefined): ToolPro
   return new ToolProblem(error, { status: 'rejected', ...(refusal && { refusal }), note: noRetryNote })
 }
 
+const isAborted = (signal: AbortSignal | null): boolean => signal?.aborted === true
+
+/** Spec 4.5: what a child is told to have ended by, when nobody waits for it any more. */
+const parentInterrupted = 'Parent agent interrupted — child did not finish in time'
+
 /** The results are this call's answer, and no drain's. */
 async function runNow(
   call: { tasks: readonly CheckedTask[]; sessionKey: string; maxUnits?: number },
   note: string,
-  { delegator }: ToolHost,
+  { delegator, signal }: ToolHost,
 ): Promise<JsonObject> {
+  if (isAborted(signal)) throw new ToolProblem('The call was aborted. Nothing was started.')
   const outcome = await delegator.dispatchBatch({
     ...call,
     delivery: 'collect',
@@ -125,8 +153,17 @@ async function runNow(
   })
   if (outcome.status === 'rejected')
     throw refused(outcome.error, outcome.refusal as unknown as JsonObject | undefined)
-  const event = await delegator.wait(outcome.delegationId, { collect: true })
-  return { ...shownResults(event), note }
+  const { delegationId } = outcome
+  const interrupt = (): void =>
+    void delegator.interrupt(delegationId, { reason: parentInterrupted }).catch(() => undefined)
+  signal?.addEventListener('abort', interrupt, { once: true })
+  // It may have come while the call was admitted.
+  if (isAborted(signal)) interrupt()
+  try {
+    return { ...shownResults(await delegator.wait(delegationId, { collect: true })), note }
+  } finally {
+    signal?.removeEventListener('abort', interrupt)
+  }
 }
 
 /** A child waits for what runs below it: it has no later turn. */
@@ -134,14 +171,12 @@ async function spawnBelow(
   tasks: readonly CheckedTask[],
   child: NonNullable<ToolHost['child']>,
 ): Promise<JsonObject> {
-  if (tasks.some(({ outputSchema }) => outputSchema !== undefined))
-    throw new ToolProblem(
-      "'output_schema' is not to be had inside a subagent; say in the goal what you expect.",
-    )
-  const given = tasks.map(({ goal, context, role }) => ({
+  // All of a call's tasks report together here: there is no later turn for a group of them.
+  const given = tasks.map(({ goal, context, role, outputSchema }) => ({
     goal,
     role,
     ...(context !== undefined && { context }),
+    ...(outputSchema !== undefined && { outputSchema }),
   }))
   const { status, results, total_duration_seconds, error, refusal } = await child.delegate({ tasks: given })
   if (status === 'rejected') throw refused(error ?? 'it was refused', refusal)

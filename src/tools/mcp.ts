@@ -1,5 +1,5 @@
 import type { JsonObject } from '../runner.js'
-import type { Tools } from './tools.js'
+import type { Tools, ToolCallOptions } from './tools.js'
 
 /** An entry of MCP's `tools/list` (R3). */
 export interface McpTool {
@@ -22,7 +22,12 @@ export async function mcpTools(tools: Tools): Promise<readonly McpTool[]> {
   }))
 }
 
-export async function mcpCall(tools: Tools, name: string, input: unknown): Promise<McpToolResult> {
-  const { isError, data } = await tools.call(name, input)
+export async function mcpCall(
+  tools: Tools,
+  name: string,
+  input: unknown,
+  options: ToolCallOptions = {},
+): Promise<McpToolResult> {
+  const { isError, data } = await tools.call(name, input, options)
   return { content: [{ type: 'text', text: JSON.stringify(data) }], ...(isError && { isError }) }
 }

@@ -3,13 +3,20 @@ import type { DelegationRecord } from '../index.js'
 import { DelegationError } from '../index.js'
 import type { ToolHost } from './tool-spec.js'
 
-/** A host without sessions owns what its process has dispatched. */
-export function isOwn({ session_key: key, owner_pid: pid }: DelegationRecord, host: ToolHost): boolean {
+/** A host without sessions owns what its own delegator runs (DESIGN 4): an empty key proves nothing. */
+export function isOwn(
+  { session_key: key, owner }: DelegationRecord,
+  host: Pick<ToolHost, 'delegator' | 'sessionKey'>,
+): boolean {
   const own = host.sessionKey()
-  return key === own && (own !== '' || pid === process.pid)
+  return key === own && (own !== '' || owner === host.delegator.id)
 }
 
-export async function ownUnit(id: string, host: ToolHost): Promise<DelegationRecord | null> {
+/** Null for an id that never was, and for another conversation's. */
+export async function ownUnit(
+  id: string,
+  host: Pick<ToolHost, 'delegator' | 'sessionKey'>,
+): Promise<DelegationRecord | null> {
   try {
     const record = await host.delegator.get(id)
     return isOwn(record, host) ? record : null
@@ -17,4 +24,12 @@ export async function ownUnit(id: string, host: ToolHost): Promise<DelegationRec
     if (error instanceof DelegationError && error.code === 'UNKNOWN_DELEGATION') return null
     throw error
   }
+}
+
+/** The unit of this id, or those that the call of this id was split into; none for what is not one's own. */
+export async function ownUnitsOf(id: string, host: ToolHost): Promise<readonly DelegationRecord[]> {
+  const unit = await ownUnit(id, host)
+  if (unit !== null) return [unit]
+  const parts = await host.delegator.list({ callId: id })
+  return parts.filter((part) => isOwn(part, host))
 }

@@ -6,8 +6,11 @@ export interface PeerDirectory {
   list(): Promise<readonly JsonObject[]>
   /** The caller's own workspace: `workspace_id`, `name`, `role`, `status`. */
   self(): Promise<JsonObject>
-  /** Sends and waits for the reply. Rejects when the peer cannot be reached, or fails. */
-  delegate(workspaceId: string, task: string): Promise<JsonObject>
+  /**
+   * Sends and waits for the reply. Rejects when the peer cannot be reached, or fails.
+   * @param signal aborts when nobody waits for the reply any more
+   */
+  delegate(workspaceId: string, task: string, signal?: AbortSignal | null): Promise<JsonObject>
   /** Sends, and resolves to the id under which the peer keeps it. */
   delegateAsync(workspaceId: string, task: string): Promise<string>
   /** The peer's word, one of the five, with `result` or `error`. */

@@ -35,7 +35,7 @@ export async function delegateToPeer(
 ): Promise<JsonObject> {
   const peers = peersOf(host)
   if (task === null) throw new ToolProblem("A peer needs a 'task' beside 'workspace_id'.")
-  const reply = await toPeer(workspaceId, () => peers.delegate(workspaceId, task))
+  const reply = await toPeer(workspaceId, () => peers.delegate(workspaceId, task, host.signal))
   return shownResult(reply) as JsonObject
 }
 
@@ -67,6 +67,7 @@ export const getWorkspaceInfo: ToolSpec = {
 export const sendMessageToUser: ToolSpec = {
   name: 'send_message_to_user',
   section: 'peers',
+  isHostsOnly: true,
   short: () => "Push a message to the user's chat.",
   whenToUse:
     'Use it for what the user should see before your turn ends. Attach files by path, never as links in the text.',

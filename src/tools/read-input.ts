@@ -19,10 +19,19 @@ export interface ReadInput {
   readonly ignored: readonly string[]
 }
 
+/** Made once for each: it takes longer than most calls. */
+const schemas = new WeakMap<z.ZodObject, JsonObject>()
+
+const theArguments = 'The arguments'
+
 export function jsonSchemaOf(input: z.ZodObject): JsonObject {
+  const known = schemas.get(input)
+  if (known !== undefined) return known
   const schema = z.toJSONSchema(input, { target: 'draft-7', io: 'input' })
   delete schema.$schema
-  return schema as unknown as JsonObject
+  const made = schema as unknown as JsonObject
+  schemas.set(input, made)
+  return made
 }
 
 /**
@@ -30,10 +39,9 @@ export function jsonSchemaOf(input: z.ZodObject): JsonObject {
  * @param where what the input is called in an error
  * @throws {ToolProblem} naming the property, what it must be and what it is
  */
-export function readInput(input: z.ZodObject, given: unknown, where = 'The arguments'): ReadInput {
+export function readInput(input: z.ZodObject, given: unknown, where = theArguments): ReadInput {
   const { properties, required = [] } = jsonSchemaOf(input) as unknown as ObjectSchema
-  const parsed = typeof given === 'string' ? parseJson(given, where) : (given ?? {})
-  if (!isObject(parsed)) throw new ToolProblem(`${where} must be an object, got ${kindOf(parsed)}.`)
+  const parsed = inputObject(given, where)
   const values: Record<string, Json> = {}
   const ignored: string[] = []
   for (const [name, value] of Object.entries(parsed)) {
@@ -47,13 +55,23 @@ export function readInput(input: z.ZodObject, given: unknown, where = 'The argum
   return { values, ignored }
 }
 
+/** @throws {ToolProblem} */
+export function inputObject(given: unknown, where = theArguments): JsonObject {
+  const parsed = typeof given === 'string' ? parseJson(given, where) : (given ?? {})
+  if (!isObject(parsed)) throw new ToolProblem(`${where} must be an object, got ${kindOf(parsed)}.`)
+  return parsed
+}
+
 function readProperty(name: string, { type, enum: words }: PropertySchema, given: Json): Json {
   const value = converted(name, type, given)
   if (type !== undefined && kindOf(value) !== type)
     throw new ToolProblem(`'${name}' must be ${articleFor(type)} ${type}, got ${kindOf(value)}.`)
-  if (words !== undefined && !words.includes(value as string))
-    throw new ToolProblem(`'${name}' must be one of ${words.join(', ')}, got ${JSON.stringify(value)}.`)
-  return value
+  if (words === undefined) return value
+  const said = typeof value === 'string' ? value.trim().toLowerCase() : null
+  const word = words.find((known) => known.toLowerCase() === said)
+  if (word !== undefined) return word
+  const known = words.filter((each) => each !== '').join(', ')
+  throw new ToolProblem(`'${name}' must be one of ${known}, got ${JSON.stringify(value).slice(0, 80)}.`)
 }
 
 function converted(name: string, type: string | undefined, value: Json): Json {
@@ -61,6 +79,8 @@ function converted(name: string, type: string | undefined, value: Json): Json {
     return parseJson(value, `'${name}'`)
   if (typeof value === 'string' && type === 'boolean' && /^(true|false)$/i.test(value.trim()))
     return value.trim().toLowerCase() === 'true'
+  if (typeof value === 'string' && type === 'number' && value.trim() !== '' && Number.isFinite(Number(value)))
+    return Number(value)
   if (type === 'string' && (typeof value === 'number' || typeof value === 'boolean')) return String(value)
   return value
 }

@@ -1,28 +1,23 @@
 /** What a tool is: one record from which every consumer's form of it is generated (R1). */
-import type { Delegator, RunnerContext } from '../index.js'
+import type { Delegator, DelegatorLimits, RunnerContext } from '../index.js'
 import type { Json, JsonObject } from '../runner.js'
 import type * as z from 'zod'
+import type { MemoryOptions } from './memory.js'
 import type { PeerDirectory } from './peer-directory.js'
 
-export type ToolSection = 'delegation' | 'peers'
-
-/** What holds now; a listing tells the model so. */
-export interface ToolLimits {
-  readonly maxUnits: number
-  readonly maxConcurrentChildren: number
-  readonly maxDepth: number
-}
+export type ToolSection = 'delegation' | 'peers' | 'memory'
 
 /** What tools are run against. */
 export interface ToolHost {
   readonly delegator: Delegator
   readonly peers: PeerDirectory | null
-  readonly maxConcurrentChildren: number
-  readonly maxDepth: number
-  readonly orchestratorEnabled: boolean
+  readonly memory: MemoryOptions | null
   readonly onRefusal: 'reject' | 'inline'
   readonly acceptsLaterResults: boolean
+  readonly dispatchNote: string
   readonly child: ToolChild | null
+  /** Aborts when nobody waits for the answer any more; null where nobody would say so. */
+  readonly signal: AbortSignal | null
   sessionKey(): string
   isPaused(): boolean
 }
@@ -38,12 +33,16 @@ export interface ToolSpec {
   readonly name: string
   readonly section: ToolSection
   /** One line: the description everywhere, and the bullet of the prompt. */
-  short(limits: ToolLimits): string
+  short(limits: DelegatorLimits): string
   /** Two or three sentences for the prompt. */
   readonly whenToUse: string
   /** What an agent types that only has a shell; null for what has no command. */
   readonly shell: string | null
   readonly input: z.ZodObject
+  /** Not for subagents (spec 4.3). */
+  readonly isHostsOnly?: boolean
+  /** What is to be read of an input; called before anything of it is read. @throws {ToolProblem} */
+  readonly prepare?: (input: JsonObject, host: ToolHost) => JsonObject
   /** Gets its own properties alone, each of its declared type. @throws {ToolProblem} */
   run(input: JsonObject, host: ToolHost): Promise<JsonObject>
 }

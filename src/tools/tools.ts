@@ -4,18 +4,23 @@ import type { JsonObject } from '../runner.js'
 import { ignoredNote } from './checked-tasks.js'
 import { checkTaskStatus } from './check-status.js'
 import { delegateTaskAsync } from './delegate-async.js'
-import { delegateTask } from './delegate-task.js'
+import { delegateTask, waitNote } from './delegate-task.js'
+import { commitMemory, recallMemory, type MemoryOptions } from './memory.js'
 import type { PeerDirectory } from './peer-directory.js'
 import { getWorkspaceInfo, listPeers, sendMessageToUser } from './peers.js'
-import { jsonSchemaOf, readInput } from './read-input.js'
+import { inputObject, jsonSchemaOf, readInput } from './read-input.js'
 import { ToolProblem, type ToolChild, type ToolHost, type ToolSection, type ToolSpec } from './tool-spec.js'
 
 export { aiSdkTools } from './ai-sdk.js'
+export { langchainTools } from './langchain.js'
+export type { MemoryOptions, MemoryPermission } from './memory.js'
 export { mcpCall, mcpTools, type McpTool, type McpToolResult } from './mcp.js'
 export { openAiTools, type OpenAiTool } from './openai.js'
+export { isOwn, ownUnit } from './own-units.js'
 export { toolPrompt } from './prompt.js'
+export { ToolProblem } from './tool-spec.js'
 export type { PeerDirectory, PeerTaskStatus } from './peer-directory.js'
-export type { ToolChild, ToolLimits, ToolSection, ToolSpec } from './tool-spec.js'
+export type { ToolChild, ToolHost, ToolSection, ToolSpec } from './tool-spec.js'
 
 /** In the order of every listing. */
 export const toolSpecs: readonly ToolSpec[] = [
@@ -25,18 +30,17 @@ export const toolSpecs: readonly ToolSpec[] = [
   listPeers,
   getWorkspaceInfo,
   sendMessageToUser,
+  commitMemory,
+  recallMemory,
 ]
 
 export interface ToolsOptions {
   readonly delegator: Delegator
-  /** Whose tools they are: what is dispatched belongs to it, and nobody else's ids are known. @defaultValue `''` */
-  readonly sessionKey?: string | (() => string)
-  /** Most tasks of a call; give what the delegator was given. @defaultValue 3 */
-  readonly maxConcurrentChildren?: number
-  /** Levels of units, as the delegator was given. @defaultValue 1 */
-  readonly maxDepth?: number
-  /** False: no child becomes an orchestrator (Hermes' kill switch). @defaultValue true */
-  readonly orchestratorEnabled?: boolean
+  /**
+   * Whose tools they are: what is dispatched belongs to it, and nobody else's ids are known. A function that gives null
+   * says that there is no conversation: then every call is an error. @defaultValue `''`: what this delegator runs
+   */
+  readonly sessionKey?: string | (() => string | null)
   /**
    * At the cap. `reject`: the model gets the refusal as data. `inline`: the work runs at once, over the cap, while the
    * model waits. @defaultValue 'reject'
@@ -44,10 +48,24 @@ export interface ToolsOptions {
   readonly onRefusal?: 'reject' | 'inline'
   /** False where the session has no later turn: then `delegate_task` waits for its results. @defaultValue true */
   readonly acceptsLaterResults?: boolean
+  /** What a model is told after a dispatch. @defaultValue to end its turn: the results arrive as a new one */
+  readonly dispatchNote?: string
+  /** Tools of the host's own, listed after the registry's. @defaultValue none */
+  readonly more?: readonly ToolSpec[]
   /** Tools for a child: its units run below it, and it waits for them. @defaultValue none: the host's own model */
   readonly child?: ToolChild
   /** @defaultValue none: such calls are answered with "No peers configured" */
   readonly peers?: PeerDirectory
+  /** @defaultValue none: such calls are answered with "No memory configured" */
+  readonly memory?: MemoryOptions
+}
+
+export interface ToolCallOptions {
+  /**
+   * Aborts when nobody waits for the answer any more: what the call waits for is interrupted, and what had ended by then is
+   * the answer. What runs in the background goes on; what runs below a child ends with that child.
+   */
+  readonly signal?: AbortSignal
 }
 
 /** One tool, as a model is told of it now. */
@@ -68,52 +86,71 @@ export interface ToolResult {
 }
 
 export interface Tools {
-  /** With the limits as they are now. */
+  /** With the limits as they are now; of tools for a child, those that a child may have (spec 4.3). */
   list(): Promise<readonly ToolListing[]>
   /** Never rejects: what goes wrong is data for the model. */
-  call(name: string, input: unknown): Promise<ToolResult>
+  call(name: string, input: unknown, options?: ToolCallOptions): Promise<ToolResult>
   /** Refuses new work of these tools; what runs goes on, and can be steered and stopped. */
   setSpawnPaused(paused: boolean): void
 }
 
 export function createTools(options: ToolsOptions): Tools {
   const { delegator, sessionKey = '' } = options
+  const specs = [...toolSpecs, ...(options.more ?? [])]
   let isPaused = false
-  const host: ToolHost = {
+  const host: Omit<ToolHost, 'sessionKey' | 'signal'> = {
     delegator,
     peers: options.peers ?? null,
-    maxConcurrentChildren: options.maxConcurrentChildren ?? 3,
-    maxDepth: options.maxDepth ?? 1,
-    orchestratorEnabled: options.orchestratorEnabled ?? true,
+    memory: options.memory ?? null,
     onRefusal: options.onRefusal ?? 'reject',
     acceptsLaterResults: options.acceptsLaterResults ?? true,
+    dispatchNote: options.dispatchNote ?? waitNote,
     child: options.child ?? null,
-    sessionKey: () => (typeof sessionKey === 'string' ? sessionKey : sessionKey()),
     isPaused: () => isPaused,
   }
   return {
-    async list() {
-      const { limit: maxUnits } = await delegator.capacity({ sessionKey: host.sessionKey() })
-      const limits = { ...host, maxUnits }
-      return toolSpecs.map(({ name, section, short, whenToUse, shell, input }) => ({
-        name,
-        section,
-        description: short(limits),
-        whenToUse,
-        shell,
-        inputSchema: jsonSchemaOf(input),
-      }))
+    list: () => {
+      const listed = specs
+        .filter((spec) => isFor(spec, host))
+        .map(({ name, section, short, whenToUse, shell, input }) => ({
+          name,
+          section,
+          description: short(delegator.limits),
+          whenToUse,
+          shell,
+          inputSchema: jsonSchemaOf(input),
+        }))
+      return Promise.resolve(listed)
     },
-    call: (name, input) => called(name, input, host),
+    call: (name, input, { signal } = {}) => {
+      const ownKey = (): string => {
+        const key = typeof sessionKey === 'string' ? sessionKey : sessionKey()
+        if (key === null) throw new ToolProblem(`${name.slice(0, 80)} requires a parent agent context.`)
+        return key
+      }
+      return called(specs, name, input, { ...host, sessionKey: ownKey, signal: signal ?? null })
+    },
     setSpawnPaused: (paused) => void (isPaused = paused),
   }
 }
 
-async function called(name: string, input: unknown, host: ToolHost): Promise<ToolResult> {
-  const spec = toolSpecs.find((known) => known.name === name)
+function isFor({ isHostsOnly = false }: ToolSpec, { child }: Pick<ToolHost, 'child'>): boolean {
+  return child === null || !isHostsOnly
+}
+
+async function called(
+  specs: readonly ToolSpec[],
+  name: string,
+  input: unknown,
+  host: ToolHost,
+): Promise<ToolResult> {
+  const spec = specs.find((known) => known.name === name)
   try {
     if (spec === undefined) throw new ToolProblem(`Unknown tool: ${name.slice(0, 80)}`)
-    const { values, ignored } = readInput(spec.input, input)
+    if (!isFor(spec, host)) throw new ToolProblem(`${name} is not for subagents.`)
+    host.sessionKey()
+    const given = inputObject(input)
+    const { values, ignored } = readInput(spec.input, spec.prepare?.(given, host) ?? given)
     const data = await spec.run(values, host)
     const notes = [data['note'], ignored.length > 0 ? ignoredNote(ignored) : undefined]
     const note = notes.filter((part) => typeof part === 'string').join(' ')

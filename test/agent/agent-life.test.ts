@@ -73,7 +73,8 @@ describe('what is seen of an agent while it works', () => {
     const runner = runnerAt(server.url, { toolsets: ['terminal'], prices: { input: 1, output: 1 } })
     expect(runner.reportsProgress).toBe(true)
     await delegator.wait(idOf(await delegator.dispatch({ goal: 'go', runner })))
-    const inTool = seen.find((progress) => progress['current_tool'] === 'run_command')
+    // While the model still says which tool it wants, its call is not over.
+    const inTool = seen.findLast((progress) => progress['current_tool'] === 'run_command')
     expect(inTool).toMatchObject({
       api_calls: 1,
       usage: { input_tokens: 100, output_tokens: 10, cost_usd: 0.00011 },
@@ -129,6 +130,7 @@ describe('an agent whose run is taken up by another', () => {
         signal: new AbortController().signal,
         progress: () => undefined,
         log: () => undefined,
+        onSteer: () => undefined,
         checkpoint: (state: JsonObject) =>
           void checkpoints.push(JSON.parse(JSON.stringify(state)) as JsonObject),
         resumeFrom,

@@ -55,16 +55,27 @@ describe('MCP servers of the agent runner', () => {
   })
 
   it('what belongs to the one who delegated is blocked, whatever server offers it', async () => {
-    const namesFor = async (role: string): Promise<string[]> => {
-      const { server } = await runAgent([says('ok')], { mcpServers: { our: fixture() } }, { role })
+    const namesFor = async (
+      role: string,
+      maxDepth: number,
+      orchestratorEnabled = true,
+    ): Promise<string[]> => {
+      const options = { mcpServers: { our: fixture() }, orchestratorEnabled }
+      const { server } = await runAgent([says('ok')], options, { role }, { maxDepth })
       return (server.requests[0]?.body.tools ?? []).map((tool) => tool.function.name)
     }
-    const leaf = await namesFor('leaf')
-    expect(leaf).not.toContain('mcp_our_delegate_task')
-    expect(leaf).not.toContain('mcp_our_memory')
-    const orchestrator = await namesFor('orchestrator')
-    expect(orchestrator).toContain('mcp_our_delegate_task')
-    expect(orchestrator).not.toContain('mcp_our_memory')
+    const mayNot = [
+      await namesFor('leaf', 2),
+      await namesFor('orchestrator', 1),
+      await namesFor('orchestrator', 2, false),
+    ]
+    for (const names of mayNot) {
+      expect(names).not.toContain('mcp_our_delegate_task')
+      expect(names).not.toContain('mcp_our_memory')
+    }
+    const may = await namesFor('orchestrator', 2)
+    expect(may).toContain('mcp_our_delegate_task')
+    expect(may).not.toContain('mcp_our_memory')
   })
 
   it('it sees no secret of the host, but what is passed on', async () => {

@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { retryAfterMs } from '../../src/agent/provider-error.js'
+import { temporaryFolder } from '../runtime/support.js'
 import { calls, chunk, event, fails, resets, says, staysSilent, type Turn } from './scripted-server.js'
 import { runAgent } from './support.js'
 
@@ -153,6 +155,36 @@ describe('a provider that fails for good', () => {
       error: 'HTTP 503: overloaded (tried 4 times)',
       retries: 3,
     })
+  })
+
+  it('what a server asks to be waited is waited, however short the back-off is', async () => {
+    const at: number[] = []
+    const turn: Turn = (response, request) => {
+      at.push(performance.now())
+      const answer = at.length === 1 ? fails(429, 'slow down', { 'retry-after': '0.4' }) : says('ok')
+      return answer(response, request)
+    }
+    const { result } = await runAgent([turn])
+    expect(result).toMatchObject({ status: 'completed', retries: 1 })
+    expect((at[1] ?? 0) - (at[0] ?? 0)).toBeGreaterThan(390)
+  })
+
+  it('without that the wait doubles, up to its bound', async () => {
+    const { event } = await runAgent(
+      [fails(503, 'no')],
+      { retry: { maxRetries: 4, initialMs: 100, maxMs: 200 } },
+      {},
+      { transcripts: { folder: temporaryFolder() } },
+    )
+    const transcript = readFileSync(event.live_transcripts?.['0'] ?? '', 'utf8')
+    const waits = [...transcript.matchAll(/tried again in (\d\.\d) s/g)].map(([, seconds]) => Number(seconds))
+    expect(waits).toHaveLength(4)
+    // Half of it is left to chance.
+    const bounds = [100, 200, 200, 200]
+    for (const [index, seconds] of waits.entries()) {
+      expect(seconds * 1_000).toBeGreaterThanOrEqual((bounds[index] ?? 0) / 2)
+      expect(seconds * 1_000).toBeLessThanOrEqual(bounds[index] ?? 0)
+    }
   })
 
   it('a server that asks for a longer wait than is granted is not asked again', async () => {

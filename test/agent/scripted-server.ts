@@ -18,6 +18,7 @@ export interface ChatBody {
   readonly tools?: readonly { readonly function: { readonly name: string; readonly parameters: unknown } }[]
   readonly tool_choice?: unknown
   readonly temperature?: number
+  readonly response_format?: unknown
 }
 
 export interface ChatMessage {

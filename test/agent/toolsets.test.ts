@@ -66,11 +66,9 @@ describe('the toolsets of a child', () => {
     expect(result).toMatchObject({ status: 'completed', exit_reason: 'completed' })
   })
 
-  it('leaves may not delegate (spec 4.3)', () => {
-    expect(blockedFor('leaf').has('delegate_task')).toBe(true)
-    expect(blockedFor('anything').has('delegate_task')).toBe(true)
-    expect(blockedFor('orchestrator').has('delegate_task')).toBe(false)
-    for (const name of ['clarify', 'memory', 'send_message'])
-      expect(blockedFor('orchestrator').has(name)).toBe(true)
+  it('who may not delegate gets no tool for it from anywhere (spec 4.3)', () => {
+    expect(blockedFor(false).has('delegate_task')).toBe(true)
+    expect(blockedFor(true).has('delegate_task')).toBe(false)
+    for (const name of ['clarify', 'memory', 'send_message']) expect(blockedFor(true).has(name)).toBe(true)
   })
 })

@@ -8,20 +8,35 @@ const folderOf = (path: string): string => path.split('/').slice(0, 2).join('/')
 const mayImport: Record<string, readonly string[]> = {
   'src/core': [],
   'src/ledger': ['src/core'],
+  'src/memory': ['src/core', 'src/ledger'],
   'src/pool': ['src/core', 'src/runner.ts'],
   'src/runners': ['src/core', 'src/runner.ts'],
   'src/runtime': ['src/core', 'src/ledger', 'src/pool', 'src/runner.ts'],
   'src/host': ['src/core', 'src/runtime'],
   'src/agent': ['src/index.ts', 'src/runner.ts'],
-  'src/config': ['src/index.ts', 'src/runner.ts', 'src/agent'],
+  'src/a2a': ['src/index.ts', 'src/runner.ts'],
+  'src/config': ['src/index.ts', 'src/runner.ts', 'src/agent', 'src/a2a'],
   'src/testing': ['src/index.ts'],
   'src/platform': ['src/index.ts', 'src/runner.ts'],
   'src/tools': ['src/index.ts', 'src/runner.ts'],
-  'src/cli': ['src/index.ts', 'src/runner.ts', 'src/config', 'src/agent'],
+  'src/mcp': ['src/index.ts', 'src/runner.ts', 'src/tools'],
+  'src/telemetry': ['src/index.ts', 'src/runner.ts'],
+  'src/molecule': ['src/index.ts', 'src/runner.ts'],
+  'src/cli': [
+    'src/index.ts',
+    'src/runner.ts',
+    'src/config',
+    'src/agent',
+    'src/tools',
+    'src/mcp',
+    'src/molecule',
+    'src/a2a',
+  ],
   'src/runner.ts': ['src/core'],
   'src/index.ts': [
     'src/core',
     'src/ledger',
+    'src/memory',
     'src/pool',
     'src/runners',
     'src/runtime',
@@ -43,8 +58,21 @@ const seenByRuntime: readonly string[] = [
   'src/pool/schema-check.ts',
 ]
 
+/** What memories take of the ledger: the way to have a file, and nothing of delegations. */
+const seenByMemory: readonly string[] = [
+  'file-schema',
+  'sqlite-checkpoint',
+  'sqlite-driver',
+  'sqlite-file',
+  'sqlite-writer',
+]
+
 /** What a worker loads only for a task that needs it, with all that it imports. */
-const loadedOnDemand: readonly string[] = ['src/pool/checked-output.ts', 'src/agent/run-agent.ts']
+const loadedOnDemand: readonly string[] = [
+  'src/pool/checked-output.ts',
+  'src/agent/run-agent.ts',
+  'src/a2a/run-peer.ts',
+]
 
 describe('layers (DESIGN 6)', () => {
   it.each(sources)('%s imports downwards only', (path) => {
@@ -56,6 +84,8 @@ describe('layers (DESIGN 6)', () => {
       if (own === 'src/runtime' && isLayer1 && !path.endsWith('create-delegator.ts')) {
         expect(seenByRuntime, `${path} chooses ${specifier}`).toContain(specifier)
       }
+      if (own === 'src/memory' && target === 'src/ledger')
+        expect(seenByMemory.map((name) => `src/ledger/${name}.ts`)).toContain(specifier)
     }
   })
 
@@ -86,6 +116,8 @@ describe('layers (DESIGN 6)', () => {
     visit('src/runners/shell.ts')
     visit('src/runners/command.ts')
     visit('src/agent/agent-child.ts')
+    visit('src/a2a/peer-child.ts')
+    visit('src/molecule/molecule-child.ts')
     expect(seen.size).toBeGreaterThan(8)
   })
 
@@ -96,6 +128,19 @@ describe('layers (DESIGN 6)', () => {
           expect(specifier, path).toBe('src/agent/agent-runner.ts')
         if (specifier === 'src/index.ts' && path.startsWith('src/agent/'))
           expect(path).toBe('src/agent/agent-runner.ts')
+      }
+    }
+  })
+
+  it('the tools and the MCP server are seen by their fronts alone', () => {
+    const fronts: Record<string, string> = {
+      'src/tools': 'src/tools/tools.ts',
+      'src/mcp': 'src/mcp/mcp.ts',
+    }
+    for (const path of sources) {
+      for (const { specifier } of importsOf(path)) {
+        const front = fronts[folderOf(specifier)]
+        if (front !== undefined && folderOf(path) !== folderOf(specifier)) expect(specifier, path).toBe(front)
       }
     }
   })

@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest'
+import * as a2aServer from '../../src/a2a/server/server.js'
 import * as front from '../../src/index.js'
+import * as mcp from '../../src/mcp/mcp.js'
 import * as runnerFront from '../../src/runner.js'
 import * as testing from '../../src/testing/host-conformance.js'
+import * as molecule from '../../src/molecule/molecule.js'
 import { errorCodes } from '../../src/core/errors.js'
 import { filesBelow, read } from '../support/sources.js'
 
@@ -20,10 +23,13 @@ describe('the public surface is what was meant', () => {
       'moduleRunner',
       'openSqliteFile',
       'parseSessionKey',
+      'readTraceContext',
       'redact',
       'renderTurn',
       'shellRunner',
       'sqliteLedger',
+      'sqliteMemoryStore',
+      'transientMemoryStore',
       'withSession',
     ])
   })
@@ -32,8 +38,32 @@ describe('the public surface is what was meant', () => {
     expect(Object.keys(testing).sort()).toEqual(['ConformanceError', 'hostConformance', 'runHostConformance'])
   })
 
+  it('the MCP server exports these names and no others', () => {
+    expect(Object.keys(mcp).sort()).toEqual(['mcpHandler', 'serveMcpStdio'])
+  })
+
+  it('the Molecule dialect exports these names and no others', () => {
+    expect(Object.keys(molecule).sort()).toEqual([
+      'createAuditLog',
+      'createMolecule',
+      'createMoleculeDirectory',
+      'moleculeRunner',
+      'rbacFrom',
+      'readAudit',
+    ])
+  })
+
+  it('the A2A server exports these names and no others', () => {
+    expect(Object.keys(a2aServer).sort()).toEqual(['createA2AServer', 'createCallers', 'createHttpServer'])
+  })
+
   it('front 2 exports these names and no others', () => {
-    expect(Object.keys(runnerFront).sort()).toEqual(['defineRunner', 'isPublicAddress', 'programEnvironment'])
+    expect(Object.keys(runnerFront).sort()).toEqual([
+      'defineRunner',
+      'isPublicAddress',
+      'programEnvironment',
+      'redact',
+    ])
   })
 })
 
@@ -41,12 +71,12 @@ describe('docs/errors.md and the code agree', () => {
   const page = read('docs/errors.md')
   const documented = [...page.matchAll(/^\| `([A-Z_]+)`/gm)].map(([, code]) => code)
   const childCodes = new Set(
-    ['src/pool', 'src/runtime', 'src/agent']
+    ['src/pool', 'src/runtime', 'src/agent', 'src/a2a']
       .flatMap((folder) => filesBelow(folder, '.ts'))
       .flatMap((path) =>
         [
           ...read(path).matchAll(
-            /'((?:RUNNER|RESULT|CHILD|THREAD|SPILL|REQUESTS?|QUESTIONS?|AGENT)_[A-Z_]+)'/g,
+            /'((?:RUNNER|RESULT|CHILD|THREAD|SPILL|REQUESTS?|QUESTIONS?|AGENT|PEER)_[A-Z_]+)'/g,
           ),
         ].map(([, code]) => code),
       ),

@@ -30,6 +30,7 @@ describe('what is loaded', () => {
     expect(files).toEqual([
       'cli/arguments.js',
       'cli/commands-deliveries.js',
+      'cli/commands-peers.js',
       'cli/commands-run.js',
       'cli/commands-setup.js',
       'cli/commands-units.js',
@@ -57,6 +58,13 @@ describe('what is loaded', () => {
     const { packages } = reachedFrom(built('agent/run-agent.js'))
     expect(packages).toEqual(['@ai-sdk/openai-compatible', 'ai', 'zod'])
     expect(reachedFrom(built('agent/mcp-tools.js')).packages).toContain('@modelcontextprotocol/client')
+  })
+
+  it("by the command `mcp`: the SDK only once it is loaded, and Node's part of it only with HTTP", () => {
+    expect(reachedFrom(built('cli/mcp.js')).packages).not.toContain('@modelcontextprotocol/server')
+    const { packages } = reachedFrom(built('mcp/mcp.js'))
+    expect(packages).toContain('@modelcontextprotocol/server')
+    expect(packages).not.toContain('@modelcontextprotocol/node')
   })
 
   it('the walk sees what is there', () => {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { knownRunners, runnerNamed } from '../../src/cli/runner-named.js'
+import { configuredServe } from '../../src/config/configured-serve.js'
 import type { Config } from '../../src/config/load.js'
 import { memoryLedger, shellRunner, type RunnerReference } from '../../src/index.js'
 
@@ -29,8 +30,10 @@ function config(runners: Record<string, RunnerReference> = {}, runner: string | 
     leaseSeconds: 300,
     ownsTranscripts: true,
     runners,
+    serve: configuredServe({}),
     runner,
     log: { level: 'silent', path: null },
+    auditPath: '/nowhere/audit.log',
     warnings: [],
   }
 }

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
 import { describe, expect, it } from 'vitest'
 import { loadConfig } from '../../src/config/load.js'
+import { configuredServe } from '../../src/config/configured-serve.js'
 import { knownKeysAt } from '../../src/config/schema.js'
 import { createDelegator } from '../../src/index.js'
 
@@ -11,7 +12,18 @@ const example = parse(readFileSync(path, 'utf8')) as Record<string, Record<strin
 
 /** Written out: a key is public, and whoever adds or drops one says so here. */
 const keys = {
-  '': ['delegation', 'ledger', 'delivery', 'transcripts', 'spill_folder', 'runners', 'log'],
+  '': [
+    'delegation',
+    'ledger',
+    'delivery',
+    'transcripts',
+    'spill_folder',
+    'runners',
+    'serve',
+    'log',
+    'rbac',
+    'audit',
+  ],
   delegation: [
     'max_async_children',
     'max_concurrent_children',
@@ -29,6 +41,7 @@ const keys = {
     'import_timeout_ms',
     'adopt',
     'max_spawn_depth',
+    'orchestrator_enabled',
     'independent_completions',
     'max_summary_chars',
     'max_unit_summary_chars',
@@ -53,6 +66,7 @@ const keys = {
     'preset',
     'command',
     'agent',
+    'peer',
     'export',
     'options',
     'placement',
@@ -61,7 +75,24 @@ const keys = {
     'corrects_output',
     'on_owner_death',
   ],
+  serve: [
+    'host',
+    'port',
+    'url',
+    'name',
+    'description',
+    'version',
+    'skills',
+    'callers',
+    'push',
+    'max_body_kb',
+    'max_streams',
+    'drain_seconds',
+  ],
+  'serve.push': ['allow_private_hosts', 'timeout_seconds'],
   log: ['level', 'path'],
+  rbac: ['roles', 'allowed_actions'],
+  audit: ['path'],
 }
 
 describe('config.example.yaml', () => {
@@ -77,7 +108,8 @@ describe('config.example.yaml', () => {
 
   it('loads, and its values are the defaults', async () => {
     const state = { XDG_STATE_HOME: '/state' }
-    const { options, runner, log, warnings, ledger, leaseSeconds } = await loadConfig({ path, env: state })
+    const loaded = await loadConfig({ path, env: state })
+    const { options, runner, serve, log, warnings, ledger, leaseSeconds } = loaded
     const { kind, path: file, retentionSeconds } = ledger
     expect({ kind, file, retentionSeconds, leaseSeconds }).toEqual({
       kind: 'sqlite',
@@ -90,6 +122,8 @@ describe('config.example.yaml', () => {
       log: { level: 'silent', path: null },
       warnings: [],
     })
+    expect(serve).toEqual(configuredServe({}))
+    expect(serve).toMatchObject({ host: '127.0.0.1', port: 41_241, url: null, drainMs: 20_000, callers: {} })
     expect(options).toEqual({
       maxUnits: 3,
       maxConcurrentChildren: 3,
@@ -106,6 +140,7 @@ describe('config.example.yaml', () => {
       importTimeoutMs: 30_000,
       adopt: false,
       maxDepth: 1,
+      orchestratorEnabled: true,
       independentCompletions: false,
       maxSummaryCharacters: 8_000,
       maxUnitSummaryCharacters: 48_000,

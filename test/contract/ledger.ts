@@ -713,6 +713,17 @@ export function ledgerContract(name: string, open: OpenLedger): void {
       })
     })
 
+    it('what was published to be collected goes to who names it, and is gone once it was taken', async () => {
+      await bench.ledger.publish('a', eventOf(draftOf('p1')), 'collect')
+      expect(await bench.claimedIds({ all: true })).toEqual([])
+      expect(await bench.claimedIds({ sessionKey: session })).toEqual([])
+      expect(await bench.ledger.waiting()).toEqual([])
+      const { claims } = await bench.ledger.claim('a', { ids: ['p1'] }, 1, 60)
+      expect(claims.map(({ eventId }) => eventId)).toEqual(['p1'])
+      await bench.ledger.resolve([claims[0]!.token], { kind: 'ack' })
+      expect(await bench.ledger.deliveries({ all: true }, everyState, { limit: 9 })).toEqual([])
+    })
+
     describe('what waits', () => {
       const under = (parentSessionId: string) => ({
         route: { sessionKey: session, parentSessionId, originUiSessionId: '', originSessionId: '' },
@@ -1096,6 +1107,15 @@ export function ledgerContract(name: string, open: OpenLedger): void {
         expect(await bench.ledger.reopen(['u1', 'never'], 'pending')).toEqual([true, false])
         const [again] = await bench.claimed()
         expect(again?.delivery).toMatchObject({ eventId: 'u1', attempts: 0 })
+      })
+
+      it('what is there to be collected has no replay limit: it waits for who names it', async () => {
+        bench = await openBench({ maxAgeSeconds: 60 })
+        await bench.ended(draftOf('u1', session, { delivery: 'collect' }))
+        bench.clock.advance(61_000)
+        const [waiting] = await bench.ledger.deliveries({ ids: ['u1'] }, ['pending'], { limit: 9 })
+        expect(waiting?.eventId).toBe('u1')
+        expect(await bench.claimedIds({ ids: ['u1'] })).toEqual(['u1'])
       })
 
       it('reopen: an expired event is pending again, with a replay limit of its own', async () => {

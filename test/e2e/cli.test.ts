@@ -252,8 +252,18 @@ describe('usage', () => {
       'deliveries',
       'audit',
       'doctor',
+      'serve',
     ]
-    for (const word of ['--config', '--ledger', '--version', '--help', ...commands, 'runners', 'init']) {
+    for (const word of [
+      '--config',
+      '--ledger',
+      '--version',
+      '--help',
+      ...commands,
+      'runners',
+      'tools',
+      'init',
+    ]) {
       expect(stdout).toContain(word)
     }
   })

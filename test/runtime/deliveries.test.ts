@@ -52,6 +52,18 @@ describe.each(Object.entries(ledgers))('%s: completions without a claim', (_kind
     expect(await completions.claim({ sessionKey: 'chat' })).toEqual([])
   })
 
+  it('R3: one that is there to be collected goes to who claims it by its id alone', async () => {
+    const { completions } = await withEvents()
+    await completions.publish({ ...hostEvent, event_id: 'mine' }, { delivery: 'collect' })
+    expect(await completions.claim({ all: true })).toEqual([])
+    expect((await completions.read({ sessionKey: 'chat' })).map(({ event_id }) => event_id)).toEqual(['mine'])
+    const [claimed] = await completions.claim({ ids: ['mine'] })
+    expect(await claimed?.ack()).toBe(true)
+    expect(await completions.read({ all: true })).toEqual([])
+    const wrong = completions.publish({ ...hostEvent }, { delivery: 'none' as never })
+    expect(await codeOf(wrong)).toBe('OPTION_INVALID')
+  })
+
   it('R3: an id that is there already, or is kept for units, is refused', async () => {
     const { completions } = await withEvents()
     expect(await completions.publish({ ...hostEvent, event_id: 'mine' })).toMatchObject({ event_id: 'mine' })

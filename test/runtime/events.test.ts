@@ -51,6 +51,10 @@ describe('what a delegator tells', () => {
     expect(await told).toEqual(waited)
     expect(completion?.event).toEqual(waited)
     expect(waited.metadata).toEqual({ ticket: 7 })
+    expect((await delegator.get(id)).metadata).toEqual({ ticket: 7 })
+    await delegator.dispatch({ goal: 'b', runner: quick, originUiSessionId: 'there' })
+    const there = await delegator.list({ originUiSessionId: 'there' })
+    expect(there.map(({ goal }) => goal)).toEqual(['b'])
   })
 
   it('P2: a listener that throws is logged, and harms neither the work nor the others', async () => {

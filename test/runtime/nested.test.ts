@@ -139,6 +139,11 @@ describe('what a child may not delegate', () => {
     expect(await codeFor({ maxDepth: 9 }, { goal: 'delegate' })).toBe('NOT_ORCHESTRATOR')
   })
 
+  it("nobody may where the host's kill switch is off, whatever its role", async () => {
+    const options = { maxDepth: 9, orchestratorEnabled: false }
+    expect(await codeFor(options, orchestrate({ goal: 'a' }))).toBe('NOT_ORCHESTRATOR')
+  })
+
   it('nobody may by default, and nobody deeper than `maxDepth`', async () => {
     expect(await codeFor({}, orchestrate({ goal: 'a' }))).toBe('DEPTH_LIMIT')
     const delegator = await openTree()

@@ -318,7 +318,9 @@ describe('P5: a runner that may be run again', () => {
       const mark = join(mkdtempSync(join(tmpdir(), 'hermes-mark-')), 'mark')
       onTestFinished(() => rmSync(join(mark, '..'), { recursive: true, force: true }))
       const runner = { onOwnerDeath, ...more }
-      const host = startHost(path, { goals: ['quick', mark], export: 'secondTime', runner, sessionKey })
+      const traceContext = { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' }
+      const call = { traceContext }
+      const host = startHost(path, { goals: ['quick', mark], export: 'secondTime', runner, sessionKey, call })
       const id = await handleOf(host)
       await host.said('child', childIs('completed'))
       await expect.poll(() => existsSync(mark)).toBe(true)
@@ -330,7 +332,7 @@ describe('P5: a runner that may be run again', () => {
         status: 'completed',
         results: [
           { task_index: 0, summary: 'did quick' },
-          { task_index: 1, summary },
+          { task_index: 1, summary, trace: traceContext },
         ],
       })
       expect((await adopter.capacity()).inUse).toBe(0)

@@ -33,7 +33,7 @@ describe('delegate_task in the background', () => {
       [1, 'leaf'],
       [2, 'orchestrator'],
     ] as const) {
-      const tools = await openTools({ maxDepth }, { maxDepth, runner })
+      const tools = await openTools({}, { maxDepth, runner })
       const { data } = await tools.call('delegate_task', { tasks, context: 'all', role: 'orchestrator' })
       await tools.delegator.wait(data['delegation_id'] as string)
       expect(seen.splice(0)).toEqual([
@@ -41,11 +41,20 @@ describe('delegate_task in the background', () => {
         [long(1), 'own', 'leaf'],
       ])
     }
-    const off = await openTools({ maxDepth: 2, orchestratorEnabled: false }, { maxDepth: 2, runner })
+    const off = await openTools({}, { maxDepth: 2, orchestratorEnabled: false, runner })
     const { data } = await off.call('delegate_task', { goal: 'g', role: 'orchestrator' })
     await off.delegator.wait(data['delegation_id'] as string)
     expect(seen).toEqual([['g', null, 'leaf']])
   })
+})
+
+it('R44: a model runs in the background at the top whatever it asks for, and waits below', async () => {
+  for (const background of [false, 'false', true])
+    expect((await call({ goal: 'g', background })).data).toMatchObject({ mode: 'background' })
+  const delegate = () => Promise.resolve({ status: 'completed', results: [], error: null })
+  const below = await openTools({ child: { depth: 1, delegate } }, { maxDepth: 2 })
+  const { data } = await below.call('delegate_task', { goal: 'g', background: true })
+  expect(data).toEqual({ results: [] })
 })
 
 describe('checks, each with nothing started (spec 4.2)', () => {
@@ -98,6 +107,38 @@ describe('checks, each with nothing started (spec 4.2)', () => {
     expect((await call({ action: 'list' }, tools)).data).toEqual({ action: 'list', count: 0, subagents: [] })
     ;(await tools).setSpawnPaused(false)
     expect(await errorOf({ goal: 'x' }, tools)).toMatch(/depth limit/)
+  })
+
+  it('without a conversation nothing is answered (spec 4.2, check 1)', async () => {
+    const tools = openTools({ sessionKey: () => null })
+    ;(await tools).setSpawnPaused(true)
+    for (const input of [{ goal: 'x' }, { action: 'list' }, { action: 'dance' }])
+      expect(await errorOf(input, tools)).toBe('delegate_task requires a parent agent context.')
+  })
+
+  it('what is wrong is said in the order of the original: action, pause, depth, then the tasks', async () => {
+    const tools = openTools({ child: { depth: 1, delegate: () => Promise.reject(new Error('called')) } })
+    const bad = { tasks: '[{' }
+    expect(await errorOf(bad, tools)).toMatch(/^Delegation depth limit/)
+    ;(await tools).setSpawnPaused(true)
+    expect(await errorOf(bad, tools)).toMatch(/^Delegation spawning is paused/)
+    expect(await errorOf({ ...bad, action: 'dance' }, tools)).toMatch(/^Unknown action 'dance'/)
+    expect((await call({ ...bad, action: 'list' }, tools)).isError).toBe(false)
+    const many = JSON.stringify(Array.from({ length: 4 }, () => 7))
+    expect(await errorOf({ tasks: many })).toMatch(/^Too many tasks: 4 provided/)
+    expect(await errorOf({ action: {} })).toBe("'action' must be a string, got object.")
+    expect(await errorOf({ action: 5 })).toMatch(/^Unknown action '5'/)
+  })
+
+  it('a runner that there is not is the error of a dispatch (check 5), before nothing but the tasks', async () => {
+    const delegator = await open()
+    expect(await errorOf({ goal: 'x' }, openTools({ delegator }))).toMatch(/^no runner was given/)
+  })
+
+  it('an empty list of tasks is no batch, and what Hermes knows besides is left out and told', async () => {
+    const { data } = await call({ tasks: [], goal: 'one', images: ['a.png'], acp_command: 'rm' })
+    expect(data).toMatchObject({ count: 1, goals: ['one'] })
+    expect(data['note']).toContain('images, acp_command')
   })
 
   it('a schema that cannot be used is the error of a dispatch', async () => {
@@ -206,13 +247,18 @@ describe('synchronous', () => {
         return { status: 'completed', results: [{ task_index: 0, summary: 'below' }], error: null }
       },
     }
-    const tools = await openTools({ child, maxDepth: 2 })
+    const tools = await openTools({ child }, { maxDepth: 2 })
     const { data } = await tools.call('delegate_task', { goal: 'below', role: 'orchestrator' })
     expect(data).toEqual({ results: [{ task_index: 0, summary: 'below' }] })
     expect(asked).toEqual([{ tasks: [{ goal: 'below', role: 'leaf' }] }])
+    const schema = { type: 'object' }
+    const smuggled = { goal: 'g', output_schema: schema, toolsets: ['terminal'], model: 'big', group: 'a' }
+    const { data: told } = await tools.call('delegate_task', { tasks: [smuggled] })
+    expect(asked[1]).toEqual({ tasks: [{ goal: 'g', role: 'leaf', outputSchema: schema }] })
+    expect(told['note']).toContain('toolsets, model')
     const refusing = { depth: 1, delegate: async () => ({ status: 'rejected', error: 'full' }) as never }
     const refused = await (
-      await openTools({ child: refusing, maxDepth: 2 })
+      await openTools({ child: refusing }, { maxDepth: 2 })
     ).call('delegate_task', { goal: 'g' })
     expect(refused).toMatchObject({ isError: true, data: { status: 'rejected', error: 'full' } })
   })

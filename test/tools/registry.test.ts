@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import {
   aiSdkTools,
+  langchainTools,
   mcpCall,
   mcpTools,
   openAiTools,
@@ -8,6 +9,7 @@ import {
   toolSpecs,
   type PeerDirectory,
 } from '../../src/tools/tools.js'
+import { transientMemoryStore } from '../../src/index.js'
 import type { JsonObject } from '../../src/runner.js'
 import type { ToolHost } from '../../src/tools/tool-spec.js'
 import { filesBelow, read } from '../support/sources.js'
@@ -26,6 +28,8 @@ describe('one registry, and every consumer has exactly it (R 3.5)', () => {
       'list_peers',
       'get_workspace_info',
       'send_message_to_user',
+      'commit_memory',
+      'recall_memory',
     ])
   })
 
@@ -49,6 +53,12 @@ describe('one registry, and every consumer has exactly it (R 3.5)', () => {
       inputSchema: (inputSchema as { jsonSchema: unknown }).jsonSchema,
     }))
     expect(set).toEqual(expected)
+    const chain = (await langchainTools(tools)).map(({ name, description, schema }) => ({
+      name,
+      description,
+      inputSchema: schema,
+    }))
+    expect(chain).toEqual(expected)
   })
 
   it('every schema is that of an object', async () => {
@@ -56,7 +66,7 @@ describe('one registry, and every consumer has exactly it (R 3.5)', () => {
   })
 
   it('descriptions say the limits as they are when they are listed', async () => {
-    const tools = await openTools({ maxConcurrentChildren: 7, maxDepth: 2 }, { maxUnits: 5 })
+    const tools = await openTools({}, { maxUnits: 5, maxConcurrentChildren: 7, maxDepth: 2 })
     const [first] = await tools.list()
     expect(first?.description).toContain('at most 7 tasks a call, 5 calls at once, depth 2')
   })
@@ -69,6 +79,7 @@ describe('one registry, and every consumer has exactly it (R 3.5)', () => {
     }
     expect(text).toContain('## Subagents')
     expect(text).toContain('## Inter-Agent Communication')
+    expect(text).toContain('## Hierarchical Memory (HMA)')
     expect(text).toMatch(/[^\n]\n$/)
     for (const dropped of ['delegate_to_workspace', 'check_delegation_status', 'search_memory'])
       expect(text).not.toContain(dropped)
@@ -106,16 +117,16 @@ const peers: PeerDirectory = {
 }
 
 it('every property of every schema is really read', async () => {
-  const delegator = await open({ runner: quick })
+  const delegator = await open({ runner: quick, maxDepth: 2 })
   const host: ToolHost = {
     delegator,
     peers,
-    maxConcurrentChildren: 3,
-    maxDepth: 2,
-    orchestratorEnabled: true,
+    memory: { store: transientMemoryStore() },
+    signal: null,
     onRefusal: 'reject',
     acceptsLaterResults: true,
     child: null,
+    dispatchNote: '',
     sessionKey: () => 's1',
     isPaused: () => false,
   }
@@ -128,6 +139,8 @@ it('every property of every schema is really read', async () => {
     delegate_task_async: [{ task: 't' }],
     check_task_status: [{ task_id: 'x' }],
     send_message_to_user: [{ message: 'm' }],
+    commit_memory: [{ content: 'c' }],
+    recall_memory: [{ query: 'q' }],
   }
   for (const { name, input, run } of toolSpecs) {
     const seen = new Set<string>()

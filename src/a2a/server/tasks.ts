@@ -1,0 +1,210 @@
+/** What callers do with tasks: begin, answer, follow, stop. */
+import { createHash } from 'node:crypto'
+import type { Message, SendMessageRequest, StreamResponse, Task } from '@a2a-js/sdk'
+import {
+  A2AError,
+  RequestMalformedError,
+  TaskNotCancelableError,
+  UnsupportedOperationError,
+} from '@a2a-js/sdk/errors'
+import type { Clock, Delegator } from '../../index.js'
+import { DelegationError } from '../../index.js'
+import type { Caller } from './callers.js'
+import { followTask } from './follow-task.js'
+import { answerText, checkedMessage, workOf } from './incoming.js'
+import { ownMetadata } from './parts.js'
+import type { PushConfigs } from './push-configs.js'
+import { originOf, sessionOf } from './scopes.js'
+import type { TaskFeed } from './task-feed.js'
+import type { TaskStore } from './task-store.js'
+import { isTerminal, waitsForCaller, type KeptCall } from './task-view.js'
+
+/** Who calls, by which version, until when. */
+export interface Call {
+  readonly caller: Caller
+  readonly version: string
+  /** The caller has left, or the server closes. */
+  readonly signal: AbortSignal
+}
+
+export interface Tasks {
+  send(call: Call, request: SendMessageRequest): Promise<Task>
+  stream(call: Call, request: SendMessageRequest): AsyncGenerator<StreamResponse, void, undefined>
+  subscribe(call: Call, taskId: string): AsyncGenerator<StreamResponse, void, undefined>
+  /** Resolves once it has stopped, with what became of it. */
+  cancel(call: Call, taskId: string): Promise<Task>
+}
+
+interface TasksOptions {
+  readonly delegator: Delegator
+  readonly store: TaskStore
+  readonly feed: TaskFeed
+  readonly pushes: PushConfigs
+  readonly clock: Pick<Clock, 'now'>
+  /** Streams, and calls that wait, at one time. */
+  readonly maxStreams: number
+}
+
+/** Follow-up messages that are remembered, so that one that is sent again does nothing again. */
+const answersKept = 10_000
+
+export function createTasks({ delegator, store, feed, pushes, clock, maxStreams }: TasksOptions): Tasks {
+  const answered = new Map<string, string>()
+  let streams = 0
+
+  const isFull = (): boolean => streams >= maxStreams
+
+  function follow({ caller, signal }: Call, taskId: string) {
+    return counted(followTask({ taskId, view: () => store.get(caller, taskId), feed, signal }))
+  }
+
+  async function* counted<T>(source: AsyncGenerator<T, void, undefined>): AsyncGenerator<T, void, undefined> {
+    if (isFull())
+      throw new A2AError(`there are ${maxStreams} open streams, and there may be no more: poll instead`)
+    streams += 1
+    try {
+      yield* source
+    } finally {
+      streams -= 1
+    }
+  }
+
+  /** The id of the task that the message began, or that it belongs to. */
+  async function deliver(call: Call, request: SendMessageRequest): Promise<string> {
+    const message = checkedMessage(request.message)
+    const push = request.configuration?.taskPushNotificationConfig
+    if (push !== undefined) await pushes.check(call.caller, push)
+    const { id, contextId, isLive } =
+      message.taskId === '' ? await begin(call.caller, message) : await goOn(call.caller, message)
+    if (push !== undefined && isLive)
+      await pushes.create(call.caller, contextId, { ...push, taskId: id }, call.version)
+    return id
+  }
+
+  async function begin(caller: Caller, message: Message) {
+    const { messageId } = message
+    const contextId = message.contextId === '' ? contextFor(caller, messageId) : message.contextId
+    const { goal, goals, context } = workOf(message)
+    const kept: KeptCall = { message_id: messageId }
+    const common = {
+      context,
+      runner: caller.runner,
+      sessionKey: sessionOf(caller, contextId),
+      originUiSessionId: originOf(caller),
+      delivery: 'collect' as const,
+      metadata: { a2a: { ...kept } },
+      idempotencyKey: `a2a:${caller.name}:${messageId}`,
+    }
+    const dispatched =
+      goals === null
+        ? await delegator.dispatch({ ...common, goal }).catch(malformed)
+        : await delegator.dispatchBatch({ ...common, goals, independentCompletions: false }).catch(malformed)
+    if (dispatched.status === 'dispatched') return { id: dispatched.delegationId, contextId, isLive: true }
+    if (dispatched.refusal?.code === 'KEY_REUSED')
+      throw new RequestMalformedError(`messageId ${messageId} was used for another message`)
+    return { id: store.reject(caller, contextId, dispatched, clock.now()).id, contextId, isLive: false }
+  }
+
+  /** A message to a task: the answer that it waits for, or something more to know. */
+  async function goOn(caller: Caller, message: Message) {
+    const task = await store.get(caller, message.taskId)
+    const { id, contextId, status } = task
+    if (message.contextId !== '' && message.contextId !== contextId)
+      throw new RequestMalformedError(`task ${id} belongs to another context`)
+    const goesOn = { id, contextId, isLive: true }
+    const key = `${caller.name}\n${message.messageId}`
+    if (answered.get(key) === id) return goesOn
+    if (status === undefined || isTerminal(status.state))
+      throw new UnsupportedOperationError(
+        `task ${id} has ended: send a message without taskId to begin another`,
+      )
+    const text = answerText(message)
+    if (waitsForCaller(status.state)) {
+      const { question_id: questionId } = (message.metadata ?? {}) as { readonly question_id?: unknown }
+      const which = typeof questionId === 'string' ? { questionId } : {}
+      const report = await delegator.answer(id, text, which).catch(malformed)
+      if (report.status === 'ambiguous') {
+        const open = (report.questions ?? []).map((question) => question.question_id).join(', ')
+        throw new RequestMalformedError(
+          `several questions are open: name one as metadata.question_id (${open})`,
+        )
+      }
+      if (report.status !== 'answered')
+        throw new UnsupportedOperationError(
+          `task ${id} does not wait for this answer any more (${report.status})`,
+        )
+    } else {
+      const { status: taken } = await delegator.steer(id, text).catch(malformed)
+      if (taken === 'missed_steer' || taken === 'no_reply')
+        throw new UnsupportedOperationError(`task ${id} takes no messages while it works`)
+    }
+    remember(key, id)
+    return goesOn
+  }
+
+  function remember(key: string, id: string): void {
+    answered.set(key, id)
+    for (const oldest of answered.keys()) {
+      if (answered.size <= answersKept) break
+      answered.delete(oldest)
+    }
+  }
+
+  /** Until it has ended, or waits for its caller. Where no more may wait, what it is now. */
+  async function settle(call: Call, taskId: string): Promise<void> {
+    if (isFull()) return
+    for await (const { payload } of follow(call, taskId)) {
+      const state =
+        payload?.$case === 'task' || payload?.$case === 'statusUpdate'
+          ? payload.value.status?.state
+          : undefined
+      if (state !== undefined && (isTerminal(state) || waitsForCaller(state))) return
+    }
+  }
+
+  return {
+    async send(call, request) {
+      const id = await deliver(call, request)
+      if (request.configuration?.returnImmediately !== true) await settle(call, id)
+      return store.get(call.caller, id)
+    },
+    async *stream(call, request) {
+      // Nothing is begun that could not be followed.
+      if (isFull()) yield* follow(call, '')
+      yield* follow(call, await deliver(call, request))
+    },
+    async *subscribe(call, taskId) {
+      const { status } = await store.get(call.caller, taskId)
+      if (status === undefined || isTerminal(status.state))
+        throw new UnsupportedOperationError(`task ${taskId} has ended: get it instead`)
+      yield* follow(call, taskId)
+    },
+    async cancel({ caller }, taskId) {
+      const { status } = await store.get(caller, taskId)
+      if (status === undefined || isTerminal(status.state))
+        throw new TaskNotCancelableError(`task ${taskId} has ended already`)
+      const { signalled, stopped, escalated, unreachable } = await delegator.interrupt(taskId, {
+        reason: `canceled by its caller, ${caller.name}`,
+      })
+      await feed.ended(taskId)
+      const task = await store.get(caller, taskId)
+      const own = (task.metadata?.['hermes-delegate'] ?? {}) as Record<string, never>
+      return {
+        ...task,
+        metadata: ownMetadata({ ...own, stop: { signalled, stopped, escalated, unreachable } }),
+      }
+    },
+  }
+}
+
+/** The same for the same message, so that one that is sent again belongs to the same task. */
+function contextFor({ name }: Caller, messageId: string): string {
+  return `context_${createHash('sha256').update(`${name}\n${messageId}`).digest('hex').slice(0, 20)}`
+}
+
+/** What is wrong with the call is its caller's to hear; all else is ours. */
+function malformed(error: unknown): never {
+  if (error instanceof DelegationError && /^(?:GOAL|GOALS|CONTEXT|OPTION)_/.test(error.code))
+    throw new RequestMalformedError(error.message)
+  throw error
+}

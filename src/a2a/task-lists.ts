@@ -1,0 +1,54 @@
+/** One list of what changed at a peer, in place of a look at each of its tasks. */
+import type { Task } from '@a2a-js/sdk'
+import type { PeerClient } from './peer-client.js'
+import { PeerError, peerErrorOf } from './peer-error.js'
+
+const pageSize = 100
+/** Of others' tasks that are in the way. */
+const furtherPages = 2
+/** Two changes may have the same time; tasks that the list leaves out are looked at by themselves, ms. */
+const overlapMs = 1
+
+export interface TaskLists {
+  /** False once the peer was found to have no such list. */
+  readonly mayBeAsked: boolean
+  /** Those of the tasks that it found, and others; null: the peer has no such list. */
+  ask(client: PeerClient, due: readonly Task[]): Promise<readonly Task[] | null>
+}
+
+export function createTaskLists(): TaskLists {
+  let mayBeAsked = true
+
+  async function pages(client: PeerClient, after: string, most: number): Promise<Task[]> {
+    const found: Task[] = []
+    let token = ''
+    for (let page = 0; page < most; page += 1) {
+      const { tasks, next } = await client.list(after, token)
+      found.push(...tasks)
+      if (next === '' || next === token) break
+      token = next
+    }
+    return found
+  }
+
+  return {
+    get mayBeAsked() {
+      return mayBeAsked
+    },
+    async ask(client, due) {
+      const times = due.map(({ status }) => Date.parse(status?.timestamp ?? '')).filter(Number.isFinite)
+      try {
+        // Without a time of the peer's own there is nothing to ask for.
+        if (client.card.version === '1.0' && times.length > 0) {
+          const after = new Date(Math.min(...times) - overlapMs).toISOString()
+          return await pages(client, after, Math.ceil(due.length / pageSize) + furtherPages)
+        }
+      } catch (thrown) {
+        const error = peerErrorOf(thrown)
+        if (error instanceof PeerError && error.isPassing) throw error
+      }
+      mayBeAsked = false
+      return null
+    },
+  }
+}

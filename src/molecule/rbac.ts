@@ -1,0 +1,85 @@
+/** Who may do what (M47-M49). What cannot be read grants nothing. */
+import { readFileSync } from 'node:fs'
+import { parse } from 'yaml'
+
+export interface Rbac {
+  /** @defaultValue `['operator']` */
+  readonly roles?: readonly string[]
+  /** Of roles of one's own: what each may do. One that stands here has this and nothing else. */
+  readonly allowedActions?: Readonly<Record<string, readonly string[]>>
+}
+
+export interface Permissions {
+  /** As they were configured; empty where that could not be read. */
+  readonly roles: readonly string[]
+  allows(action: string): boolean
+}
+
+const builtin: Readonly<Record<string, readonly string[]>> = {
+  operator: ['delegate', 'approve', 'memory.read', 'memory.write'],
+  'read-only': ['memory.read'],
+  'no-delegation': ['approve', 'memory.read', 'memory.write'],
+  'no-approval': ['delegate', 'memory.read', 'memory.write'],
+  'memory-readonly': ['memory.read'],
+}
+
+/**
+ * @param given What was configured, or how to read it. A function that throws, or anything that has another shape,
+ * grants nothing.
+ */
+export function permissionsOf(given: Rbac | (() => Rbac) = {}): Permissions {
+  try {
+    const rbac: unknown = typeof given === 'function' ? given() : given
+    if (isRbac(rbac)) return permissions(rbac)
+  } catch {
+    // Whoever cannot say what is allowed allows nothing.
+  }
+  return { roles: [], allows: () => false }
+}
+
+/**
+ * The section `rbac` (`roles`, `allowed_actions`) of a YAML file, read when it is asked for: of a workspace's own, or of
+ * `hermes-delegate.yaml`. A file without it has the default; for one that cannot be read, or has another shape, it throws,
+ * which grants nothing.
+ */
+export function rbacFrom(path: string): () => Rbac {
+  return () => {
+    const file: unknown = parse(readFileSync(path, 'utf8'))
+    if (file === null || typeof file !== 'object' || Array.isArray(file))
+      throw new TypeError(`${path} holds no configuration`)
+    const { rbac } = file as { rbac?: { roles?: unknown; allowed_actions?: unknown } | null }
+    if (rbac === undefined || rbac === null) return {}
+    if (typeof rbac !== 'object') throw new TypeError(`rbac in ${path} is no mapping`)
+    const { roles, allowed_actions: allowedActions, ...unknown } = rbac
+    // A misspelt key must not fall back to what is allowed by default.
+    if (Object.keys(unknown).length > 0) throw new TypeError(`rbac in ${path} has unknown keys`)
+    // What has another shape is found, and refused, where it is used.
+    return Object.fromEntries(
+      Object.entries({ roles, allowedActions }).filter(([, value]) => value !== undefined && value !== null),
+    )
+  }
+}
+
+function permissions({ roles = ['operator'], allowedActions = {} }: Rbac): Permissions {
+  return {
+    roles,
+    allows: (action) =>
+      roles.some((role) => {
+        if (role === 'admin') return true
+        const own = Object.hasOwn(allowedActions, role) ? allowedActions[role] : undefined
+        const actions = own ?? (Object.hasOwn(builtin, role) ? builtin[role] : undefined)
+        return actions?.includes(action) === true
+      }),
+  }
+}
+
+function isRbac(value: unknown): value is Rbac {
+  if (typeof value !== 'object' || value === null) return false
+  const { roles = [], allowedActions = {} } = value as Rbac
+  const isActions = typeof allowedActions === 'object' && (allowedActions as unknown) !== null
+  return isWords(roles) && isActions && Object.values(allowedActions).every(isWords)
+}
+
+function isWords(value: unknown): boolean {
+  return Array.isArray(value) && value.every((word) => typeof word === 'string')
+}
