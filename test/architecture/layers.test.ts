@@ -17,6 +17,7 @@ const mayImport: Record<string, readonly string[]> = {
   'src/a2a': ['src/index.ts', 'src/runner.ts'],
   'src/config': ['src/index.ts', 'src/runner.ts', 'src/agent', 'src/a2a'],
   'src/testing': ['src/index.ts'],
+  'src/platform': ['src/index.ts', 'src/runner.ts'],
   'src/tools': ['src/index.ts', 'src/runner.ts'],
   'src/mcp': ['src/index.ts', 'src/runner.ts', 'src/tools'],
   'src/telemetry': ['src/index.ts', 'src/runner.ts'],

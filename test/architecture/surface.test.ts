@@ -21,6 +21,7 @@ describe('the public surface is what was meant', () => {
       'ledgerFacts',
       'memoryLedger',
       'moduleRunner',
+      'openSqliteFile',
       'parseSessionKey',
       'readTraceContext',
       'redact',

@@ -1,0 +1,249 @@
+/** P14 and P22: messages to a workspace, and what became of those that had to wait. */
+import type { Json, JsonObject } from '../runner.js'
+import { isObject, parsed } from './answer.js'
+import { createGate, type Call, type Caller, type Parts, type Route } from './context.js'
+import { headersTo, type Reply } from './courier.js'
+import { answer, jsonOf } from './http.js'
+import { queueView, type MessageRow } from './messages.js'
+import { Refused } from './refusal.js'
+import { checkRoom } from './routes-delegations.js'
+import { sendMethods, taskMethods } from './task-call.js'
+import type { WorkspaceRow } from './workspaces.js'
+
+/** Of the caller's headers, what the workspace gets beside the platform's own. */
+const passedOn = ['a2a-version', 'a2a-extensions', 'traceparent', 'tracestate', 'baggage'] as const
+/** Identities that exist inside the original's platform alone (P3). */
+const innerIdentity = /^(?:webhook|system|test|channel):/i
+const mostIdCharacters = 512
+const directMs = 30_000
+const busySeconds = 30
+const mostDirect = 64
+
+interface Incoming {
+  readonly method: string
+  readonly params: JsonObject
+  readonly id: Json
+  /** The whole of it, in full JSON-RPC (P30). */
+  readonly envelope: JsonObject
+}
+
+export function createProxyRoutes(parts: Parts): readonly Route[] {
+  const { workspaces, messages, courier, http, options, store } = parts
+  const gate = createGate(parts)
+  let direct = 0
+
+  /** Who calls is said by the bearer alone; a header that says otherwise is refused (P3). */
+  function callerOf({ request }: Call): Caller {
+    const header = request.headers.get('x-workspace-id') ?? ''
+    if (innerIdentity.test(header)) throw new Refused('not_authorized', 'invalid caller ID')
+    const caller = gate.caller(request, 'caller')
+    if (caller !== 'admin' && header !== '' && header.toLowerCase() !== caller.id)
+      throw new Refused('invalid_token', 'invalid caller auth token')
+    return caller
+  }
+
+  function targetOf({ params }: Call, caller: Caller): WorkspaceRow {
+    const id = (params['id'] ?? '').toLowerCase()
+    const row = workspaces.get(id)
+    if (row === undefined) throw new Refused('not_found', 'workspace not found')
+    if (caller !== 'admin' && !workspaces.mayTalk(caller.id, id))
+      throw new Refused('not_authorized', 'access denied: workspaces cannot communicate per hierarchy rules')
+    return row
+  }
+
+  /** Tasks and conversations of others cannot be gone on with: the workspace sees one caller, the platform. */
+  function checkOwner(target: string, caller: string, message: JsonObject): void {
+    for (const [name, column] of [
+      ['taskId', 'task_id'],
+      ['contextId', 'context_id'],
+    ] as const) {
+      const id = message[name]
+      if (typeof id === 'string' && messages.isForeign(target, caller, column, id))
+        throw new Refused('not_authorized', `${name} belongs to another caller`)
+    }
+  }
+
+  async function send(
+    call: Call,
+    caller: string,
+    target: WorkspaceRow,
+    incoming: Incoming,
+  ): Promise<Response> {
+    const message = incoming.params['message'] as JsonObject
+    checkOwner(target.id, caller, message)
+    const messageId = message['messageId'] as string
+    const row = store.write(() => {
+      const known = messages.known(target.id, caller, messageId)
+      if (known === undefined) checkRoom(parts, target.id)
+      return messages.enqueue({
+        target: target.id,
+        caller,
+        messageId,
+        delegationId: delegationIdIn(incoming.params),
+        body: JSON.stringify(incoming.envelope),
+        headers: headersOf(call.request),
+        expiresAt: options.clock.now() + secondsOf(incoming.params, options.deadlineMs / 1000),
+      })
+    })
+    if (row.status === 'completed' && row.response_body !== null)
+      return replyTo(incoming, { kind: 'answer', status: row.http_status ?? 200, body: row.response_body })
+    courier.pump(target.id)
+    const reply = await courier.reply(row.queue_id)
+    if (reply.kind === 'answer') return replyTo(incoming, reply)
+    return queuedAnswer(messages.get(row.queue_id) ?? row)
+  }
+
+  function queuedAnswer(row: MessageRow): Response {
+    return answer(202, {
+      queued: true,
+      queue_id: row.queue_id,
+      queue_depth: messages.depth(row.workspace_id),
+      message: 'the workspace is busy or offline; the message waits for it',
+    })
+  }
+
+  async function ask(
+    call: Call,
+    caller: string,
+    target: WorkspaceRow,
+    incoming: Incoming,
+  ): Promise<Response> {
+    const id = incoming.params['id'] ?? incoming.params['name']
+    if (typeof id !== 'string' || !messages.isOwn(target.id, caller, id.replace(/^tasks\//, '')))
+      return answer(200, {
+        jsonrpc: '2.0',
+        id: incoming.id,
+        error: { code: -32001, message: 'Task not found' },
+      })
+    if (direct >= mostDirect)
+      throw new Refused('too_many', 'too many calls are under way', { busy: true, retry_after: 1 })
+    direct += 1
+    try {
+      const outcome = await http.post({
+        url: target.url,
+        headers: headersTo(target, { caller_id: caller }, headersOf(call.request)),
+        body: JSON.stringify(incoming.envelope),
+        timeoutMs: directMs,
+        signal: call.request.signal,
+      })
+      if (outcome.kind !== 'answered')
+        throw new Refused('unreachable', `failed to reach workspace agent: ${outcome.error}`)
+      const wish = outcome.retryAfterMs === null ? busySeconds : outcome.retryAfterMs / 1000
+      const isBusy = outcome.status === 503 || outcome.status === 429
+      return replyTo(incoming, { ...outcome, kind: 'answer' }, isBusy ? { 'retry-after': String(wish) } : {})
+    } finally {
+      direct -= 1
+    }
+  }
+
+  return [
+    {
+      method: 'POST',
+      path: '/workspaces/:id/a2a',
+      async handle(call) {
+        const caller = callerOf(call)
+        const target = targetOf(call, caller)
+        const incoming = incomingOf(await jsonOf(call.request), options.newId)
+        const callerId = caller === 'admin' ? '' : caller.id
+        return sendMethods.has(incoming.method)
+          ? send(call, callerId, target, incoming)
+          : ask(call, callerId, target, incoming)
+      },
+    },
+    {
+      method: 'GET',
+      path: '/workspaces/:id/a2a/queue/:queue_id',
+      handle(call) {
+        const caller = callerOf(call)
+        const row = messages.get(call.params['queue_id'] ?? '')
+        const isHere = row?.workspace_id === (call.params['id'] ?? '').toLowerCase()
+        if (row === undefined || !isHere)
+          throw new Refused('not_found', 'no message of that id is in the queue', { retryable: true })
+        if (caller !== 'admin' && ![row.caller_id, row.workspace_id].includes(caller.id))
+          throw new Refused('not_authorized', 'the message is neither from you nor to you')
+        return answer(200, queueView(row))
+      },
+    },
+  ]
+}
+
+/** @throws {Refused} invalid_request, method_unsupported */
+function incomingOf(given: Json, newId: () => string): Incoming {
+  if (!isObject(given)) throw new Refused('invalid_request', 'the body must be a JSON-RPC object')
+  const isBare = given['jsonrpc'] === undefined
+  const method = isBare && given['method'] === undefined ? 'message/send' : given['method']
+  if (typeof method !== 'string' || !(sendMethods.has(method) || taskMethods.has(method)))
+    throw new Refused('method_unsupported', 'the method is none that the platform passes on', {
+      supported: [...sendMethods, ...taskMethods],
+    })
+  const params = isBare && given['params'] === undefined ? given : given['params']
+  if (!isObject(params)) throw new Refused('invalid_request', 'params must be an object')
+  const id = given['id'] ?? newId()
+  if (typeof id !== 'string' && typeof id !== 'number')
+    throw new Refused('invalid_request', 'id must be a text or a number')
+  const named = sendMethods.has(method) ? { ...params, message: messageOf(params['message'], newId) } : params
+  return { method, params: named, id, envelope: { jsonrpc: '2.0', id, method, params: named } }
+}
+
+function messageOf(message: unknown, newId: () => string): JsonObject {
+  if (!isObject(message)) throw new Refused('invalid_request', 'params.message must be an object')
+  if (!Array.isArray(message['parts']))
+    throw new Refused('invalid_request', 'params.message.parts must be a list')
+  const messageId = message['messageId'] ?? newId()
+  if (typeof messageId !== 'string' || messageId === '' || messageId.length > mostIdCharacters)
+    throw new Refused(
+      'invalid_request',
+      `params.message.messageId must be a text of 1 to ${mostIdCharacters} characters`,
+    )
+  return { ...message, messageId }
+}
+
+/** In all the places where clients of the dialect put it (2.11). */
+function delegationIdIn(params: JsonObject): string | null {
+  const ofMessage = (params['message'] as JsonObject)['metadata']
+  const ofParams = params['metadata']
+  const found = [
+    isObject(ofMessage) ? ofMessage['delegation_id'] : null,
+    isObject(ofParams) ? ofParams['delegation_id'] : null,
+    isObject(ofParams) ? ofParams['parent_task_id'] : null,
+  ].find((id) => typeof id === 'string' && id !== '' && id.length <= mostIdCharacters)
+  return (found as string | undefined) ?? null
+}
+
+/** P34: a time of the message's own, within the platform's. */
+function secondsOf({ expires_in_seconds }: JsonObject, most: number): number {
+  return typeof expires_in_seconds === 'number' && expires_in_seconds > 0
+    ? Math.min(expires_in_seconds, most)
+    : most
+}
+
+function headersOf(request: Request): Record<string, string> {
+  const timeout = request.headers.get('x-timeout')
+  if (timeout !== null && !/^\d{1,7}$/.test(timeout))
+    throw new Refused('invalid_request', 'X-Timeout must be a whole number of seconds, 0 for none')
+  const passed = passedOn.flatMap((name) => {
+    const value = request.headers.get(name)
+    return value === null ? [] : [[name, value.slice(0, 2048)]]
+  })
+  return {
+    ...(Object.fromEntries(passed) as Record<string, string>),
+    ...(timeout !== null && { 'x-timeout': timeout }),
+  }
+}
+
+/** The workspace's answer, under the id of this request: a message that is sent again has another. */
+function replyTo(
+  { id }: Incoming,
+  { status, body }: Extract<Reply, { kind: 'answer' }>,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  const json = parsed(body)
+  if (status >= 200 && status <= 299) {
+    const isEnvelope = isObject(json) && (json['result'] !== undefined || json['error'] !== undefined)
+    return answer(status, isEnvelope ? { ...json, id } : (json ?? body), headers)
+  }
+  if (isObject(json) && typeof json['error'] === 'string') return answer(status, json, headers)
+  const said = isObject(json) && isObject(json['error']) ? json['error']['message'] : null
+  const error = typeof said === 'string' ? said : `the workspace answered HTTP ${status}`
+  return answer(status < 300 || status > 599 ? 502 : status, { error, code: 'workspace_error' }, headers)
+}
