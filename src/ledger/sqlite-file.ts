@@ -9,7 +9,8 @@ const owned = 0o600
 const busyPollMs = 10
 
 /**
- * Opens the database at `path`, and makes it with its folder where it is not there.
+ * Opens the database at `path`, makes it with its folder where it is not there, and brings its schema up to date. It merges
+ * its log into itself only when it is told to (`PRAGMA wal_autocheckpoint`).
  * @throws {DelegationError} LEDGER_PATH, LEDGER_READ_ONLY, LEDGER_CORRUPT, LEDGER_FOREIGN, LEDGER_NEWER, LEDGER_BUSY,
  * LEDGER_FULL, LEDGER_IO, LEDGER_NO_DRIVER
  */

@@ -1,8 +1,8 @@
 /** The platform's file: one process at a time has it, and every answer that says "accepted" stands in it already. */
-import { openSqliteFile, type FileSchema, type Sqlite } from '../index.js'
+import { openSqliteFile, type Sqlite, type SqliteSchema } from '../index.js'
 
 /** "hdpf". */
-const schema: FileSchema = {
+const schema: SqliteSchema = {
   applicationId: 0x68647066,
   major: 1,
   migrations: [
