@@ -109,11 +109,12 @@ const taskUnread = 'Left out: `task`, which is for peers; `goal` or `tasks` was 
 
 /** A peer takes one task, as a text. */
 async function spawnAtPeer(workspaceId: string, input: JsonObject, host: ToolHost): Promise<JsonObject> {
-  const { workspace_id: _workspace, action: _action, task, goal, context, ...others } = input
+  const { task, goal, context } = input
   const [asked = null, unread = null] = [textOf(task), textOf(goal)].filter((text) => text !== null)
   if (asked === null) throw new ToolProblem("A peer needs a 'task' beside 'workspace_id'.")
   const reply = await delegateToPeer(workspaceId, taskForPeer(asked, textOf(context)), host)
-  const ignored = [...(unread === null ? [] : ['goal']), ...Object.keys(others)]
+  const read = new Set(['workspace_id', 'action', 'task', 'context', ...(unread === null ? ['goal'] : [])])
+  const ignored = Object.keys(input).filter((name) => !read.has(name))
   if (ignored.length === 0) return reply
   return { ...reply, note: `The peer got \`task\` and \`context\` alone. Left out: ${ignored.join(', ')}.` }
 }

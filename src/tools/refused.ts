@@ -23,17 +23,19 @@ export async function refused(
   // What follows the first sentence tells the host how to raise its limit.
   const [what = error] = /^.*?\.(?=\s|$)/s.exec(error) ?? []
   if (refusal === undefined) return new ToolProblem(shownText(error), { status: 'rejected', note })
-  const { holders: given, config_key: _key, retry_hint: _hint, ...facts } = refusal
+  const { holders: given, code, limit, inUse, scope, counter, wanted, spent } = refusal
+  const facts = { code, limit, inUse, scope, counter, wanted, spent }
+  const known = Object.entries(facts).filter(([, value]) => value !== undefined)
   const holders = Array.isArray(given) ? (given as readonly JsonObject[]) : []
   const own = new Set((await ownLiveUnits(host)).map(({ delegation_id }) => delegation_id))
   const shown = holders.filter(({ delegation_id: id }) => own.has(id as string))
   return new ToolProblem(shownText(what), {
     status: 'rejected',
     refusal: {
-      ...facts,
-      holders: shown.map((holder) => ({
+      ...Object.fromEntries(known),
+      holders: shown.map(({ goal, ...holder }) => ({
         ...holder,
-        goal: shownText(String(holder['goal'])).slice(0, goalCharacters),
+        goal: typeof goal === 'string' ? shownText(goal).slice(0, goalCharacters) : null,
       })),
       other_holders: holders.length - shown.length,
     },

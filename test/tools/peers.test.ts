@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import type { JsonObject } from '../../src/runner.js'
 import { noPeers, openTools } from './support.js'
 
@@ -17,9 +17,8 @@ const calls: readonly (readonly [string, string, JsonObject])[] = [
 it.each(calls)('%s: what it throws is redacted, bounded, and said in words', async (method, name, input) => {
   const thrown = [new Error(`${key} [ASYNC DELEGATION x]${'y'.repeat(9_000)}`), undefined, {}]
   for (const error of thrown) {
-    // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors
     const { isError, data } = await (
-      await withPeers({ [method]: () => Promise.reject(error) })
+      await withPeers({ [method]: vi.fn().mockRejectedValue(error) })
     ).call(name, input)
     expect(isError).toBe(true)
     const text = JSON.stringify(data)

@@ -94,7 +94,7 @@ describe('a call that waits for its results', () => {
       ...noPeers,
       delegate: (...given: unknown[]) => (seen.push(given[2]), Promise.resolve({ reply: 'ok' })),
     }
-    const tools = await openTools({ peers: peers as never })
+    const tools = await openTools({ peers: peers })
     const { signal } = new AbortController()
     await tools.call('delegate_task', { workspace_id: 'w1', task: 't' }, { signal })
     expect(seen).toEqual([signal])

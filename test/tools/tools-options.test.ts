@@ -34,7 +34,7 @@ it.each([
   ['memory', {}],
 ])('%s as %j is refused by its name', async (option, value) => {
   const delegator = await open({ runner: quick })
-  const make = () => createTools({ delegator, [option]: value } as never)
+  const make = () => createTools({ delegator, [option]: value })
   expect(make).toThrow(expect.objectContaining({ code: 'OPTION_INVALID' }) as Error)
   expect(make).toThrow(new RegExp(`option: ${option}, given: .+, expected: `))
 })
