@@ -127,10 +127,13 @@ export function attachHost(delegator: Delegator, options: AttachHostOptions): At
     return known
   }
 
+  function isStranger(lastSeq: number, { stranger }: Note): boolean {
+    return stranger?.lastSeq === lastSeq && performance.now() < stranger.untilMs
+  }
+
   function isReady({ sessionKey, lastSeq }: WaitingSession, note: Note): boolean {
-    const nowMs = performance.now()
-    if (note.restUntilMs !== undefined && nowMs < note.restUntilMs) return false
-    if (note.stranger?.lastSeq === lastSeq && nowMs < note.stranger.untilMs) return false
+    if (note.restUntilMs !== undefined && performance.now() < note.restUntilMs) return false
+    if (isStranger(lastSeq, note)) return false
     const target = resolveSession === undefined ? sessionKey : note.target
     // Where it goes must be asked first.
     return target === undefined || (!starting.has(laneOf(target)) && isIdle(target))
@@ -139,11 +142,14 @@ export function attachHost(delegator: Delegator, options: AttachHostOptions): At
   /** Sets out for every session that is ready, or for one, and asks the others again in a moment. */
   function pump(only?: string): void {
     if (isDetached()) return
+    let isAnyOurs = false
     for (const [key, session] of waiting) {
+      isAnyOurs ||= !isStranger(session.lastSeq, noteOf(key))
       if (only !== undefined && session.sessionKey !== only && notes.get(key)?.target !== only) continue
       if (!underWay.has(key) && isReady(session, noteOf(key))) setOut(key, session)
     }
-    if (waiting.size === 0) return
+    // Strangers are asked about again when `idle` is called, and when the watch tells of them.
+    if (!isAnyOurs) return
     timer ??= setTimeout(() => {
       timer = null
       pump()
@@ -226,6 +232,7 @@ export function attachHost(delegator: Delegator, options: AttachHostOptions): At
     const claimed = await completions.claim({ waiting: session, owns: asked, ...limit })
     if (count === 0) {
       noteOf(key).stranger = { lastSeq: session.lastSeq, untilMs: performance.now() + strangerMs }
+      if (!waiting.has(key)) waiting.set(key, session)
     }
     return claimed
   }
