@@ -32,7 +32,11 @@ describe('0.3 on the wire', () => {
     expect(card).toMatchObject({
       url: `${server.url}/a2a`,
       preferredTransport: 'JSONRPC',
-      capabilities: { streaming: true, pushNotifications: true },
+      capabilities: {
+        streaming: true,
+        pushNotifications: true,
+        extensions: [{ uri: 'urn:hermes-delegate:a2a:deduplicates-message-id' }],
+      },
       securitySchemes: { bearer: { type: 'http', scheme: 'Bearer' } },
       skills: [{ id: 'do', name: 'Do' }],
     })
@@ -48,6 +52,8 @@ describe('0.3 on the wire', () => {
     })
     const modern = (await response.json()) as Record<string, unknown>
     expect([modern['url'], modern['supportedInterfaces']]).toEqual([undefined, card['supportedInterfaces']])
+    const extensions = [{ uri: 'urn:hermes-delegate:a2a:deduplicates-message-id' }]
+    expect(modern['capabilities']).toMatchObject({ extensions })
   })
 
   it('B21: message/send, tasks/get and tasks/cancel; parts say what they are as 0.3 does', async () => {
