@@ -32,6 +32,7 @@ const mayImport: Record<string, readonly string[]> = {
     'src/molecule',
     'src/a2a',
     'src/telemetry',
+    'src/platform',
   ],
   'src/runner.ts': ['src/core'],
   'src/index.ts': [

@@ -274,7 +274,9 @@ describe('what is sent to break it', () => {
     const typed = `${head}\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n\r\n${body}`
     socket.write(typed, () => dies && socket.destroy())
     await gone
-    expect((await client.listTasks(all)).totalSize).toBe(before)
+    // Had it begun anything, that would be there by now.
+    await sent(client, messageOf('echo after'))
+    expect((await client.listTasks(all)).totalSize).toBe(before + 1)
   })
 
   it('P1: at the cap a task is REJECTED, with the refusal as data, and nothing is left of it', async () => {
