@@ -84,7 +84,7 @@ const activities = async (member: Member): Promise<readonly (Body & Record<strin
 const long = 'every word of it '.repeat(2_000)
 
 describe('a delegation of the client', () => {
-  it('is sent, answered in full, and on the record of the platform, with every mirror taken', async () => {
+  it('B1, B13: is sent, answered in full, and on the record of the platform, with every mirror taken', async () => {
     const { url } = await platformProcess()
     const peer = await workspace((seen, response) => answer(response, `${seen.text}: ${long}`))
     const caller = await enroll(url)
@@ -124,7 +124,7 @@ describe('a delegation of the client', () => {
     expect(await back.delegate(caller.id, 'and back')).toMatchObject({ ok: true, text: 'did and back' })
   })
 
-  it('through the platform is the platform’s, and found by a process that knows nothing of it', async () => {
+  it('B12: through the platform is the platform’s, and found by a process that knows nothing of it', async () => {
     const { url } = await platformProcess()
     const peer = await workspace((seen, response) => answer(response, `${seen.text}: ${long}`))
     const caller = await enroll(url)
@@ -172,7 +172,7 @@ describe('a delegation of the client', () => {
     expect(told).toMatchObject({ ok: true, text: 'did count' })
   })
 
-  it('that fails at the peer is failed on both sides, with its cause', async () => {
+  it('B3: that fails at the peer is failed on both sides, with its cause', async () => {
     const { url } = await platformProcess()
     const peer = await workspace((_seen, response) => json(response, 200, task('failed', 'no such table')))
     const caller = await enroll(url)
@@ -213,7 +213,7 @@ describe('a delegation of the client', () => {
   })
 })
 
-describe('B7, B8, B12, B24: a message that waits in the queue of the platform', () => {
+describe('a message that waits in the queue of the platform', () => {
   const busyOnce = (count: number): boolean => count === 1
 
   it('B7: of a busy peer: queued on both sides, sent once more when it is free, and found by a look', async () => {
