@@ -222,7 +222,10 @@ export function createDelegations(options: DelegationsOptions): Delegations {
       const job = running.get(id)
       job?.scope.abort()
       if (job === undefined) {
-        const error = 'it was stopped; the platform has no way to be told so, and the peer may still do it'
+        const error = 'it was stopped; the platform is told, and a peer that has it may still do it'
+        // One that the platform runs has no mirror of ours, and is ended by an update all the same.
+        if (record.remote?.kind === 'listed' && !mirrored.has(id))
+          mirrors.update(record.source_workspace_id, record.remote.delegationId, 'failed', { error })
         settle(jobOf(record), ended(failed('canceled', error), record.attempts))
       }
       return true

@@ -2,10 +2,13 @@
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { serving, tokens } from '../a2a/server/serving.js'
+import { start as startCommand } from '../e2e/cli-process.js'
 import { createDelegator, type RunnerReference, type SingleEvent } from '../../src/index.js'
 import {
   createMolecule,
@@ -258,6 +261,37 @@ describe('a message that waits in the queue of the platform', () => {
     expect(peer.seen).toHaveLength(2)
   })
 
+  it('is not sent any more when its caller stops it, whoever keeps the delegation', async () => {
+    const { url } = await platformProcess()
+    const peer = await workspace()
+    const caller = await enroll(url)
+    const callee = await enroll(url, { url: peer.url })
+    await callee.beat({ active_tasks: 1 })
+    const molecule = moleculeOf(url, caller)
+    const ids: string[] = []
+    for (const viaPlatform of [false, true]) {
+      const id = idOf(molecule.delegateAsync(callee.id, 'never', { viaPlatform }))
+      await eventually(() => molecule.get(id)?.remote ?? undefined)
+      expect(molecule.cancel(id)).toBe(true)
+      ids.push(id)
+    }
+    const waiting = new AbortController()
+    const waited = molecule.delegate(callee.id, 'never', { viaPlatform: true, signal: waiting.signal })
+    await eventually(async () => {
+      const { rows } = await caller.call('GET /workspaces/:id/delegations')
+      return rows.length === 3 ? rows : undefined
+    })
+    waiting.abort()
+    expect((await waited).text).toContain('it was stopped; the platform knows')
+    await molecule.flushed()
+    const { rows } = await caller.call('GET /workspaces/:id/delegations')
+    expect(rows.map(({ status: word }) => word)).toEqual(['failed', 'failed', 'failed'])
+    for (const id of ids) expect(await status(molecule, id)).toMatchObject({ status: 'failed' })
+    await callee.beat()
+    expect((await caller.send(callee.id, 'the next')).said).toBe('did the next')
+    expect(peer.seen.map(({ text }) => text)).toEqual(['the next'])
+  })
+
   it('a record that comes after the answer has its end at once', async () => {
     const { url } = await platformProcess()
     const peer = await workspace()
@@ -327,6 +361,25 @@ describe('as a unit of the ledger', () => {
     expect(await event).toMatchObject({ status: 'completed', summary: 'did count' })
     expect(await rowOf(caller, row.delegation_id)).toMatchObject({ status: 'completed', result: 'did count' })
   })
+})
+
+it('a runner of the configuration delegates from the command line', async () => {
+  const { url } = await platformProcess()
+  const peer = await workspace()
+  const caller = await enroll(url)
+  const callee = await enroll(url, { url: peer.url })
+  const folder = dirname(newFile())
+  const runners = { analyst: { molecule: { target: callee.id, poll_seconds: 0.05 } } }
+  writeFileSync(join(folder, 'hermes-delegate.yaml'), JSON.stringify({ runners }))
+  const env = { PLATFORM_URL: url, WORKSPACE_ID: caller.id, WORKSPACE_AUTH_TOKEN: caller.token }
+  const { code, stdout } = await startCommand(['run', '-r', 'analyst', 'count'], { cwd: folder, env }).ended
+  expect(stdout).toContain('did count')
+  expect(code).toBe(0)
+  const without = await startCommand(['run', '-r', 'analyst', 'count'], { cwd: folder }).ended
+  expect(without).toMatchObject({ code: 2 })
+  expect(without.stderr).toContain(
+    'runners.analyst.molecule.workspaces: expected the id of the own workspace',
+  )
 })
 
 it('the tools of a model work on it, one after the other', async () => {
