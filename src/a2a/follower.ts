@@ -6,7 +6,7 @@
  * F3. A task that is over, or given up, is told once and then let go.
  *
  * Where many are due at a time and the peer can list its tasks, one list stands for all of these looks. There is one list
- * at a time, and then a rest for as long as it took: meanwhile further tasks become due, and share the next one.
+ * at a time, and no other look beside it: what becomes due meanwhile shares the next one.
  */
 import { guarded, type Breaker } from './retry.js'
 import type { PeerConnection } from './peer-client.js'
@@ -19,7 +19,6 @@ import { createTaskLists } from './task-lists.js'
 const maxLooks = 4
 /** So many are worth a list. */
 const worthList = 4
-const longestRestMs = 250
 const growth = 1.6
 /** Younger tasks are over before a subscription pays, ms. */
 const subscribeAfterMs = 1_000
@@ -60,18 +59,16 @@ export function createFollower(
   const entries = new Set<Entry>()
   const lists = createTaskLists()
   let looks = 0
-  /** Nothing is looked at before; Infinity while a list is under way. */
-  let restMs = -Infinity
+  let isListing = false
   let streams = 0
   let stopTimer = (): void => undefined
   let timerMs = Infinity
 
   /** F1. */
   function arm(): void {
-    if (looks >= maxLooks || restMs === Infinity) return
+    if (looks >= maxLooks || isListing) return
     let next = Infinity
     for (const { isBusy, dueMs } of entries) if (!isBusy) next = Math.min(next, dueMs)
-    next = Math.max(next, restMs)
     if (next === timerMs) return
     stopTimer()
     timerMs = next
@@ -107,8 +104,7 @@ export function createFollower(
   }
 
   async function lookAtList(due: readonly Entry[]): Promise<void> {
-    const startMs = time.monotonicMs()
-    restMs = Infinity
+    isListing = true
     try {
       const client = await connection.client()
       const byId = new Map(due.map((entry) => [entry.view.task.id, entry]))
@@ -125,8 +121,7 @@ export function createFollower(
       const error = peerErrorOf(thrown)
       for (const entry of due) failed(entry, error)
     } finally {
-      const endMs = time.monotonicMs()
-      restMs = endMs + Math.min(endMs - startMs, longestRestMs)
+      isListing = false
     }
   }
 

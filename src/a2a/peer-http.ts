@@ -29,7 +29,7 @@ export interface PeerHttpOptions {
   readonly time: PeerTime
 }
 
-const maxSockets = 16
+const maxSockets = 48
 const maxRedirects = 3
 /** A subscription that says nothing for so long is taken for dead, ms. */
 const streamIdleMs = 300_000
