@@ -11,6 +11,7 @@ import { UsageError } from './usage-error.js'
 export interface ServeOptions extends CommandOptions {
   readonly host?: string
   readonly port?: number
+  readonly platform?: boolean
 }
 
 /**

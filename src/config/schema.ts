@@ -212,6 +212,27 @@ const serve = z.strictObject(
   },
   mapping,
 )
+
+const platform = z.strictObject(
+  {
+    host: text('a host'),
+    port: wholeNumber(0, 65_535),
+    url: z.url({ protocol: /^https?$/, error: 'a URL of http or https' }).nullish(),
+    path,
+    admin_token_env: text(variable),
+    allow_loopback: z.boolean('true or false').nullish(),
+    allow_private: z.boolean('true or false').nullish(),
+    max_concurrent_tasks: wholeNumber(1, 10_000),
+    max_queued: wholeNumber(1, 1_000_000),
+    heartbeat_timeout_seconds: wholeNumber(1, 86_400),
+    task_timeout_seconds: wholeNumber(1, 86_400),
+    deadline_seconds: wholeNumber(1, mostSeconds),
+    retention_days: z.number(days).positive(days).nullish(),
+    drain_seconds: wholeNumber(0, 3_600),
+  },
+  mapping,
+)
+
 const words = z.array(z.string('a word').min(1, 'a word'), 'a list of words')
 const rbac = z.strictObject(
   { roles: words.nullish(), allowed_actions: z.record(z.string(), words, mapping).nullish() },
@@ -229,6 +250,7 @@ export const configFile = z.strictObject(
     spill_folder: path,
     runners: z.record(z.string(), runner, mapping).nullish(),
     serve: serve.nullish(),
+    platform: platform.nullish(),
     log: log.nullish(),
     rbac: rbac.nullish(),
     audit: audit.nullish(),
@@ -256,6 +278,7 @@ const keysOfSection: Readonly<Record<string, readonly string[]>> = {
   log: Object.keys(log.shape),
   serve: Object.keys(serve.shape),
   'serve.push': Object.keys(servePush.shape),
+  platform: Object.keys(platform.shape),
   rbac: Object.keys(rbac.shape),
   audit: Object.keys(audit.shape),
   'runners.*': Object.keys(runner.shape),

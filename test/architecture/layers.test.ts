@@ -31,6 +31,7 @@ const mayImport: Record<string, readonly string[]> = {
     'src/mcp',
     'src/molecule',
     'src/a2a',
+    'src/platform',
   ],
   'src/runner.ts': ['src/core'],
   'src/index.ts': [
