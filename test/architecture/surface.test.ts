@@ -49,6 +49,7 @@ describe('the public surface is what was meant', () => {
       'createMolecule',
       'createMoleculeDirectory',
       'moleculeRunner',
+      'permissionsOf',
       'rbacFrom',
       'readAudit',
     ])
