@@ -25,6 +25,7 @@ const auditOf = (folder: string): Data[] =>
   readFileSync(join(folder, 'audit.log'), 'utf8')
     .trim()
     .split('\n')
+    .filter((line) => line !== '')
     .map((line) => JSON.parse(line) as Data)
 
 async function ended(of: AnyClient, workspaceId: string, taskId: unknown): Promise<Data> {
@@ -62,7 +63,10 @@ describe('peers of the configuration', () => {
     const gone = await mcp.call('delegate_task', { workspace_id: 'nobody', task: 'echo x' })
     expect(gone.data['error']).toMatch(/^DELEGATION FAILED to nobody/)
     const told = await mcp.call('send_message_to_user', { message: 'hello' })
-    expect(told).toMatchObject({ isError: true, data: { error: 'this host has no chat to send to' } })
+    expect(told).toMatchObject({
+      isError: true,
+      data: { error: 'The message was not sent: this host has no chat to send to' },
+    })
     await mcp.close()
     const audit = await eventually(() => {
       const all = auditOf(folder)
