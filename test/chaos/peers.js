@@ -150,7 +150,7 @@ async function drained(round, looks) {
 export async function peers({ seed, size, kills: asked, rounds: askedRounds }, say) {
   process.env.CHAOS_TOKEN = token
   const rounds = askedRounds ?? (asked === undefined && size === 'long' ? 5 : 1)
-  const kills = asked ?? (size === 'long' ? 60 : 8)
+  const kills = asked ?? (size === 'long' ? 50 : 8)
   const all = { problems: [], callerKills: 0, gatewayKills: 0, atPoint: 0, inFlight: 0, figures: {} }
   for (let round = 0; round < rounds; round += 1) {
     const { problems, counts, figures, folder } = await peersRound({ seed: seed + round, kills })
