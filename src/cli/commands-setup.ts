@@ -47,6 +47,19 @@ export function addSetupCommands(program: Command, onEnd: (code: number) => void
       const { doctor } = await import('./doctor.js')
       onEnd(await doctor(command.optsWithGlobals<CommandOptions>()))
     })
+  addServeCommands(program, onEnd)
+  program
+    .command('init')
+    .description('write ./hermes-delegate.yaml (or --config), with every key and its default')
+    .option('--force', 'replace a file that is there')
+    .action(async (_options: unknown, command: Command) => {
+      const { init } = await import('./init.js')
+      onEnd(await init(command.optsWithGlobals<InitOptions>()))
+    })
+}
+
+/** Those that serve others until they are told to stop. */
+function addServeCommands(program: Command, onEnd: (code: number) => void): void {
   program
     .command('mcp')
     .description('serve these subagents to a client of MCP over standard input and output, until it leaves')
@@ -63,20 +76,22 @@ export function addSetupCommands(program: Command, onEnd: (code: number) => void
     })
   program
     .command('serve')
-    .description('serve configured runners to remote agents, over A2A')
+    .description('serve configured runners to remote agents, over A2A; or a platform for workspaces')
     .option('--host <host>', 'address to listen on (else serve.host)')
     .option('--port <port>', 'port to listen on; 0 for any that is free (else serve.port)', port)
+    .option(
+      '--platform',
+      'serve the platform that workspaces delegate through, by platform.* in place of serve.*',
+    )
     .addHelpText('after', '\nExit codes: 0 stopped by a signal, 1 failed, 2 usage.')
     .action(async (_options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<ServeOptions>()
+      if (options.platform === true) {
+        const { servePlatformUntilStopped } = await import('./serve-platform.js')
+        onEnd(await servePlatformUntilStopped(options))
+        return
+      }
       const { serve } = await import('./serve.js')
-      onEnd(await serve(command.optsWithGlobals<ServeOptions>()))
-    })
-  program
-    .command('init')
-    .description('write ./hermes-delegate.yaml (or --config), with every key and its default')
-    .option('--force', 'replace a file that is there')
-    .action(async (_options: unknown, command: Command) => {
-      const { init } = await import('./init.js')
-      onEnd(await init(command.optsWithGlobals<InitOptions>()))
+      onEnd(await serve(options))
     })
 }

@@ -8,6 +8,7 @@ import { environmentNumbers } from './environment.js'
 import { plain, problemLines, suggestion } from './problems.js'
 import { configuredLedger, type ConfiguredLedger } from './configured-ledger.js'
 import { configuredRunner, makerProblem } from './configured-runner.js'
+import { configuredPlatform, type PlatformConfig } from './configured-platform.js'
 import { configuredServe, type ServeConfig } from './configured-serve.js'
 import { stateFolder } from './state-folder.js'
 import { builtinRunners, configFile, isSet, oneOfThese, type ConfigFile, type LogLevel } from './schema.js'
@@ -37,6 +38,7 @@ export interface Config {
   readonly ownsTranscripts: boolean
   readonly runners: Readonly<Record<string, RunnerReference>>
   readonly serve: ServeConfig
+  readonly platform: PlatformConfig
   /** Name of the default runner. */
   readonly runner: string | null
   readonly log: { readonly level: LogLevel; readonly path: string | null }
@@ -77,6 +79,7 @@ export async function loadConfig({
     ownsTranscripts: !isSet(file.transcripts?.folder),
     runners: found === null ? {} : runnersOf(found.path, file, folder),
     serve: configuredServe(file),
+    platform: configuredPlatform(file, { folder, stateFolder: state }),
     runner: file.delegation?.runner ?? null,
     log: logOf(file, folder),
     auditPath: env['AUDIT_LOG_PATH'] || resolve(folder, file.audit?.path ?? join(state, 'audit.log')),

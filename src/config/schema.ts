@@ -106,6 +106,7 @@ const runner = z
       command: z.record(z.string(), z.json('plain data'), mapping).nullish(),
       agent: z.record(z.string(), z.json('plain data'), mapping).nullish(),
       peer: z.record(z.string(), z.json('plain data'), mapping).nullish(),
+      molecule: z.record(z.string(), z.json('plain data'), mapping).nullish(),
       export: text('the name of an export'),
       options: z.json('plain data').nullish(),
       placement: oneOf(['isolated', 'process', 'shared']).nullish(),
@@ -116,13 +117,16 @@ const runner = z
     },
     mapping,
   )
-  .superRefine(({ builtin, module, preset, command, agent, peer, export: name, options }, context) => {
+  .superRefine(({ builtin, module, preset, command, export: name, options, ...entry }, context) => {
     const isCommand = isSet(preset) || isSet(command)
-    if ([isSet(builtin), isSet(module), isCommand, isSet(agent), isSet(peer)].filter(Boolean).length !== 1) {
-      const message = 'exactly one of `builtin`, `module`, `agent`, `peer` and `command` (or `preset`)'
+    const made = (['agent', 'peer', 'molecule'] as const).filter((kind) => isSet(entry[kind]))
+    const kinds = [isSet(builtin), isSet(module), isCommand].filter(Boolean).length + made.length
+    if (kinds !== 1) {
+      const message =
+        'exactly one of `builtin`, `module`, `agent`, `peer`, `molecule` and `command` (or `preset`)'
       context.addIssue({ code: 'custom', message })
-    } else if ((isCommand || isSet(agent) || isSet(peer)) && isSet(options)) {
-      const own = isCommand ? 'command' : isSet(agent) ? 'agent' : 'peer'
+    } else if ((isCommand || made.length > 0) && isSet(options)) {
+      const own = made[0] ?? 'command'
       const message = `nothing here (those of ${own === 'agent' ? 'an' : 'a'} ${own} stand in \`${own}\`)`
       context.addIssue({ code: 'custom', path: ['options'], message })
     } else if (!isSet(module) && isSet(name)) {
@@ -212,6 +216,27 @@ const serve = z.strictObject(
   },
   mapping,
 )
+
+const platform = z.strictObject(
+  {
+    host: text('a host'),
+    port: wholeNumber(0, 65_535),
+    url: z.url({ protocol: /^https?$/, error: 'a URL of http or https' }).nullish(),
+    path,
+    admin_token_env: text(variable),
+    allow_loopback: z.boolean('true or false').nullish(),
+    allow_private: z.boolean('true or false').nullish(),
+    max_concurrent_tasks: wholeNumber(1, 10_000),
+    max_queued: wholeNumber(1, 1_000_000),
+    heartbeat_timeout_seconds: wholeNumber(1, 86_400),
+    task_timeout_seconds: wholeNumber(1, 86_400),
+    deadline_seconds: wholeNumber(1, mostSeconds),
+    retention_days: z.number(days).positive(days).nullish(),
+    drain_seconds: wholeNumber(0, 3_600),
+  },
+  mapping,
+)
+
 const words = z.array(z.string('a word').min(1, 'a word'), 'a list of words')
 const rbac = z.strictObject(
   { roles: words.nullish(), allowed_actions: z.record(z.string(), words, mapping).nullish() },
@@ -229,6 +254,7 @@ export const configFile = z.strictObject(
     spill_folder: path,
     runners: z.record(z.string(), runner, mapping).nullish(),
     serve: serve.nullish(),
+    platform: platform.nullish(),
     log: log.nullish(),
     rbac: rbac.nullish(),
     audit: audit.nullish(),
@@ -256,6 +282,7 @@ const keysOfSection: Readonly<Record<string, readonly string[]>> = {
   log: Object.keys(log.shape),
   serve: Object.keys(serve.shape),
   'serve.push': Object.keys(servePush.shape),
+  platform: Object.keys(platform.shape),
   rbac: Object.keys(rbac.shape),
   audit: Object.keys(audit.shape),
   'runners.*': Object.keys(runner.shape),

@@ -20,6 +20,8 @@ export interface ServedPlatform {
   [Symbol.asyncDispose](): Promise<void>
 }
 
+/** How long answers may take to reach their readers at the end. */
+const closeMs = 2_000
 const loopbackHosts: ReadonlySet<string> = new Set(['127.0.0.1', '::1', 'localhost'])
 
 /**
@@ -31,7 +33,11 @@ export async function servePlatform(options: ServePlatformOptions): Promise<Serv
   if (!loopbackHosts.has(host) && options.adminToken === undefined)
     throw new TypeError(`Expected an \`adminToken\` for the host ${host}, which others reach, too`)
   const platform = await createPlatform(options)
-  const server = createServer((request, response) => void answerTo(platform.fetch, request, response))
+  const answers = new Set<Promise<void>>()
+  const server = createServer((request, response) => {
+    const answered = answerTo(platform.fetch, request, response).finally(() => answers.delete(answered))
+    answers.add(answered)
+  })
   try {
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
@@ -46,8 +52,12 @@ export async function servePlatform(options: ServePlatformOptions): Promise<Serv
   async function end(graceMs?: number): Promise<void> {
     const isStopped = new Promise((resolve) => server.close(resolve))
     await platform.close(graceMs === undefined ? {} : { graceMs })
-    server.closeAllConnections()
+    // What has been answered has yet to reach who asked.
+    const patience = setTimeout(() => server.closeAllConnections(), closeMs)
+    await Promise.all(answers)
+    server.closeIdleConnections()
     await isStopped
+    clearTimeout(patience)
   }
   const close: ServedPlatform['close'] = ({ graceMs } = {}) => (closing ??= end(graceMs))
   return {

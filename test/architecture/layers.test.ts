@@ -15,7 +15,7 @@ const mayImport: Record<string, readonly string[]> = {
   'src/host': ['src/core', 'src/runtime'],
   'src/agent': ['src/index.ts', 'src/runner.ts'],
   'src/a2a': ['src/index.ts', 'src/runner.ts'],
-  'src/config': ['src/index.ts', 'src/runner.ts', 'src/agent', 'src/a2a'],
+  'src/config': ['src/index.ts', 'src/runner.ts', 'src/agent', 'src/a2a', 'src/molecule'],
   'src/testing': ['src/index.ts'],
   'src/platform': ['src/index.ts', 'src/runner.ts'],
   'src/tools': ['src/index.ts', 'src/runner.ts'],
@@ -31,6 +31,8 @@ const mayImport: Record<string, readonly string[]> = {
     'src/mcp',
     'src/molecule',
     'src/a2a',
+    'src/telemetry',
+    'src/platform',
   ],
   'src/runner.ts': ['src/core'],
   'src/index.ts': [

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { knownRunners, runnerNamed } from '../../src/cli/runner-named.js'
+import { configuredPlatform } from '../../src/config/configured-platform.js'
 import { configuredServe } from '../../src/config/configured-serve.js'
 import type { Config } from '../../src/config/load.js'
 import { memoryLedger, shellRunner, type RunnerReference } from '../../src/index.js'
@@ -31,6 +32,7 @@ function config(runners: Record<string, RunnerReference> = {}, runner: string | 
     ownsTranscripts: true,
     runners,
     serve: configuredServe({}),
+    platform: configuredPlatform({}, { folder: '/', stateFolder: '/' }),
     runner,
     log: { level: 'silent', path: null },
     auditPath: '/nowhere/audit.log',

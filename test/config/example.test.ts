@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
 import { describe, expect, it } from 'vitest'
 import { loadConfig } from '../../src/config/load.js'
+import { configuredPlatform } from '../../src/config/configured-platform.js'
 import { configuredServe } from '../../src/config/configured-serve.js'
 import { knownKeysAt } from '../../src/config/schema.js'
 import { createDelegator } from '../../src/index.js'
@@ -20,6 +21,7 @@ const keys = {
     'spill_folder',
     'runners',
     'serve',
+    'platform',
     'log',
     'rbac',
     'audit',
@@ -67,6 +69,7 @@ const keys = {
     'command',
     'agent',
     'peer',
+    'molecule',
     'export',
     'options',
     'placement',
@@ -90,6 +93,22 @@ const keys = {
     'drain_seconds',
   ],
   'serve.push': ['allow_private_hosts', 'timeout_seconds'],
+  platform: [
+    'host',
+    'port',
+    'url',
+    'path',
+    'admin_token_env',
+    'allow_loopback',
+    'allow_private',
+    'max_concurrent_tasks',
+    'max_queued',
+    'heartbeat_timeout_seconds',
+    'task_timeout_seconds',
+    'deadline_seconds',
+    'retention_days',
+    'drain_seconds',
+  ],
   log: ['level', 'path'],
   rbac: ['roles', 'allowed_actions'],
   audit: ['path'],
@@ -109,7 +128,7 @@ describe('config.example.yaml', () => {
   it('loads, and its values are the defaults', async () => {
     const state = { XDG_STATE_HOME: '/state' }
     const loaded = await loadConfig({ path, env: state })
-    const { options, runner, serve, log, warnings, ledger, leaseSeconds } = loaded
+    const { options, runner, serve, platform, log, warnings, ledger, leaseSeconds } = loaded
     const { kind, path: file, retentionSeconds } = ledger
     expect({ kind, file, retentionSeconds, leaseSeconds }).toEqual({
       kind: 'sqlite',
@@ -123,6 +142,9 @@ describe('config.example.yaml', () => {
       warnings: [],
     })
     expect(serve).toEqual(configuredServe({}))
+    const folders = { folder: '/', stateFolder: '/state/hermes-delegate' }
+    expect(platform).toEqual(configuredPlatform({}, folders))
+    expect(platform.options.path).toBe('/state/hermes-delegate/platform.db')
     expect(serve).toMatchObject({ host: '127.0.0.1', port: 41_241, url: null, drainMs: 20_000, callers: {} })
     expect(options).toEqual({
       maxUnits: 3,

@@ -331,7 +331,7 @@ describe('mirrors', () => {
   })
 
   it.each([401, 500, 429])(
-    'a platform that answers %i to mirrors changes nothing but a count',
+    'mirrors that fail change nothing but a count: a platform that answers %i',
     async (status) => {
       platform.on('POST /peer', says('fine'))
       platform.on(`POST /workspaces/${own}`, (_seen: unknown, response: ServerResponse) =>
