@@ -346,9 +346,15 @@ describe('mirrors', () => {
 
   it('mirrors that are never answered delay no result', async () => {
     platform.on('POST /peer', says('fine'))
+    platform.on(`POST /workspaces/${peer}/a2a`, says('fine'))
     platform.on(`POST /workspaces/${own}`, () => undefined)
     const id = start()
     expect(await stands(molecule, id, 'completed')).toMatchObject({ result: 'fine' })
+    // Nor those that come after it: the first mirror still stands.
+    expect(await molecule.delegate(peer, 'y')).toMatchObject({ text: 'fine' })
+    for (const task of ['a', 'b', 'c'])
+      await stands(molecule, idOf(molecule.delegateAsync(peer, task)), 'completed')
+    expect(platform.to(`POST /workspaces/${own}`)).toHaveLength(1)
     // What waits is given up: here by the end of the connections.
     await platform.close()
     platform = await startPlatform()
