@@ -87,7 +87,9 @@ describe('the terminal of the agent runner', () => {
   it('a command that a signal ends is told as a shell says it, and may tidy up before it goes', async () => {
     expect((await run("/bin/sh -c 'kill -TERM $$'")).told).toMatch(/^exit code 143/)
     const polite = 'trap "echo tidied; exit 0" TERM; echo begun; while :; do sleep 0.05; done'
-    expect((await run(polite, {}, { timeout_seconds: 1 })).told).toMatch(/^it was ended after 1 s\nbegun[^]*tidied$/)
+    expect((await run(polite, {}, { timeout_seconds: 1 })).told).toMatch(
+      /^it was ended after 1 s\nbegun[^]*tidied$/,
+    )
   })
 
   it('what it leaves in the background is ended with it', async () => {
