@@ -5,7 +5,8 @@
  * F2. Every task is looked at again, later and later, whether or not a subscription or a push tells of it sooner.
  * F3. A task that is over, or given up, is told once and then let go.
  *
- * Where many are due at a time and the peer can list its tasks, one list stands for all of these looks.
+ * Where many are due at a time and the peer can list its tasks, one list stands for all of these looks. There is one list
+ * at a time, and no other look beside it: what becomes due meanwhile shares the next one.
  */
 import { guarded, type Breaker } from './retry.js'
 import type { PeerConnection } from './peer-client.js'
@@ -58,13 +59,14 @@ export function createFollower(
   const entries = new Set<Entry>()
   const lists = createTaskLists()
   let looks = 0
+  let isListing = false
   let streams = 0
   let stopTimer = (): void => undefined
   let timerMs = Infinity
 
   /** F1. */
   function arm(): void {
-    if (looks >= maxLooks) return
+    if (looks >= maxLooks || isListing) return
     let next = Infinity
     for (const { isBusy, dueMs } of entries) if (!isBusy) next = Math.min(next, dueMs)
     if (next === timerMs) return
@@ -102,6 +104,7 @@ export function createFollower(
   }
 
   async function lookAtList(due: readonly Entry[]): Promise<void> {
+    isListing = true
     try {
       const client = await connection.client()
       const byId = new Map(due.map((entry) => [entry.view.task.id, entry]))
@@ -117,6 +120,8 @@ export function createFollower(
     } catch (thrown) {
       const error = peerErrorOf(thrown)
       for (const entry of due) failed(entry, error)
+    } finally {
+      isListing = false
     }
   }
 

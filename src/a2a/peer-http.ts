@@ -6,6 +6,7 @@ import {
   Agent as HttpAgent,
   request as httpRequest,
   type ClientRequest,
+  type IncomingHttpHeaders,
   type IncomingMessage,
 } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
@@ -28,7 +29,7 @@ export interface PeerHttpOptions {
   readonly time: PeerTime
 }
 
-const maxSockets = 16
+const maxSockets = 48
 const maxRedirects = 3
 /** A subscription that says nothing for so long is taken for dead, ms. */
 const streamIdleMs = 300_000
@@ -56,7 +57,7 @@ export function createPeerHttp(options: PeerHttpOptions): PeerHttp {
       method: init.method ?? 'GET',
       headers: {
         ...options.headers,
-        ...Object.fromEntries(new Headers(init.headers)),
+        ...namedInLowerCase(init.headers),
         // What comes compressed would have to be bounded twice.
         'accept-encoding': 'identity',
       },
@@ -152,18 +153,33 @@ const isStream = ({ headers }: IncomingMessage): boolean =>
 
 async function responseOf(response: IncomingMessage, options: PeerHttpOptions): Promise<Response> {
   const { statusCode: status = 0, rawHeaders } = response
-  const headers = new Headers()
+  const headers: [string, string][] = []
   for (let at = 0; at + 1 < rawHeaders.length; at += 2)
-    headers.append(rawHeaders[at] ?? '', rawHeaders[at + 1] ?? '')
+    headers.push([rawHeaders[at] ?? '', rawHeaders[at + 1] ?? ''])
   if (isStream(response) && status === 200) {
     response.setTimeout(streamIdleMs, () => response.destroy(new Error('the stream fell silent')))
     const body = Readable.toWeb(boundedStream(response, options.maxBytes)) as unknown
     return new Response(body as globalThis.ReadableStream, { status, headers })
   }
   const body = await bodyOf(response, options)
-  checkAnswer(status, headers, body)
-  const isEmpty = status === 204 || status === 205 || status === 304
-  return new Response(isEmpty ? null : body, { status, headers })
+  checkAnswer(status, response.headers, body)
+  return wholeResponse(body, { status, headers })
+}
+
+/** An answer that is here already: to read it through the stream of a body costs more than all of the request. */
+function wholeResponse(text: string, init: ResponseInit): Response {
+  return Object.assign(new Response(null, init), {
+    text: () => Promise.resolve(text),
+    // What is no JSON is a rejection, as it is of any response.
+    json: () => new Promise<unknown>((resolve) => resolve(JSON.parse(text))),
+  })
+}
+
+/** The client of the SDK gives plain objects. */
+function namedInLowerCase(headers: RequestInit['headers']): Record<string, string> {
+  const isPlain = headers !== undefined && !Array.isArray(headers) && !(headers instanceof Headers)
+  const entries = isPlain ? Object.entries(headers as Record<string, string>) : [...new Headers(headers)]
+  return Object.fromEntries(entries.map(([name, value]) => [name.toLowerCase(), value]))
 }
 
 function bodyOf(response: IncomingMessage, { maxBytes, timeoutMs }: PeerHttpOptions): Promise<string> {
@@ -209,13 +225,13 @@ function boundedStream(response: IncomingMessage, maxBytes: number): Readable {
 }
 
 /** What is no answer of the protocol is told here, while its status is still known. */
-function checkAnswer(status: number, headers: Headers, body: string): void {
-  const isJson = /\bjson\b/.test(headers.get('content-type') ?? '')
+function checkAnswer(status: number, headers: IncomingHttpHeaders, body: string): void {
+  const isJson = /\bjson\b/.test(headers['content-type'] ?? '')
   const parsed = isJson && body.length <= ackBytes ? objectIn(body, status) : null
   if (parsed !== null && isQueuedAck(status, parsed)) throw new QueuedAck(parsed)
   if (status >= 200 && status < 300) {
     if (isJson || status === 204) return
-    const type = headers.get('content-type') ?? 'none'
+    const type = headers['content-type'] ?? 'none'
     throw new PeerError(
       'PEER_RESPONSE',
       `the peer's answer is no JSON (content type: ${type.slice(0, 100)})`,
@@ -226,7 +242,7 @@ function checkAnswer(status: number, headers: Headers, body: string): void {
   }
   // An error of the protocol has a code that says more than the status.
   if (status !== 429 && status < 502 && typeof parsed?.['error'] === 'object') return
-  const retryAfterMs = retryAfterOf(headers.get('retry-after'))
+  const retryAfterMs = retryAfterOf(headers['retry-after'])
   const message = `the peer answered with HTTP ${status}${body === '' ? '' : `: ${body.slice(0, 300)}`}`
   throw new PeerError(status === 429 ? 'PEER_BUSY' : 'PEER_HTTP', message, {
     status,
@@ -256,8 +272,8 @@ function isQueuedAck(status: number, body: Readonly<Record<string, unknown>>): b
   return (status === 200 || status === 202) && body['status'] === 'queued' && body['jsonrpc'] === undefined
 }
 
-function retryAfterOf(value: string | null): number | null {
-  if (value === null) return null
+function retryAfterOf(value: string | undefined): number | null {
+  if (value === undefined) return null
   const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now()
   return Number.isFinite(ms) ? Math.min(Math.max(0, ms), longestRetryAfterMs) : null
 }

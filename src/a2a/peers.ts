@@ -14,6 +14,14 @@ export interface PeerDirectoryOptions {
   readonly self?: JsonObject
   /** @defaultValue none: the host has no chat */
   readonly sendToUser?: (message: string, attachments: readonly string[]) => Promise<void>
+  /** Asked before anything is sent; what it throws is told to the model. @defaultValue every peer may be sent to */
+  readonly permit?: (workspaceId: string) => void
+  /** Told of each task that was accepted here. Must not throw. @defaultValue nobody */
+  readonly onStarted?: (started: {
+    readonly workspaceId: string
+    readonly task: string
+    readonly taskId: string
+  }) => void
 }
 
 /** Fits the tools' own `PeerDirectory`. */
@@ -48,6 +56,7 @@ export function createPeerDirectory(options: PeerDirectoryOptions): PeerWorkspac
   }
 
   async function start(workspaceId: string, task: string, delivery: 'claim' | 'collect'): Promise<string> {
+    options.permit?.(workspaceId)
     const outcome = await delegator.dispatch({
       goal: task,
       runner: runnerOf(workspaceId),
@@ -56,6 +65,7 @@ export function createPeerDirectory(options: PeerDirectoryOptions): PeerWorkspac
       delivery,
     })
     if (outcome.status === 'rejected') throw new Error(outcome.error)
+    options.onStarted?.({ workspaceId, task, taskId: outcome.delegationId })
     return outcome.delegationId
   }
 

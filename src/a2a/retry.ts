@@ -96,8 +96,9 @@ export async function withRetries<T>(act: () => Promise<T>, tries: Tries): Promi
       const error = peerErrorOf(thrown)
       if (error instanceof QueuedAck || !mayRepeat(error, tries)) throw error
       const waitMs = waitBefore(retry, error, tries)
-      if (retry >= bounds.maxRetries || time.monotonicMs() + waitMs > giveUpMs || !tries.budget.spend())
-        throw error
+      if (retry >= bounds.maxRetries || time.monotonicMs() + waitMs > giveUpMs) throw error
+      // Who only waited for the breaker has asked nothing of the peer: an outage does not use up what all have in store.
+      if (error.code !== 'PEER_CIRCUIT_OPEN' && !tries.budget.spend()) throw error
       tries.onRetry(error, waitMs)
       await pause(waitMs, time, signal)
       if (signal.aborted) throw error

@@ -63,8 +63,9 @@ class PeerRun {
     this.#at = earlier === null || task.continued !== undefined ? fresh : earlier
   }
 
+  /** However it ends: the ids are what a task that was lost is found by at the peer. */
   async result(): Promise<RunnerResult> {
-    const result = await this.#reach()
+    const result = await this.#reach().catch(resultOfError)
     const { taskId, contextId, messageId } = this.#at
     const { card } = this.#client ?? {}
     const peer: JsonObject = {

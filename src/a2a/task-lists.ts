@@ -19,13 +19,21 @@ export interface TaskLists {
 export function createTaskLists(): TaskLists {
   let mayBeAsked = true
 
-  async function pages(client: PeerClient, after: string, most: number): Promise<Task[]> {
+  /** Until all of the wanted are found: other tasks of that time are not asked for. */
+  async function pages(
+    client: PeerClient,
+    after: string,
+    most: number,
+    due: readonly Task[],
+  ): Promise<Task[]> {
     const found: Task[] = []
+    const wanted = new Set(due.map(({ id }) => id))
     let token = ''
     for (let page = 0; page < most; page += 1) {
       const { tasks, next } = await client.list(after, token)
       found.push(...tasks)
-      if (next === '' || next === token) break
+      for (const { id } of tasks) wanted.delete(id)
+      if (wanted.size === 0 || next === '' || next === token) break
       token = next
     }
     return found
@@ -41,7 +49,7 @@ export function createTaskLists(): TaskLists {
         // Without a time of the peer's own there is nothing to ask for.
         if (client.card.version === '1.0' && times.length > 0) {
           const after = new Date(Math.min(...times) - overlapMs).toISOString()
-          return await pages(client, after, Math.ceil(due.length / pageSize) + furtherPages)
+          return await pages(client, after, Math.ceil(due.length / pageSize) + furtherPages, due)
         }
       } catch (thrown) {
         const error = peerErrorOf(thrown)

@@ -1,10 +1,11 @@
 /** `mcp`: a server for one client, over standard input and output. Standard output is the protocol's alone. */
 import type { Delegator } from '../index.js'
 import type * as McpFront from '../mcp/mcp.js'
-import { openDelegator, type CommandOptions } from './open.js'
+import { openDelegator, type CommandOptions, type Opened } from './open.js'
 import { exitCodes, printProblem } from './render.js'
 import { runnerNamed } from './runner-named.js'
 import { onStopSignal } from './stop-signals.js'
+import { openSurroundings, type ToolSurroundings } from './tool-surroundings.js'
 import { UsageError } from './usage-error.js'
 
 /** Options of `mcp`, as commander hands them over. */
@@ -22,9 +23,12 @@ export async function mcp(options: McpCommandOptions): Promise<number> {
   const { serveMcpStdio } = await loadServer()
   const opened = await openDelegator(options, (config) => ({ runner: runnerNamed(options.runner, config) }))
   const { delegator } = opened
+  const sessionKey = options.session ?? `mcp:${process.cwd()}`
+  const surroundings = await openedWith(opened, sessionKey)
   const connection = serveMcpStdio({
     delegator,
-    sessionKey: options.session ?? `mcp:${process.cwd()}`,
+    sessionKey,
+    ...surroundings.tools,
     onError: (error) => printProblem(`mcp: ${error.message}`),
   })
   const stopped = new AbortController()
@@ -42,7 +46,18 @@ export async function mcp(options: McpCommandOptions): Promise<number> {
     return signals.code ?? exitCodes.ok
   } finally {
     await opened.close()
+    await surroundings.close()
     signals.release()
+  }
+}
+
+/** What cannot be opened leaves nothing open. */
+async function openedWith(opened: Opened, sessionKey: string): Promise<ToolSurroundings> {
+  try {
+    return await openSurroundings({ ...opened, sessionKey })
+  } catch (error) {
+    await opened.close()
+    throw error
   }
 }
 

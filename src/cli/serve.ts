@@ -21,7 +21,8 @@ export interface ServeOptions extends CommandOptions {
 export async function serve(options: ServeOptions): Promise<number> {
   const { createA2AServer, createCallers, createHttpServer } = await loadServer()
   const opened = await openDelegator(options)
-  const { delegator, config } = opened
+  const { config } = opened
+  const delegator = await tracedWhereItCan(opened.delegator)
   const { card, push, maxBodyBytes, maxStreams, drainMs } = config.serve
   const stop = new AbortController()
   const hurry = new AbortController()
@@ -73,6 +74,17 @@ async function loadServer() {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error
     throw new UsageError('serve needs a package that is not installed: npm install @a2a-js/sdk@1')
+  }
+}
+
+/** Whoever registers an SDK of OpenTelemetry (`--import`) has its API, too; without it there is nobody to tell. */
+async function tracedWhereItCan(delegator: Delegator): Promise<Delegator> {
+  try {
+    const { traced } = await import('../telemetry/telemetry.js')
+    return traced(delegator)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error
+    return delegator
   }
 }
 

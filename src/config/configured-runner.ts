@@ -12,11 +12,13 @@ import type { Json, JsonObject } from '../runner.js'
 import { agentOptions, agentProblem, camelCased } from './configured-agent.js'
 import { agentRunner } from '../agent/agent-runner.js'
 import { peerRunner } from '../a2a/peer-runner.js'
+import { moleculeRunner } from '../molecule/molecule.js'
+import { moleculeOptions, moleculeProblem } from './configured-molecule.js'
 import { isSet, type ConfiguredRunner } from './schema.js'
 
 /**
  * The reference of an entry of `runners`. Its paths start at `folder`, where the file that names them is.
- * @throws {DelegationError} RUNNER_INVALID with the problems of a command, of an agent or of a peer.
+ * @throws {DelegationError} RUNNER_INVALID with the problems of a command, of an agent, of a peer or of a workspace.
  */
 export function configuredRunner(entry: ConfiguredRunner, folder: string): RunnerReference {
   const declared = declarationsOf(entry)
@@ -30,12 +32,21 @@ export function configuredRunner(entry: ConfiguredRunner, folder: string): Runne
       ...peerRunner(camelCased(withoutNulls(entry.peer))),
       ...declared,
     }
+  if (isSet(entry.molecule)) {
+    const reference = moleculeRunner(moleculeOptions(withoutNulls(entry.molecule)))
+    // It has the name that the file gives it.
+    return { ...without(reference, 'name'), ...declared }
+  }
   if (!isSet(entry.module)) return { ...shellRunner(shellOptions(options, folder)), ...declared }
   return moduleRunner(moduleFrom(entry.module, folder), {
     ...declared,
     ...(isSet(entry.export) && { export: entry.export }),
     ...(isSet(options) && { options }),
   })
+}
+
+function without<T extends object, K extends keyof T>(object: T, key: K): Omit<T, K> {
+  return Object.fromEntries(Object.entries(object).filter(([name]) => name !== key)) as Omit<T, K>
 }
 
 /** What a reference says of its runner, whatever that is. */
@@ -70,7 +81,12 @@ function shellOptions(options: Json | undefined, folder: string): ShellRunnerOpt
 const writtenAs: Readonly<Record<string, string>> = { exitCodes: 'exit_codes', killAfterMs: 'kill_after_ms' }
 
 /** Where in the file a problem of the maker stands. */
-export function makerProblem(name: string, { agent, peer }: ConfiguredRunner, problem: string): string {
+export function makerProblem(
+  name: string,
+  { agent, peer, molecule }: ConfiguredRunner,
+  problem: string,
+): string {
+  if (isSet(molecule)) return `runners.${name}.molecule.${moleculeProblem(problem)}`
   if (isSet(peer)) return `runners.${name}.peer.${agentProblem(problem)}`
   if (isSet(agent)) return `runners.${name}.agent.${agentProblem(problem)}`
   const [key = ''] = /^\w+/.exec(problem) ?? []

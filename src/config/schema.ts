@@ -106,6 +106,7 @@ const runner = z
       command: z.record(z.string(), z.json('plain data'), mapping).nullish(),
       agent: z.record(z.string(), z.json('plain data'), mapping).nullish(),
       peer: z.record(z.string(), z.json('plain data'), mapping).nullish(),
+      molecule: z.record(z.string(), z.json('plain data'), mapping).nullish(),
       export: text('the name of an export'),
       options: z.json('plain data').nullish(),
       placement: oneOf(['isolated', 'process', 'shared']).nullish(),
@@ -116,13 +117,16 @@ const runner = z
     },
     mapping,
   )
-  .superRefine(({ builtin, module, preset, command, agent, peer, export: name, options }, context) => {
+  .superRefine(({ builtin, module, preset, command, export: name, options, ...entry }, context) => {
     const isCommand = isSet(preset) || isSet(command)
-    if ([isSet(builtin), isSet(module), isCommand, isSet(agent), isSet(peer)].filter(Boolean).length !== 1) {
-      const message = 'exactly one of `builtin`, `module`, `agent`, `peer` and `command` (or `preset`)'
+    const made = (['agent', 'peer', 'molecule'] as const).filter((kind) => isSet(entry[kind]))
+    const kinds = [isSet(builtin), isSet(module), isCommand].filter(Boolean).length + made.length
+    if (kinds !== 1) {
+      const message =
+        'exactly one of `builtin`, `module`, `agent`, `peer`, `molecule` and `command` (or `preset`)'
       context.addIssue({ code: 'custom', message })
-    } else if ((isCommand || isSet(agent) || isSet(peer)) && isSet(options)) {
-      const own = isCommand ? 'command' : isSet(agent) ? 'agent' : 'peer'
+    } else if ((isCommand || made.length > 0) && isSet(options)) {
+      const own = made[0] ?? 'command'
       const message = `nothing here (those of ${own === 'agent' ? 'an' : 'a'} ${own} stand in \`${own}\`)`
       context.addIssue({ code: 'custom', path: ['options'], message })
     } else if (!isSet(module) && isSet(name)) {

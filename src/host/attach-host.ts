@@ -6,11 +6,14 @@
  *     deferred at no cost when the host was busy after all.
  * H3. What a host has accepted is no turn of it again, although its acknowledgement was lost.
  */
+import { setMaxListeners } from 'node:events'
 import type { AsyncDelegationEvent } from '../core/event.js'
 import type { Completion } from '../runtime/completions.js'
 import type { Delegator } from '../runtime/delegator.js'
 import { waitingKey, type WaitingSession } from '../runtime/waiting-feed.js'
+import { checkHost } from './check-host.js'
 import { isClosed, judge } from './held-claims.js'
+import { inTime, late } from './in-time.js'
 import { busySeconds, createTurns, type StartTurn } from './start-turn.js'
 
 /**
@@ -24,7 +27,7 @@ export interface AttachHostOptions {
   readonly sessionKey?: string
   /**
    * Many conversations, a gateway's: says which events are its own. Each session then has turns of its own, and none
-   * waits for another. One that throws says no; a no is asked again after a minute, or after `idle`.
+   * waits for another. Anything but `true`, and a throw, is a no; it is asked again after a minute, or after `idle`.
    */
   readonly owns?: (event: AsyncDelegationEvent) => boolean
   /** True while a new turn may start in this session. Anything else, and a throw, counts as busy. */
@@ -36,6 +39,16 @@ export interface AttachHostOptions {
   readonly startTurn: StartTurn
   /** Completions of one session that wait together become one turn. @defaultValue true */
   readonly coalesce?: boolean
+  /**
+   * Most characters of a turn, from 10,000: what does not fit is the next turn. One completion is a turn, however long it
+   * is, and has its own bound (see `renderTurn`). @defaultValue 100,000
+   */
+  readonly maxTurnCharacters?: number
+  /**
+   * How long `startTurn` may take to say whether it accepted the turn, s, from 1 to 86,400. Later it has failed; what it
+   * answers then is heard all the same, so that an accepted turn does not come twice. @defaultValue 600
+   */
+  readonly startTimeoutSeconds?: number
   /**
    * Asked before each turn where the completions of a session, under a parent session, go now. A throw means that nobody
    * can say at the moment. @defaultValue to the session itself
@@ -49,11 +62,18 @@ export interface AttachHostOptions {
 export interface AttachedHost {
   /** A turn has ended, or a session is there now: what waits may be delivered. @defaultValue any session */
   idle(sessionKey?: string): void
-  /** Stops delivering. What was not accepted stays in the ledger. Resolves when nothing is under way any more. */
+  /**
+   * Stops delivering. What was not accepted stays in the ledger. Resolves when nothing is under way any more; a `startTurn`
+   * that does not answer within 5 s has failed.
+   */
   detach(): Promise<void>
 }
 
 const retryMs = 1_000
+const turnCharacters = 100_000
+const startSeconds = 600
+/** Where a session goes is known by then, or nobody can say at the moment, ms. */
+const resolveMs = 30_000
 /** A stranger's completions are asked about again after this long, ms. */
 const strangerMs = 60_000
 
@@ -69,9 +89,9 @@ interface Note {
 
 /** Hands completions to a host as new turns. Keeps the process alive only while there is something to wait for. */
 export function attachHost(delegator: Delegator, options: AttachHostOptions): AttachedHost {
+  checkHost(options)
   const { sessionKey: ownKey, owns, coalesce = true, resolveSession } = options
   const { completions } = delegator
-  const turns = createTurns(completions, options.startTurn)
   /** What waits, as last heard, without what is on its way to a turn. */
   const waiting = new Map<string, WaitingSession>()
   const underWay = new Map<string, Promise<void>>()
@@ -80,7 +100,14 @@ export function attachHost(delegator: Delegator, options: AttachHostOptions): At
   const starting = new Set<string>()
   let timer: NodeJS.Timeout | null = null
   const detached = new AbortController()
+  // Every session waits for its host by itself.
+  setMaxListeners(0, detached.signal)
   const isDetached = (): boolean => detached.signal.aborted
+  const turns = createTurns(completions, {
+    startTurn: options.startTurn,
+    maxCharacters: options.maxTurnCharacters ?? turnCharacters,
+    patience: { ms: (options.startTimeoutSeconds ?? startSeconds) * 1000, leaving: detached.signal },
+  })
 
   /** One conversation has one turn at a time, whatever the keys are. */
   const laneOf = (sessionKey: string): string => (owns === undefined ? '' : sessionKey)
@@ -100,10 +127,13 @@ export function attachHost(delegator: Delegator, options: AttachHostOptions): At
     return known
   }
 
+  function isStranger(lastSeq: number, { stranger }: Note): boolean {
+    return stranger?.lastSeq === lastSeq && performance.now() < stranger.untilMs
+  }
+
   function isReady({ sessionKey, lastSeq }: WaitingSession, note: Note): boolean {
-    const nowMs = performance.now()
-    if (note.restUntilMs !== undefined && nowMs < note.restUntilMs) return false
-    if (note.stranger?.lastSeq === lastSeq && nowMs < note.stranger.untilMs) return false
+    if (note.restUntilMs !== undefined && performance.now() < note.restUntilMs) return false
+    if (isStranger(lastSeq, note)) return false
     const target = resolveSession === undefined ? sessionKey : note.target
     // Where it goes must be asked first.
     return target === undefined || (!starting.has(laneOf(target)) && isIdle(target))
@@ -112,11 +142,14 @@ export function attachHost(delegator: Delegator, options: AttachHostOptions): At
   /** Sets out for every session that is ready, or for one, and asks the others again in a moment. */
   function pump(only?: string): void {
     if (isDetached()) return
+    let isAnyOurs = false
     for (const [key, session] of waiting) {
+      isAnyOurs ||= !isStranger(session.lastSeq, noteOf(key))
       if (only !== undefined && session.sessionKey !== only && notes.get(key)?.target !== only) continue
       if (!underWay.has(key) && isReady(session, noteOf(key))) setOut(key, session)
     }
-    if (waiting.size === 0) return
+    // Strangers are asked about again when `idle` is called, and when the watch tells of them.
+    if (!isAnyOurs) return
     timer ??= setTimeout(() => {
       timer = null
       pump()
@@ -147,7 +180,9 @@ export function attachHost(delegator: Delegator, options: AttachHostOptions): At
   async function resolve({ sessionKey, parentSessionId }: WaitingSession): Promise<ResolvedSession> {
     if (resolveSession === undefined) return { sessionKey }
     try {
-      return await resolveSession(sessionKey, parentSessionId)
+      const asked = Promise.resolve(resolveSession(sessionKey, parentSessionId))
+      const answer = await inTime(asked, { ms: resolveMs, leaving: detached.signal })
+      return answer === late ? 'unavailable' : answer
     } catch {
       return 'unavailable'
     }
@@ -174,7 +209,11 @@ export function attachHost(delegator: Delegator, options: AttachHostOptions): At
     }
     starting.add(lane)
     try {
-      const turn = await turns.fresh(await claim(key, session))
+      const claimed = await turns.fresh(await claim(key, session))
+      const turn = turns.fitting(claimed)
+      // The others are the next turn.
+      const others = claimed.slice(turn.length)
+      await judge(others, () => completions.defer(others, 0))
       const mayStart = !isDetached() && !isEnding(session.sessionKey, target) && isIdle(target)
       // H1. What may not start comes again when the host is idle again.
       if (mayStart && turn.length > 0) await turns.start(turn, target)
@@ -188,10 +227,12 @@ export function attachHost(delegator: Delegator, options: AttachHostOptions): At
     const limit = coalesce ? {} : { limit: 1 }
     if (owns === undefined) return completions.claim({ waiting: session, ...limit })
     let count = 0
-    const asked = (event: AsyncDelegationEvent): boolean => owns(event) && (count += 1) > 0
+    const asked = (event: AsyncDelegationEvent): boolean =>
+      (owns(event) as unknown) === true && (count += 1) > 0
     const claimed = await completions.claim({ waiting: session, owns: asked, ...limit })
     if (count === 0) {
       noteOf(key).stranger = { lastSeq: session.lastSeq, untilMs: performance.now() + strangerMs }
+      if (!waiting.has(key)) waiting.set(key, session)
     }
     return claimed
   }

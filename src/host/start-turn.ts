@@ -5,6 +5,7 @@ import { failPoint } from '../core/fail-point.js'
 import { turnText, type Completion, type Completions } from '../runtime/completions.js'
 import { withSession } from '../runtime/session-context.js'
 import { judge, keepRenewed } from './held-claims.js'
+import { inTime, late, type Patience } from './in-time.js'
 
 export type StartTurn = (
   text: string,
@@ -20,13 +21,25 @@ const rememberedIds = 2_048
 export interface Turns {
   /** H3: leaves out what this host has accepted before, and whose acknowledgement was lost. Failures first. */
   fresh(claimed: readonly Completion[]): Promise<readonly Completion[]>
+  /** The first of them, as many as make one turn; at least one, if there is any. */
+  fitting(claimed: readonly Completion[]): readonly Completion[]
   /** H2: resolves when the verdict is in the ledger. */
   start(turn: readonly Completion[], sessionKey: string): Promise<void>
 }
 
 const idOf = ({ event_id, delegation_id }: AsyncDelegationEvent): string => event_id ?? delegation_id
 
-export function createTurns(completions: Completions, startTurn: StartTurn): Turns {
+interface TurnsOptions {
+  readonly startTurn: StartTurn
+  /** Of one turn; the first completion fits always. */
+  readonly maxCharacters: number
+  readonly patience: Patience
+}
+
+export function createTurns(
+  completions: Completions,
+  { startTurn, maxCharacters, patience }: TurnsOptions,
+): Turns {
   const accepted = new Set<string>()
 
   function remember(turn: readonly Completion[]): void {
@@ -47,13 +60,33 @@ export function createTurns(completions: Completions, startTurn: StartTurn): Tur
         .sort((a, b) => Number(isSuccess(a.event.status)) - Number(isSuccess(b.event.status)))
     },
 
+    fitting(claimed) {
+      let characters = 0
+      const beyond = claimed.findIndex((completion, index) => {
+        characters += completion.text.length
+        return index > 0 && characters > maxCharacters
+      })
+      return beyond === -1 ? claimed : claimed.slice(0, beyond)
+    },
+
     async start(turn, sessionKey) {
       const events = turn.map(({ event }) => event)
       const renewing = keepRenewed(turn)
       let answer: unknown
       try {
         failPoint('turn:before')
-        answer = await withSession(sessionKey, async () => startTurn(turnText(events), events, sessionKey))
+        const asked = withSession(sessionKey, async () => startTurn(turnText(events), events, sessionKey))
+        answer = await inTime(asked, patience)
+        if (answer === late) {
+          // H3. Whatever it says yet: it was told of these.
+          void asked.then(
+            (said) => said === 'started' && remember(turn),
+            () => undefined,
+          )
+          throw new Error(
+            `it did not answer in time (${patience.ms / 1000} s; 5 s once the host is detached)`,
+          )
+        }
         if (answer !== 'started' && answer !== 'busy') {
           throw new TypeError(`startTurn answered ${String(answer)}, and not 'started' or 'busy'`)
         }

@@ -11,6 +11,7 @@ import type { Admission, Hold, Settled, Settlement } from './shapes.js'
 import { createCheckpoints } from './sqlite-checkpoint.js'
 import { isOfTheFile, type Sqlite } from './sqlite-driver.js'
 import { openOwnFile } from './sqlite-file.js'
+import { createKnownUnits } from './sqlite-known-units.js'
 import { createSqliteMail } from './sqlite-mail.js'
 import { createSqliteOutbox } from './sqlite-outbox.js'
 import { allOwners, enter, isJoined, leave } from './sqlite-owners.js'
@@ -86,6 +87,7 @@ async function openSqliteLedger(
   const budgets = createSqliteBudgets(db)
   const usages = createSqliteUsages(db, clock)
   const units = createSqliteUnits(db, clock, slots, budgets, usages, outbox)
+  const known = createKnownUnits(db, units.find)
   const spool = createSqliteSpool(path)
   const subscribers = createSubscribers()
   const joined = new Set<string>()
@@ -100,6 +102,7 @@ async function openSqliteLedger(
     path,
     busyMs,
     onCommit() {
+      known.forget()
       checkpoints.afterCommit()
       subscribers.tell()
     },
@@ -258,7 +261,7 @@ async function openSqliteLedger(
     collect: (eventId) => write(() => outbox.collect(eventId)),
     drop: (eventIds, reason) => write(() => eventIds.map((id) => outbox.drop(id, reason))),
     reopen: (eventIds, to) => write(() => eventIds.map((id) => outbox.reopen(id, to))),
-    get: (id) => read(() => units.get(id)),
+    get: (id) => read(() => known.get(id)),
     list: (select, live, page) => read(() => units.list(select, live, page)),
     deliveries: (select, states, page) => read(() => outbox.list(select, states, page)),
     usage: (counters) =>

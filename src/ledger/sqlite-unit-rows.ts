@@ -10,7 +10,7 @@ import type {
   UnitPatch,
   UnitRecord,
 } from './shapes.js'
-import type { Sqlite } from './sqlite-driver.js'
+import type { Sqlite, SqliteValue } from './sqlite-driver.js'
 import { whereOf } from './sqlite-select.js'
 
 export interface UnitRow {
@@ -31,6 +31,7 @@ export interface UnitRow {
 
 export const unitColumns =
   'id, slot_key, owner, fence, state, cause, slot_held, admitted_at, ended_at, interrupt, interrupt_report, late, draft'
+const childColumns = 'unit, number, state, result, checkpoint, question'
 const unstarted: ChildRecord = { state: 'waiting', result: null, checkpoint: null }
 
 interface ChildRow {
@@ -42,8 +43,15 @@ interface ChildRow {
   readonly question: string | null
 }
 
+/** A unit, and how long what is stored of it is. */
+export interface FoundUnit {
+  readonly unit: UnitRecord
+  readonly characters: number
+}
+
 export interface UnitRows {
   recordsOf(rows: readonly UnitRow[]): UnitRecord[]
+  find(id: string): FoundUnit | null
   get(id: string): UnitRecord | null
   /** Newest first. */
   list(select: Select, live: boolean | null, page: Page): UnitRecord[]
@@ -56,10 +64,7 @@ export function createUnitRows(db: Sqlite): UnitRows {
     const ids = JSON.stringify(rows.map(({ id }) => id))
     const children = new Map<string, ChildRow[]>()
     for (const row of db
-      .sql(
-        `SELECT unit, number, state, result, checkpoint, question FROM children
-         WHERE unit IN (SELECT value FROM json_each(:ids))`,
-      )
+      .sql(`SELECT ${childColumns} FROM children WHERE unit IN (SELECT value FROM json_each(:ids))`)
       .all<ChildRow>({ ids })) {
       const siblings = children.get(row.unit)
       if (siblings === undefined) children.set(row.unit, [row])
@@ -68,12 +73,17 @@ export function createUnitRows(db: Sqlite): UnitRows {
     return rows.map((row) => recordOf(row, children.get(row.id) ?? []))
   }
 
+  function find(id: string): FoundUnit | null {
+    const row = db.sql(`SELECT ${unitColumns} FROM units WHERE id = :id`).get<UnitRow>({ id })
+    if (row === undefined) return null
+    const children = db.sql(`SELECT ${childColumns} FROM children WHERE unit = :id`).all<ChildRow>({ id })
+    return { unit: recordOf(row, children), characters: lengthOf([row, ...children]) }
+  }
+
   return {
     recordsOf,
-    get(id) {
-      const rows = db.sql(`SELECT ${unitColumns} FROM units WHERE id = :id`).all<UnitRow>({ id })
-      return recordsOf(rows)[0] ?? null
-    },
+    find,
+    get: (id) => find(id)?.unit ?? null,
     list(select, live, { limit }) {
       const { sql, values } = whereOf(select, { ids: 'id IN ?', eventIds: 'id IN ?', parent: 'parent_id' })
       const state = live === null ? '' : `AND ended_at IS ${live ? '' : 'NOT '}NULL`
@@ -112,6 +122,11 @@ function recordOf(row: UnitRow, known: readonly ChildRow[]): UnitRecord {
     interruptReports: (parsed(row.interrupt_report) as readonly InterruptAnswer[] | null) ?? [],
     late: (parsed(row.late) as readonly UnitPatch[] | null) ?? [],
   }
+}
+
+function lengthOf(rows: readonly (UnitRow | ChildRow)[]): number {
+  const values = rows.flatMap((row) => Object.values(row) as readonly SqliteValue[])
+  return values.reduce<number>((sum, value) => sum + (typeof value === 'string' ? value.length : 0), 0)
 }
 
 function parsed(text: string | null): unknown {

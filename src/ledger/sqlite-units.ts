@@ -20,7 +20,7 @@ import type {
 import type { Sqlite } from './sqlite-driver.js'
 import { createSqliteInterrupts } from './sqlite-interrupts.js'
 import type { SqliteOutbox } from './sqlite-outbox.js'
-import { createUnitRows, unitColumns, type UnitRow } from './sqlite-unit-rows.js'
+import { createUnitRows, unitColumns, type FoundUnit, type UnitRow } from './sqlite-unit-rows.js'
 import { isBudget } from './budget-rules.js'
 import type { SqliteBudgets } from './sqlite-budgets.js'
 import type { SqliteUsages } from './sqlite-usages.js'
@@ -46,6 +46,7 @@ export interface SqliteUnits {
   askToStop(select: Select, request: Omit<InterruptRequest, 'unitId' | 'at'>): UnitRecord[]
   interruptsOf(ownerId: string): InterruptRequest[]
   get(id: string): UnitRecord | null
+  find(id: string): FoundUnit | null
   list(select: Select, live: boolean | null, page: Page): UnitRecord[]
 }
 
@@ -298,6 +299,7 @@ export function createSqliteUnits(
     freeSlot,
     takeOver,
     get: rows.get,
+    find: rows.find,
     list: rows.list,
     isOwning: (ownerId) =>
       db

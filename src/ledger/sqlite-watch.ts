@@ -63,11 +63,15 @@ export function watchForeignWrites(db: Sqlite, path: string, onWrite: () => void
   }
 }
 
-function dataVersion(db: Sqlite): number {
+/** That of a file which does not tell for the moment. */
+export const unknownVersion = -1
+
+/** Another number after every commit of another connection. */
+export function dataVersion(db: Sqlite): number {
   try {
     return db.sql('PRAGMA data_version').get<{ readonly data_version: number }>()?.data_version ?? 0
   } catch {
     // Locked for a moment, or closed: the next look tells.
-    return -1
+    return unknownVersion
   }
 }

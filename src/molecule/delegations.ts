@@ -82,11 +82,11 @@ export function createDelegations(options: DelegationsOptions): Delegations {
   function refusalOf(job: Job, isOwnSource: boolean): string | null {
     if (!isOwnSource) return `source workspace ${job.source} is none of our own`
     if (job.target.trim() === '' || job.task.trim() === '') return 'workspace_id and task are required'
-    if (!permissions.allows('delegate')) {
-      const { roles } = permissions
-      const extra = { attempted_action: 'delegate', roles }
+    const denial = permissions.refusal('delegate')
+    if (denial !== null) {
+      const extra = { attempted_action: 'delegate', roles: permissions.roles }
       audit(job, 'denied', extra, { event_type: 'rbac', action: 'rbac.deny' })
-      return `RBAC: permission 'delegate' is missing (roles: ${roles.join(', ') || 'none could be read'})`
+      return denial
     }
     if (job.target !== job.source) return null
     audit(job, 'rejected_self_delegation')
@@ -222,7 +222,10 @@ export function createDelegations(options: DelegationsOptions): Delegations {
       const job = running.get(id)
       job?.scope.abort()
       if (job === undefined) {
-        const error = 'it was stopped; the platform has no way to be told so, and the peer may still do it'
+        const error = 'it was stopped; the platform is told, and a peer that has it may still do it'
+        // One that the platform runs has no mirror of ours, and is ended by an update all the same.
+        if (record.remote?.kind === 'listed' && !mirrored.has(id))
+          mirrors.update(record.source_workspace_id, record.remote.delegationId, 'failed', { error })
         settle(jobOf(record), ended(failed('canceled', error), record.attempts))
       }
       return true

@@ -26,6 +26,8 @@ export interface FollowOptions {
 
 const mostFollowMs = 6 * 3600 * 1000
 const taskCallMs = 10_000
+/** Within the grace of a child that was interrupted. */
+const stopMs = 3_000
 const slowestPollMs = 30_000
 
 export async function followJob(
@@ -57,17 +59,15 @@ export async function followJob(
 /** M72-M75. A look that fails changes nothing; the next one may not. */
 async function followList(
   sought: Sought,
-  { platform, clock, settings }: JobContext,
+  context: JobContext,
   { signal, timeoutMs = mostFollowMs }: FollowOptions,
   deadlineMs: number,
 ): Promise<Outcome> {
+  const { platform, clock, settings } = context
   for (;;) {
     const standing = await platform.standing(sought, signal)
     if (standing.kind !== 'live') return settledBy(standing)
-    if (signal.aborted) {
-      const error = 'it was stopped; the platform has no way to be told so, and the peer may still do it'
-      return ended(failed('canceled', error), 1)
-    }
+    if (signal.aborted) return stoppedOnPlatform(sought, context)
     if (clock.monotonicMs() + settings.pollMs > deadlineMs) {
       const { delegationId: id } = sought
       const error =
@@ -77,6 +77,19 @@ async function followList(
     }
     await pause(settings.pollMs, clock, signal)
   }
+}
+
+/** Its end is an update (P18): what waits in a queue is not sent then. What a peer has cannot be called back. */
+async function stoppedOnPlatform(
+  { source, delegationId: id }: Sought,
+  { platform }: JobContext,
+): Promise<Outcome> {
+  const path = `/workspaces/${encodeURIComponent(source)}/delegations/${encodeURIComponent(id)}/update`
+  const body = { status: 'failed', error: 'it was stopped by its caller', response_preview: '' }
+  const outcome = await platform.post(source, path, body, stopMs)
+  const isTold = outcome.kind === 'answer' && outcome.status < 300
+  const told = isTold ? 'the platform knows' : 'the platform could not be told'
+  return ended(failed('canceled', `it was stopped; ${told}; a peer that has it may still do it`), 1)
 }
 
 export function settledBy(standing: Exclude<Standing, { kind: 'live' }>): Outcome {

@@ -48,6 +48,8 @@ export function createMirrors(
   let waiting = 0
   let lost = 0
   const over = new AbortController()
+  /** Of each source, how many it waits for: its heartbeat says so, and the platform gives work to who has room. */
+  const waitedFor = new Map<string, number>()
   let last = Promise.resolve()
 
   function enqueue(source: string, path: string, body: JsonObject, timeoutMs = mirrorMs): void {
@@ -107,7 +109,9 @@ export function createMirrors(
       }
       enqueue(source, `${of(source)}/activity`, body, activityMs)
       if (shortSummary === '') return
-      const heartbeat = { workspace_id: source, current_task: shortSummary, active_tasks: 1 }
+      const active = Math.max(0, (waitedFor.get(source) ?? 0) + (type === 'a2a_send' ? 1 : -1))
+      waitedFor.set(source, active)
+      const heartbeat = { workspace_id: source, current_task: shortSummary, active_tasks: active }
       enqueue(source, '/registry/heartbeat', heartbeat, activityMs)
     },
     flushed: () => last,

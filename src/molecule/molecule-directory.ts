@@ -46,14 +46,19 @@ export function createMoleculeDirectory(
     molecule.auditEnd({ source, target, traceId }, isDone ? 'success' : 'failure', extra)
   })
 
+  function ownKey(): string {
+    const { sessionKey = '' } = units ?? {}
+    return typeof sessionKey === 'string' ? sessionKey : sessionKey()
+  }
+
   async function dispatched(target: string, task: string): Promise<string> {
     if (units === undefined) throw new Error('no units')
     const permit = molecule.permit(target, task, units.connection.source)
     if (!permit.success) throw new Error(permit.error)
-    const { delegator, connection, sessionKey = '' } = units
+    const { delegator, connection } = units
     const outcome = await delegator.dispatch({
       goal: task,
-      sessionKey: typeof sessionKey === 'string' ? sessionKey : sessionKey(),
+      sessionKey: ownKey(),
       runner: moleculeRunner({ ...connection, source: permit.source, target }),
       metadata: { workspace_id: target, source_workspace_id: permit.source, trace_id: permit.traceId },
     })
@@ -61,12 +66,13 @@ export function createMoleculeDirectory(
     throw new Error(outcome.error)
   }
 
-  /** Null for an id that is no unit's. */
-  async function unitStatus(id: string): Promise<MoleculeTaskStatus | null> {
+  /** Null for an id that is no unit's, and for one of another session, or of another workspace. */
+  async function unitStatus(workspaceId: string, id: string): Promise<MoleculeTaskStatus | null> {
     if (units === undefined) return null
     const { delegator } = units
     const record = await delegator.get(id).catch(() => null)
-    if (record === null) return null
+    const isOwn = record?.session_key === ownKey() && record.metadata?.['workspace_id'] === workspaceId
+    if (record === null || !isOwn) return null
     if (record.completed_at === null) return { status: 'in_progress' }
     const event = await delegator.wait(id)
     if (record.status === 'completed')
@@ -103,8 +109,8 @@ export function createMoleculeDirectory(
       if (accepted.success) return accepted.task_id
       throw new Error(accepted.error)
     },
-    async status(_workspaceId, taskId) {
-      const unit = await unitStatus(taskId)
+    async status(workspaceId, taskId) {
+      const unit = await unitStatus(workspaceId, taskId)
       if (unit !== null) return unit
       const { status, result, error } = await molecule.checkTaskStatus(taskId)
       if (typeof status !== 'string')

@@ -179,11 +179,11 @@ function discovered(outcome: HttpOutcome): Discovery {
 
 /** M43-M45, M73: of our rows, the newest that has ended; rows of another workspace's are never ours (M78). */
 function standingIn(rows: readonly JsonObject[], { source, delegationId }: Sought): Standing {
-  const own = rows.filter(
-    (row) =>
-      row['delegation_id'] === delegationId &&
-      (row['source_id'] === undefined || row['source_id'] === null || row['source_id'] === source),
-  )
+  const own = rows.filter((row) => {
+    const from = textIn(row, 'source_id')
+    // Ids are UUIDs: their capitals mean nothing.
+    return row['delegation_id'] === delegationId && (from ?? source).toLowerCase() === source.toLowerCase()
+  })
   const wordOf = (row: JsonObject): string => textIn(row, 'status')?.toLowerCase() ?? 'unknown'
   const ended = own.find((row) => ['completed', 'failed'].includes(wordOf(row)))
   if (ended === undefined) return { kind: 'live', status: own[0] === undefined ? 'unknown' : wordOf(own[0]) }

@@ -13,6 +13,8 @@ export interface Permissions {
   /** As they were configured; empty where that could not be read. */
   readonly roles: readonly string[]
   allows(action: string): boolean
+  /** What is told of a denial (M9); null for what is allowed. */
+  refusal(action: string): string | null
 }
 
 const builtin: Readonly<Record<string, readonly string[]>> = {
@@ -28,9 +30,19 @@ const builtin: Readonly<Record<string, readonly string[]>> = {
  * grants nothing.
  */
 export function permissionsOf(given: Rbac | (() => Rbac) = {}): Permissions {
+  const { roles, allows } = granted(given)
+  const had = roles.join(', ') || 'none could be read'
+  const refusal = (action: string): string | null =>
+    allows(action) ? null : `RBAC: permission '${action}' is missing (roles: ${had})`
+  return { roles, allows, refusal }
+}
+
+type Granted = Pick<Permissions, 'roles' | 'allows'>
+
+function granted(given: Rbac | (() => Rbac)): Granted {
   try {
     const rbac: unknown = typeof given === 'function' ? given() : given
-    if (isRbac(rbac)) return permissions(rbac)
+    if (isRbac(rbac)) return grantedBy(rbac)
   } catch {
     // Whoever cannot say what is allowed allows nothing.
   }
@@ -60,7 +72,7 @@ export function rbacFrom(path: string): () => Rbac {
   }
 }
 
-function permissions({ roles = ['operator'], allowedActions = {} }: Rbac): Permissions {
+function grantedBy({ roles = ['operator'], allowedActions = {} }: Rbac): Granted {
   return {
     roles,
     allows: (action) =>

@@ -1,5 +1,5 @@
 /** What is written of a message's way, together with its delegation: one transaction for both, so that neither is ahead. */
-import { parsed, type Answer, type TaskIds } from './answer.js'
+import { parsed, readAnswer, type Answer, type TaskIds } from './answer.js'
 import type { Activities } from './activities.js'
 import type { DelegationRow, Delegations } from './delegations.js'
 import type { Desk } from './desk.js'
@@ -8,6 +8,8 @@ import type { Store } from './store.js'
 
 export interface Bookkeeping {
   delegationOf(row: MessageRow): DelegationRow | undefined
+  /** Of one that is new: a message of it may have ended before anyone told of it. */
+  catchUp(delegation: DelegationRow): void
   claim(target: string): MessageRow | undefined
   requeue(row: MessageRow, error: string, isFree: boolean): void
   follow(row: MessageRow, task: TaskIds & { readonly taskId: string }, delegation: DelegationRow): void
@@ -41,6 +43,15 @@ export function createBookkeeping(options: BookkeepingOptions): Bookkeeping {
 
   return {
     delegationOf,
+    catchUp(delegation) {
+      const { caller_id: caller, callee_id: callee, delegation_id: id } = delegation
+      const message = messages.ofDelegation(caller, id).find((row) => row.workspace_id === callee)
+      if (message === undefined) return
+      const { status, http_status, response_body, last_error: error } = message
+      if (status === 'dropped') desk.move(delegation, 'failed', { error: error ?? 'it was dropped' })
+      else if (http_status !== null) moveBy(delegation, readAnswer(http_status, response_body ?? ''))
+      else if (status === 'queued') desk.move(delegation, 'queued')
+    },
     claim: (target) =>
       store.write(() => {
         const claimed = messages.claim(target)

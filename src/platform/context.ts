@@ -1,5 +1,6 @@
 /** What all routes share: the parts of the platform, and who is calling. */
 import type { Activities } from './activities.js'
+import type { Bookkeeping } from './bookkeeping.js'
 import type { Courier } from './courier.js'
 import type { Delegations } from './delegations.js'
 import type { Desk } from './desk.js'
@@ -19,6 +20,7 @@ export interface Parts {
   readonly activities: Activities
   readonly hub: EventHub
   readonly desk: Desk
+  readonly books: Bookkeeping
   readonly http: WorkspaceHttp
   readonly courier: Courier
   readonly options: ResolvedOptions

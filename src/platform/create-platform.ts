@@ -52,7 +52,7 @@ export async function createPlatform(options: PlatformOptions): Promise<Platform
   const stored = { store, workspaces, delegations, messages, activities, desk, http }
   const books = createBookkeeping(stored)
   const courier = createCourier({ ...stored, books, clock, options: resolved })
-  const parts: Parts = { ...stored, hub, courier, options: resolved }
+  const parts: Parts = { ...stored, hub, books, courier, options: resolved }
   const find = createRouter([
     ...createRegistryRoutes(parts),
     ...createDelegationRoutes(parts),

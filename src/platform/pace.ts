@@ -46,7 +46,11 @@ export function createPace(clock: Clock, onRoom: () => void): Pace {
       isOwnWish = retryAfterMs !== null
       notBeforeMs = clock.monotonicMs() + ms
       stopTimer()
-      stopTimer = clock.after(ms, onRoom)
+      // A timer may be early by a fraction of what the clock shows, and there is no second one.
+      stopTimer = clock.after(ms, () => {
+        notBeforeMs = 0
+        onRoom()
+      })
     },
     heard(activeTasks, isNew) {
       reported = activeTasks

@@ -33,7 +33,7 @@ const listCharacters = 8 * 1024 * 1024
 const summaryCharacters = 100
 
 export function createDelegationRoutes(parts: Parts): readonly Route[] {
-  const { store, workspaces, delegations, messages, activities, hub, desk, courier, options } = parts
+  const { store, workspaces, delegations, messages, activities, hub, desk, books, courier, options } = parts
   const gate = createGate(parts)
   const deadlineAt = (): number => options.clock.now() + options.deadlineMs / 1000
 
@@ -160,8 +160,10 @@ export function createDelegationRoutes(parts: Parts): readonly Route[] {
             throw new Refused('conflict', 'the delegation_id belongs to another target or task')
           if (before !== undefined) return false
           const where = { caller: own.id, id: delegation_id, callee: target_id, task }
-          delegations.add({ ...where, status: 'dispatched', key: null, deadlineAt: deadlineAt() })
+          const deadline = { key: null, deadlineAt: deadlineAt() }
+          const row = delegations.add({ ...where, status: 'dispatched', ...deadline })
           sent(own, target_id, delegation_id, task)
+          books.catchUp(row)
           return true
         })
         if (isNew) tellSent(own, target_id, delegation_id, task)

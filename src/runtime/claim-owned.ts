@@ -49,7 +49,8 @@ export async function claimOwned(
 
 function saysYes(owns: Owns, event: AsyncDelegationEvent): boolean {
   try {
-    return owns(event)
+    // Anything but true is no proof: a promise, for one, would always pass.
+    return (owns(event) as unknown) === true
   } catch {
     return false
   }

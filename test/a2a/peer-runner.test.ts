@@ -178,7 +178,7 @@ describe('how it is followed', () => {
     const ids = await Promise.all(Array.from({ length: many }, () => start(delegator, 'wait')))
     await eventually(() => peer.agent.released.size === many)
     await eventually(() => peer.count('ListTasks') > 0)
-    expect(peer.openSockets()).toBeLessThanOrEqual(16)
+    expect(peer.openSockets()).toBeLessThanOrEqual(48)
     peer.agent.release()
     for (const id of ids) expect(await delegator.wait(id)).toMatchObject({ status: 'completed' })
     expect(peer.agent.executed).toHaveLength(many)

@@ -103,6 +103,16 @@ describe('W6: retries', () => {
     expect(calls).toBeLessThanOrEqual(100 + 20 + 20)
     expect(calls).toBeGreaterThan(120)
   })
+
+  it('who waits for a peer that is closed off takes nothing from it: an outage is survived by all who wait', async () => {
+    const budget = createRetryBudget()
+    for (let caller = 0; caller < 100; caller += 1) {
+      const time = manualTime()
+      const breaker = createBreaker(time)
+      for (let n = 0; n < 5; n += 1) breaker.leave(false)
+      expect(await withRetries(failing([]).act, tries(time, { budget, breaker }))).toBe('done')
+    }
+  })
 })
 
 describe('W6: the circuit breaker', () => {

@@ -48,6 +48,7 @@ describe('the public surface is what was meant', () => {
       'createMolecule',
       'createMoleculeDirectory',
       'moleculeRunner',
+      'permissionsOf',
       'rbacFrom',
       'readAudit',
     ])

@@ -43,6 +43,14 @@ describe('what else goes wrong', () => {
       'forced-ends',
       'P5, P6: children killed while their unit settles, and hosts killed in that moment, lose and leave nothing',
     ],
+    [
+      'peers',
+      'P3, P4: two gateways that are killed in turn lose no delegation, run none twice, and leave no slot behind',
+    ],
+    [
+      'peer-cuts',
+      'P3: a network that is cut while messages, looks, cancels and pushes are under way, and restored in time or not',
+    ],
     ['disk-full', 'P3: what ends while the disk is full is kept aside, and delivered later'],
     ['clock-back', 'P3: a clock that steps back an hour holds nothing up'],
     ['failing-host', 'P3: a host that fails every second turn gets every event once'],

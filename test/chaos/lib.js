@@ -35,16 +35,26 @@ export function namedPoints() {
   return [...new Set(names)]
 }
 
-/** Starts one of this folder's programs; `ended` resolves to its exit code or signal. */
-export function start(program, given) {
+/**
+ * Starts one of this folder's programs; `ended` resolves to its exit code or signal. `within` is a command that becomes the
+ * program that it is given, such as `ip netns exec NAME`.
+ */
+export function start(program, given, within = []) {
   const file = fileURLToPath(new URL(`./${program}.js`, import.meta.url))
-  const child = spawn(process.execPath, [file, JSON.stringify(given)], {
+  const [command, ...args] = [...within, process.execPath, file, JSON.stringify(given)]
+  const child = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   let printed = ''
   child.stdout.on('data', (data) => (printed += data))
   const ended = new Promise((resolve) => child.on('close', (code, signal) => resolve(signal ?? code)))
   return { pid: child.pid, kill: (signal) => child.kill(signal), ended, printed: () => printed }
+}
+
+/** For programs that nobody would end when their driver is killed. */
+export function endWithParent() {
+  const { ppid } = process
+  setInterval(() => process.ppid === ppid || process.exit(), 1_000).unref()
 }
 
 /** A connection that looks at a ledger from outside of it. A look that finds it locked is taken again. */

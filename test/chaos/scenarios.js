@@ -4,9 +4,13 @@ import { busyHost, clockBack, failingHost, fencedOwner, twoDrains } from './deli
 import { forcedEnds } from './forced-ends.js'
 import { diskFull } from './disk-full.js'
 import { kills } from './kills.js'
+import { peerCuts } from './peer-cuts.js'
+import { peers } from './peers.js'
 
 export const scenarios = {
   kills,
+  peers,
+  'peer-cuts': peerCuts,
   'cap-race': capRace,
   'forced-ends': forcedEnds,
   'disk-full': diskFull,

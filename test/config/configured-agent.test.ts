@@ -95,7 +95,7 @@ runners:
     await expect(
       load('runners: { a: { builtin: shell, agent: { base_url: "http://x/" } } }'),
     ).rejects.toThrow(
-      'runners.a: expected exactly one of `builtin`, `module`, `agent`, `peer` and `command` (or `preset`)',
+      'runners.a: expected exactly one of `builtin`, `module`, `agent`, `peer`, `molecule` and `command` (or `preset`)',
     )
     await expect(
       load('runners: { a: { agent: { base_url: "http://x/" }, options: { a: 1 } } }'),

@@ -69,6 +69,7 @@ const keys = {
     'command',
     'agent',
     'peer',
+    'molecule',
     'export',
     'options',
     'placement',

@@ -387,11 +387,11 @@ delegation:
   it.each([
     [
       '{ builtin: shell, module: ./x.js }',
-      'runners.a: expected exactly one of `builtin`, `module`, `agent`, `peer` and `command` (or `preset`), got a mapping of builtin, module',
+      'runners.a: expected exactly one of `builtin`, `module`, `agent`, `peer`, `molecule` and `command` (or `preset`), got a mapping of builtin, module',
     ],
     [
       '{}',
-      'runners.a: expected exactly one of `builtin`, `module`, `agent`, `peer` and `command` (or `preset`), got an empty mapping',
+      'runners.a: expected exactly one of `builtin`, `module`, `agent`, `peer`, `molecule` and `command` (or `preset`), got an empty mapping',
     ],
     [
       '{ builtin: shell, export: x }',
@@ -418,7 +418,7 @@ delegation:
     ['command: [a]', 'command: expected a mapping of keys to values, got a list of 1'],
     [
       'preset: claude, module: ./x.js',
-      ': expected exactly one of `builtin`, `module`, `agent`, `peer` and `command` (or `preset`), got a mapping of preset, module',
+      ': expected exactly one of `builtin`, `module`, `agent`, `peer`, `molecule` and `command` (or `preset`), got a mapping of preset, module',
     ],
     [
       'preset: claude, options: { cwd: . }',

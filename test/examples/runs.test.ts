@@ -109,3 +109,25 @@ it('examples/gateway: what the README shows is what it prints', async () => {
   const { stdout } = await startProcess(process.execPath, [gateway], { cwd }).ended
   expect(stdout.trimEnd()).toBe(recorded('node examples/gateway/gateway.js').join('\n'))
 })
+
+describe('examples/two-gateways', () => {
+  const program = join(root, 'examples/two-gateways/two-gateways.js')
+  const expected = (): string => recorded('node examples/two-gateways/two-gateways.js').join('\n')
+
+  it('on a pipe: what the README shows is what it prints, and it ends by itself', async () => {
+    const { code, stdout, stderr } = await startProcess(process.execPath, [program], { cwd }).ended
+    expect(stdout.trimEnd()).toBe(expected())
+    expect([code, stderr]).toEqual([0, ''])
+  })
+
+  it.skipIf(!hasScript() && process.env['CI'] === undefined)(
+    'on a terminal: the same, in colour',
+    async () => {
+      const command = `stty cols 120 rows 40; ${process.execPath} ${program}`
+      const { code, stdout } = await startProcess('script', ['-qec', command, '/dev/null'], { cwd }).ended
+      expect(stdout).toContain('\u001b[36mnorth\u001b[0m → \u001b[36msouth\u001b[0m')
+      expect(screenOf(stdout)).toBe(expected())
+      expect(code).toBe(0)
+    },
+  )
+})

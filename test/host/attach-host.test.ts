@@ -184,4 +184,18 @@ describe('attachHost: what (P8)', () => {
     await test.until(3)
     expect(test.turns.map(({ goals }) => goals)).toEqual([['first'], ['turn 1'], ['turn 2']])
   })
+
+  it('P10: a turn has a bound; what does not fit is the next one, and nothing is lost', async () => {
+    const delegator = await open({ maxUnits: 9 })
+    const test = attach(delegator, { isBusy: true, maxTurnCharacters: 20_000 })
+    const runner = () => ({ summary: 'x'.repeat(9_000) })
+    const goals = ['a', 'b', 'c', 'd', 'e']
+    for (const goal of goals) await delegator.wait(idOf(await delegator.dispatch({ goal, runner })))
+    test.isBusy = false
+    test.host.idle()
+    await test.until(3)
+    expect(test.turns.map((turn) => turn.goals.length)).toEqual([2, 2, 1])
+    expect(test.turns.flatMap((turn) => turn.goals).sort()).toEqual(goals)
+    for (const { text } of test.turns) expect(text.length).toBeLessThan(21_000)
+  })
 })

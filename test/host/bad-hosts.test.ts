@@ -40,6 +40,81 @@ describe('attachHost: hosts that do not keep to the rules (P8)', () => {
     await test.until(1)
   })
 
+  it.each([
+    ['a promise of no', () => Promise.resolve(false)],
+    ['a text', () => 'no'],
+    ['a number', () => 1],
+  ])('P8: owns that answers %s is no proof, and nothing is handed over', async (_what, owns) => {
+    const delegator = await open()
+    let asks = 0
+    let isKnown = false
+    const test = attach(delegator, {
+      owns: (() => {
+        asks += 1
+        return isKnown ? true : owns()
+      }) as unknown as NonNullable<AttachHostOptions['owns']>,
+    })
+    await finished(delegator, 'a')
+    await expect.poll(() => asks).toBeGreaterThan(0)
+    expect(test.turns).toEqual([])
+    isKnown = true
+    await expect.poll(() => (test.host.idle(), test.turns.length)).toBe(1)
+  })
+
+  it('a startTurn that never answers has failed once its time is over, and holds up nothing for longer', async () => {
+    const { delegator, ledger } = await openWithLedger()
+    const answer = gate<'started'>()
+    const test = attach(delegator, {
+      startTimeoutSeconds: 1,
+      take: (_turn, count) => (count === 1 ? answer.promise : 'started'),
+    })
+    const id = await finished(delegator, 'a')
+    const read = async () => (await ledger.deliveries({ ids: [id] }, ['pending'], { limit: 1 }))[0]
+    await until(ledger, async () => (await read())?.attempts === 1)
+    expect((await read())?.reason).toContain('did not answer in time (1 s')
+    // It took it after all: it is told of it no second time.
+    answer.open('started')
+    const other = await finished(delegator, 'b')
+    await until(ledger, async () => {
+      const states = await ledger.deliveries({ ids: [id, other] }, ['delivered'], { limit: 2 })
+      return states.length === 2
+    })
+    expect(test.turns.map(({ goals }) => goals)).toEqual([['a'], ['b']])
+  })
+
+  it('a host that never answers holds no detach up', async () => {
+    const { delegator, ledger } = await openWithLedger()
+    const begun = gate()
+    const test = attach(delegator, {
+      take: () => {
+        begun.open()
+        return new Promise(() => undefined)
+      },
+    })
+    const id = await finished(delegator, 'a')
+    await begun.promise
+    await test.host.detach()
+    const [left] = await ledger.deliveries({ ids: [id] }, ['pending'], { limit: 1 })
+    expect(left).toMatchObject({ attempts: 1 })
+  })
+
+  const misfits: [what: string, options: object][] = [
+    ['no isIdle', { isIdle: undefined }],
+    ['a startTurn that is a text', { startTurn: 'x' }],
+    ['owns that is a list', { owns: [] }],
+    ['a resolveSession that is a text', { resolveSession: 'x' }],
+    ['a session key that is a number', { sessionKey: 5 }],
+    ['a coalesce that is a text', { coalesce: 'no' }],
+    ['both sessionKey and owns', { sessionKey: 'a', owns: () => true }],
+    ['too small a turn', { maxTurnCharacters: 9_999 }],
+    ['a time that is none', { startTimeoutSeconds: 0 }],
+  ]
+  it.each(misfits)('%s is OPTION_INVALID', async (_what, options) => {
+    const delegator = await open()
+    const host = { isIdle: () => true, startTurn: () => 'started', ...options } as AttachHostOptions
+    expect(() => attachHost(delegator, host)).toThrow(expect.objectContaining({ code: 'OPTION_INVALID' }))
+  })
+
   it('P8: idle() inside startTurn, and a dispatch that ends inside of it, start no second turn in it', async () => {
     const delegator = await open({ maxUnits: 9 })
     let inside = 0

@@ -331,7 +331,7 @@ describe('mirrors', () => {
   })
 
   it.each([401, 500, 429])(
-    'a platform that answers %i to mirrors changes nothing but a count',
+    'mirrors that fail change nothing but a count: a platform that answers %i',
     async (status) => {
       platform.on('POST /peer', says('fine'))
       platform.on(`POST /workspaces/${own}`, (_seen: unknown, response: ServerResponse) =>
@@ -346,9 +346,15 @@ describe('mirrors', () => {
 
   it('mirrors that are never answered delay no result', async () => {
     platform.on('POST /peer', says('fine'))
+    platform.on(`POST /workspaces/${peer}/a2a`, says('fine'))
     platform.on(`POST /workspaces/${own}`, () => undefined)
     const id = start()
     expect(await stands(molecule, id, 'completed')).toMatchObject({ result: 'fine' })
+    // Nor those that come after it: the first mirror still stands.
+    expect(await molecule.delegate(peer, 'y')).toMatchObject({ text: 'fine' })
+    for (const task of ['a', 'b', 'c'])
+      await stands(molecule, idOf(molecule.delegateAsync(peer, task)), 'completed')
+    expect(platform.to(`POST /workspaces/${own}`)).toHaveLength(1)
     // What waits is given up: here by the end of the connections.
     await platform.close()
     platform = await startPlatform()

@@ -87,7 +87,7 @@ describe('the runner', () => {
     expect(second?.messageId).not.toBe(first?.messageId)
   })
 
-  it('an interrupt stops the waiting, and says that the platform cannot be told', async () => {
+  it('an interrupt ends it on the platform, and says that a peer may have it already', async () => {
     platform.on(delegate, (_seen, response) => sendJson(response, 202, { delegation_id: 'd1' }))
     platform.on(list, [{ delegation_id: 'd1', status: 'queued' }])
     const outcome = await delegator.dispatch({
@@ -99,7 +99,10 @@ describe('the runner', () => {
     await delegator.interrupt(outcome.delegationId)
     const event = await delegator.wait(outcome.delegationId)
     expect(event).toMatchObject({ status: 'interrupted' })
-    expect(event.error).toMatch(/the peer may still do it/)
+    expect(event.error).toBe('it was stopped; the platform knows; a peer that has it may still do it')
+    expect(platform.to(`POST /workspaces/${own}/delegations/d1/update`)[0]?.body).toMatchObject({
+      status: 'failed',
+    })
   })
 
   it('B16: kill -9 of the host: another one follows it, and no second task is started', async () => {

@@ -96,9 +96,10 @@ describe('activity reports (M54, M55)', () => {
       status: 'ok',
       response_body: { result: answer },
     })
-    expect(platform.to('POST /registry/heartbeat').map(({ body }) => body['current_task'])).toEqual([
-      'Delegating to 22222222',
-      'Researcher responded (9000 chars)',
+    // What it waits for is work of its own; afterwards the platform may give it work again.
+    expect(platform.to('POST /registry/heartbeat').map(({ body }) => body)).toEqual([
+      { workspace_id: own, current_task: 'Delegating to 22222222', active_tasks: 1 },
+      { workspace_id: own, current_task: 'Researcher responded (9000 chars)', active_tasks: 0 },
     ])
     // Who waits has no record on the platform unless the peer queues it.
     expect(platform.to(`POST /workspaces/${own}/delegations`)).toEqual([])

@@ -193,7 +193,7 @@ describe('delegations that the platform runs', () => {
 })
 
 describe('idempotency', () => {
-  it('B2 B24: the same key gives the same delegation, with how it stands now', async () => {
+  it('B2, B24: the same key gives the same delegation, with how it stands now', async () => {
     const platform = await start()
     const peer = await workspace()
     const caller = await enroll(platform.url)

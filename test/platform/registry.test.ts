@@ -6,7 +6,17 @@ import { describe, expect, it } from 'vitest'
 import { canCommunicate } from '../../src/platform/access.js'
 import { createPlatform } from '../../src/platform/platform.js'
 import { isAllowedAddress, urlProblem } from '../../src/platform/workspace-http.js'
-import { call, enroll, messageBody, newFile, start, workspace, type CallOptions } from './scene.js'
+import {
+  call,
+  enroll,
+  json,
+  messageBody,
+  newFile,
+  start,
+  task,
+  workspace,
+  type CallOptions,
+} from './scene.js'
 
 const adminToken = 'operator-operator'
 
@@ -410,7 +420,7 @@ describe('activity and events', () => {
     expect(foreign).toMatchObject({ status: 403 })
   })
 
-  it('K3 B14: listeners hear each step of a delegation, with its target', async () => {
+  it('B14, K3: listeners hear each step of a delegation, with its target', async () => {
     const platform = await start()
     const peer = await workspace()
     const caller = await enroll(platform.url)
@@ -421,16 +431,8 @@ describe('activity and events', () => {
       signal: stop.signal,
     })
     const id = await caller.delegate(callee.id, 'x')
-    let text = ''
-    const decoder = new TextDecoder()
-    for await (const chunk of stream.body as unknown as AsyncIterable<Uint8Array>) {
-      text += decoder.decode(chunk, { stream: true })
-      if (text.includes('DELEGATION_COMPLETE')) break
-    }
+    const told = await eventsUntil(stream, 'DELEGATION_COMPLETE')
     stop.abort()
-    const told = [...text.matchAll(/^data: (.*)$/gm)].map(
-      ([, data]) => JSON.parse(data!) as Record<string, unknown>,
-    )
     expect(told.map(({ event }) => event)).toEqual([
       'DELEGATION_SENT',
       'DELEGATION_STATUS',
@@ -441,7 +443,53 @@ describe('activity and events', () => {
       expect(workspace_id).toBe(caller.id)
     }
   })
+
+  it('B19: a panel has one row for a delegation, with its direction and cause, and its events fit that row', async () => {
+    const platform = await start()
+    const peer = await workspace((_seen, response) => json(response, 200, task('failed', 'no such table')))
+    const caller = await enroll(platform.url)
+    const callee = await enroll(platform.url, { url: peer.url, max_concurrent_tasks: 3 })
+    const stop = new AbortController()
+    const stream = await fetch(`${platform.url}/workspaces/${caller.id}/events/stream`, {
+      headers: { authorization: `Bearer ${caller.token}` },
+      signal: stop.signal,
+    })
+    const ids = [await caller.delegate(callee.id, 'same'), await caller.delegate(callee.id, 'same')]
+    const told = await eventsUntil(stream, 'DELEGATION_FAILED', 2)
+    stop.abort()
+    // Every event names its delegation, so that the last one of each is how its row stands; no time is a key.
+    const shown = new Map(told.map(({ event, payload }) => [payload['delegation_id'], { event, payload }]))
+    for (const [member, direction] of [
+      [caller, 'sent'],
+      [callee, 'received'],
+    ] as const) {
+      const { rows } = await member.call('GET /workspaces/:id/delegations')
+      expect(rows.map(({ delegation_id }) => delegation_id).sort()).toEqual([...ids].sort())
+      for (const row of rows) {
+        expect(row).toMatchObject({ direction, status: 'failed', error: 'no such table' })
+        const last = shown.get(row.delegation_id)
+        expect(last).toMatchObject({ event: 'DELEGATION_FAILED', payload: { error: row.error } })
+      }
+    }
+  })
 })
+
+interface Told {
+  readonly event: string
+  readonly workspace_id: string
+  readonly payload: Readonly<Record<string, unknown>>
+}
+
+/** What is told until the last of so many events. */
+async function eventsUntil({ body }: Response, last: string, count = 1): Promise<Told[]> {
+  let text = ''
+  const decoder = new TextDecoder()
+  for await (const chunk of body as unknown as AsyncIterable<Uint8Array>) {
+    text += decoder.decode(chunk, { stream: true })
+    if (text.split(`event: ${last}`).length > count && text.endsWith('\n\n')) break
+  }
+  return [...text.matchAll(/^data: (.*)$/gm)].map(([, data]) => JSON.parse(data!) as Told)
+}
 
 it('can be mounted: a handler of requests, closed once', async () => {
   const platform = await createPlatform({ path: newFile() })

@@ -13,12 +13,13 @@ import {
   type A2ARequestHandler,
 } from '@a2a-js/sdk/server'
 import type { AgentCard } from '@a2a-js/sdk'
+import { readTraceContext } from '../../index.js'
 import { checkContentType } from './content-type.js'
 import { paths } from './card.js'
 import type { Callers } from './callers.js'
 import { sendEvents } from './event-stream.js'
 import { HttpProblem, readBody, sendJson, type Exchange, type Routes } from './http-server.js'
-import { signalKey } from './request-handler.js'
+import { signalKey, traceKey } from './request-handler.js'
 import { answerRest } from './rest.js'
 
 export interface A2ARoutesOptions {
@@ -47,7 +48,10 @@ export function createA2ARoutes(options: A2ARoutesOptions): Routes {
       user: { isAuthenticated: true, userName: caller.name },
       requestedVersion: versionOf(request),
       requestedExtensions: Extensions.parseServiceParameter(headerOf(request, HTTP_EXTENSION_HEADER)),
-      state: new Map([[signalKey, signal]]),
+      state: new Map<string, unknown>([
+        [signalKey, signal],
+        [traceKey, readTraceContext((name) => headerOf(request, name))],
+      ]),
     })
   }
 

@@ -1,5 +1,6 @@
 /** What the agent says of itself to anyone. */
-import type { AgentCard } from '@a2a-js/sdk'
+import type { AgentCard, AgentExtension } from '@a2a-js/sdk'
+import { deduplicatingExtension } from '../card.js'
 
 export interface SkillOptions {
   readonly id: string
@@ -17,6 +18,14 @@ export interface CardOptions {
   /** Of the agent, not of the protocol. */
   readonly version: string
   readonly skills: readonly SkillOptions[]
+}
+
+/** A caller that does not know whether its message arrived may send it again (7.3, 7). */
+const deduplicates: AgentExtension = {
+  uri: deduplicatingExtension,
+  description: 'A message with a messageId of its caller that is known gets the task that it began.',
+  required: false,
+  params: undefined,
 }
 
 /** Below the server's URL. */
@@ -45,7 +54,12 @@ export function agentCard({ name, description, version, skills }: CardOptions, u
       interfaceAt(paths.jsonRpc, 'JSONRPC', '0.3'),
     ],
     provider: undefined,
-    capabilities: { streaming: true, pushNotifications: true, extendedAgentCard: false, extensions: [] },
+    capabilities: {
+      streaming: true,
+      pushNotifications: true,
+      extendedAgentCard: false,
+      extensions: [deduplicates],
+    },
     securitySchemes: {
       bearer: {
         scheme: {

@@ -2,6 +2,7 @@
 import type { AgentCard, Task } from '@a2a-js/sdk'
 import type { A2ARequestHandler, ServerCallContext } from '@a2a-js/sdk/server'
 import { A2AError, ExtendedAgentCardNotConfiguredError, RequestMalformedError } from '@a2a-js/sdk/errors'
+import type { TraceContext } from '../../index.js'
 import type { Callers } from './callers.js'
 import type { PushConfigs } from './push-configs.js'
 import type { TaskStore } from './task-store.js'
@@ -15,8 +16,9 @@ interface RequestHandlerOptions {
   readonly pushes: PushConfigs
 }
 
-/** Under this key a context has the signal of its request. */
+/** Under these keys a context has the signal of its request, and the trace that its headers name, or null. */
 export const signalKey = 'signal'
+export const traceKey = 'trace'
 
 export function createRequestHandler(options: RequestHandlerOptions): A2ARequestHandler {
   const { card, callers, store, tasks, pushes } = options
@@ -24,7 +26,12 @@ export function createRequestHandler(options: RequestHandlerOptions): A2ARequest
   function callOf({ user, requestedVersion, state }: ServerCallContext): Call {
     const caller = callers.byName(user?.userName ?? '')
     if (caller === undefined) throw new A2AError('the caller is not known')
-    return { caller, version: requestedVersion, signal: state.get(signalKey) as AbortSignal }
+    return {
+      caller,
+      version: requestedVersion,
+      signal: state.get(signalKey) as AbortSignal,
+      traceContext: state.get(traceKey) as TraceContext | null,
+    }
   }
 
   return {

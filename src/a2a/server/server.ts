@@ -90,8 +90,8 @@ export async function createA2AServer(delegator: Delegator, options: A2AServerOp
     ...(push.resolve && { resolve: push.resolve }),
   }
   const card = agentCard(options.card, url)
-  const store = createTaskStore(delegator)
-  const feed = createTaskFeed(delegator)
+  const feed = createTaskFeed(delegator, clock)
+  const store = createTaskStore(delegator, feed)
   const serializers = {
     modern: new V1PushNotificationSerializer(),
     legacy: new V03PushNotificationSerializer(),

@@ -7,6 +7,7 @@ import { DelegationError } from '../../index.js'
 import type { Caller } from './callers.js'
 import { agentMessage, dataPart, textPart } from './parts.js'
 import { contextOf, originOf } from './scopes.js'
+import type { TaskFeed } from './task-feed.js'
 import { taskOf, timestamp } from './task-view.js'
 
 export interface TaskStore {
@@ -26,7 +27,10 @@ const defaultPage = 50
 const mostPerPage = 100
 const releasePage = 100
 
-export function createTaskStore(delegator: Delegator): TaskStore {
+export function createTaskStore(
+  delegator: Delegator,
+  { answeredAt }: Pick<TaskFeed, 'answeredAt'>,
+): TaskStore {
   const rejected = new Map<string, { readonly caller: string; readonly task: Task }>()
 
   async function recordOf(caller: Caller, taskId: string): Promise<readonly [DelegationRecord, string]> {
@@ -51,7 +55,7 @@ export function createTaskStore(delegator: Delegator): TaskStore {
       const refused = rejected.get(taskId)
       if (refused?.caller === caller.name) return refused.task
       const [record, contextId] = await recordOf(caller, taskId)
-      return taskOf(record, contextId, await endOf(record))
+      return taskOf(record, contextId, await endOf(record), answeredAt(taskId))
     },
     async list(caller, request) {
       const { contextId, status, statusTimestampAfter, pageToken, includeArtifacts = false } = request
@@ -62,7 +66,7 @@ export function createTaskStore(delegator: Delegator): TaskStore {
       for (const record of records) {
         const itsContext = contextOf(record, caller)
         if (itsContext === null || (contextId !== '' && contextId !== itsContext)) continue
-        const task = await taskOf(record, itsContext, null)
+        const task = await taskOf(record, itsContext, null, answeredAt(record.delegation_id))
         if (status !== TaskState.TASK_STATE_UNSPECIFIED && task.status?.state !== status) continue
         if (Date.parse(task.status?.timestamp ?? '') < after) continue
         tasks.push(task)

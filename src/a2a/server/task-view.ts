@@ -51,17 +51,21 @@ function questionOf(children: readonly ChildView[]): OpenQuestion | null {
   return children.find(({ question }) => question !== undefined)?.question ?? null
 }
 
-/** The task with all of its artifacts. `event` is null while it lives, and once retention has dropped it. */
+/**
+ * The task with all of its artifacts. `event` is null while it lives, and once retention has dropped it. `answeredAt`: when it
+ * began to work again, so that the time of its state never goes back.
+ */
 export async function taskOf(
   record: DelegationRecord,
   contextId: string,
   event: AsyncDelegationEvent | null,
+  answeredAt: number | null,
 ): Promise<Task> {
   const place = { taskId: record.delegation_id, contextId }
   return {
     id: place.taskId,
     contextId,
-    status: statusOf(record, place, event),
+    status: statusOf(record, place, event, answeredAt),
     artifacts: event === null ? [] : await artifactsOf(event),
     history: [messageOf(record, place)],
     metadata: ownMetadata(factsOf(record, event)),
@@ -72,6 +76,7 @@ function statusOf(
   record: DelegationRecord,
   place: TaskPlace,
   event: AsyncDelegationEvent | null,
+  answeredAt: number | null,
 ): TaskStatus {
   const { children, completed_at, dispatched_at, status } = record
   if (completed_at !== null) {
@@ -81,7 +86,11 @@ function statusOf(
   }
   const question = questionOf(children)
   if (question === null)
-    return { state: liveState(children), message: undefined, timestamp: timestamp(dispatched_at) }
+    return {
+      state: liveState(children),
+      message: undefined,
+      timestamp: timestamp(answeredAt ?? dispatched_at),
+    }
   const { text, question_id, asked_at } = question
   const message = agentMessage(place, `${place.taskId}:${question_id}`, [textPart(text), dataPart(question)])
   return { state: TaskState.TASK_STATE_INPUT_REQUIRED, message, timestamp: timestamp(asked_at) }

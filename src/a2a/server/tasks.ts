@@ -7,7 +7,7 @@ import {
   TaskNotCancelableError,
   UnsupportedOperationError,
 } from '@a2a-js/sdk/errors'
-import type { Clock, Delegator } from '../../index.js'
+import type { Clock, Delegator, TraceContext } from '../../index.js'
 import { DelegationError } from '../../index.js'
 import type { Caller } from './callers.js'
 import { followTask } from './follow-task.js'
@@ -25,6 +25,8 @@ export interface Call {
   readonly version: string
   /** The caller has left, or the server closes. */
   readonly signal: AbortSignal
+  /** What it begins belongs to this trace. */
+  readonly traceContext: TraceContext | null
 }
 
 export interface Tasks {
@@ -75,13 +77,13 @@ export function createTasks({ delegator, store, feed, pushes, clock, maxStreams 
     const push = request.configuration?.taskPushNotificationConfig
     if (push !== undefined) await pushes.check(call.caller, push)
     const { id, contextId, isLive } =
-      message.taskId === '' ? await begin(call.caller, message) : await goOn(call.caller, message)
+      message.taskId === '' ? await begin(call, message) : await goOn(call.caller, message)
     if (push !== undefined && isLive)
       await pushes.create(call.caller, contextId, { ...push, taskId: id }, call.version)
     return id
   }
 
-  async function begin(caller: Caller, message: Message) {
+  async function begin({ caller, traceContext }: Call, message: Message) {
     const { messageId } = message
     const contextId = message.contextId === '' ? contextFor(caller, messageId) : message.contextId
     const { goal, goals, context } = workOf(message)
@@ -94,6 +96,7 @@ export function createTasks({ delegator, store, feed, pushes, clock, maxStreams 
       delivery: 'collect' as const,
       metadata: { a2a: { ...kept } },
       idempotencyKey: `a2a:${caller.name}:${messageId}`,
+      ...(traceContext !== null && { traceContext }),
     }
     const dispatched =
       goals === null

@@ -61,10 +61,15 @@ export interface Rpc {
 interface Settings {
   readonly serve?: Readonly<Record<string, unknown>>
   readonly delegation?: Readonly<Record<string, unknown>>
+  readonly env?: Readonly<Record<string, string>>
 }
 
 /** The command, with a runner that does what it is told; alice and bob may call. */
-export async function serving({ serve = {}, delegation = {} }: Settings = {}): Promise<Serving> {
+export async function serving({
+  serve = {},
+  delegation = {},
+  env: more = {},
+}: Settings = {}): Promise<Serving> {
   const folder = mkdtempSync(join(tmpdir(), 'hermes-a2a-'))
   const config = {
     delegation: { max_async_children: 20, max_threads: 6, interrupt_grace_ms: 2_000, ...delegation },
@@ -80,7 +85,7 @@ export async function serving({ serve = {}, delegation = {} }: Settings = {}): P
   }
   // JSON is YAML.
   writeFileSync(join(folder, 'hermes-delegate.yaml'), JSON.stringify(config))
-  const env = { ALICE: tokens.alice, BOB: tokens.bob, SECRET: 'a-secret-of-alice' }
+  const env = { ALICE: tokens.alice, BOB: tokens.bob, SECRET: 'a-secret-of-alice', ...more }
   const begin = async (port: string): Promise<[Running, string]> => {
     const running = start(['serve', '--port', port], { cwd: folder, env })
     let hasEnded = false

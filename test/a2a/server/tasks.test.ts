@@ -194,6 +194,21 @@ describe('a task', () => {
     expect(lines.at(-1)).toBe('TASK_STATE_COMPLETED')
   })
 
+  it('works again once it was answered; the time of its state stands still with it, and never goes back', async () => {
+    const client = await server.client()
+    const file = join(server.folder, 'answered')
+    const asking = await sent(client, messageOf(`ask-hold ${file}`))
+    const working = await sent(client, messageOf('yes', { taskId: asking.id }), immediate)
+    expect(stateOf(working)).toBe('TASK_STATE_WORKING')
+    const again = await get(asking.id)
+    expect(again.status?.timestamp).toBe(working.status?.timestamp)
+    writeFileSync(file, '')
+    await until(async () => stateOf(await get(asking.id)) === 'TASK_STATE_COMPLETED')
+    const done = await get(asking.id)
+    const times = [asking, working, done].map((task) => Date.parse(task.status?.timestamp ?? ''))
+    expect(times).toEqual([...times].sort((a, b) => a - b))
+  })
+
   it('hears what is said to it while it works, where it listens', async () => {
     const client = await server.client()
     const { id: taskId } = await sent(client, messageOf('hear'), immediate)

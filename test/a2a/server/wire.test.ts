@@ -1,4 +1,5 @@
 import { request as httpRequest } from 'node:http'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { writeFileSync } from 'node:fs'
 import { TaskState } from '@a2a-js/sdk'
@@ -32,7 +33,11 @@ describe('0.3 on the wire', () => {
     expect(card).toMatchObject({
       url: `${server.url}/a2a`,
       preferredTransport: 'JSONRPC',
-      capabilities: { streaming: true, pushNotifications: true },
+      capabilities: {
+        streaming: true,
+        pushNotifications: true,
+        extensions: [{ uri: 'urn:hermes-delegate:a2a:deduplicates-message-id' }],
+      },
       securitySchemes: { bearer: { type: 'http', scheme: 'Bearer' } },
       skills: [{ id: 'do', name: 'Do' }],
     })
@@ -48,6 +53,8 @@ describe('0.3 on the wire', () => {
     })
     const modern = (await response.json()) as Record<string, unknown>
     expect([modern['url'], modern['supportedInterfaces']]).toEqual([undefined, card['supportedInterfaces']])
+    const extensions = [{ uri: 'urn:hermes-delegate:a2a:deduplicates-message-id' }]
+    expect(modern['capabilities']).toMatchObject({ extensions })
   })
 
   it('B21: message/send, tasks/get and tasks/cancel; parts say what they are as 0.3 does', async () => {
@@ -216,6 +223,60 @@ describe('what is sent to break it', () => {
     writeFileSync(file, '')
     for (const stream of holding) for await (const event of stream) expect(event.payload).toBeDefined()
     expect(stateOf(await sent(client, messageOf('echo room')))).toBe('TASK_STATE_COMPLETED')
+  })
+
+  it('readers that leave in the middle give their streams back, and leave their tasks alone', async () => {
+    const client = await server.client('bob')
+    const file = join(server.folder, 'left')
+    const leave = new AbortController()
+    const begun: string[] = []
+    for (const stream of [1, 2].map(() =>
+      client.sendMessageStream(sendOf(`hold ${file}`), { signal: leave.signal }),
+    )) {
+      const { value } = await stream.next()
+      if (value?.payload?.$case === 'task') begun.push(value.payload.value.id)
+    }
+    leave.abort()
+    await expect
+      .poll(
+        () =>
+          client
+            .sendMessageStream(sendOf('echo room'))
+            .next()
+            .then(
+              () => true,
+              () => false,
+            ),
+        {
+          timeout: 10_000,
+        },
+      )
+      .toBe(true)
+    writeFileSync(file, '')
+    for (const id of begun)
+      await expect
+        .poll(async () => stateOf(await client.getTask({ tenant: '', id })), { timeout: 10_000 })
+        .toBe('TASK_STATE_COMPLETED')
+    expect(begun).toHaveLength(2)
+  })
+
+  it.each([
+    ['that dies in the middle of its message', 10_000, true],
+    ['whose message is longer than it says', 20, false],
+  ])('a client %s has sent none', async (_name, length, dies) => {
+    const client = await server.client('bob')
+    const before = (await client.listTasks(all)).totalSize
+    const message = { messageId: 'cut', role: 'ROLE_USER', parts: [{ text: 'echo cut' }] }
+    const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'SendMessage', params: { message } })
+    const head = `POST /a2a HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${tokens.bob}\r\na2a-version: 1.0`
+    const socket = connect(Number(new URL(server.url).port), '127.0.0.1')
+    const gone = new Promise((resolve) => socket.on('error', resolve).once('close', resolve).resume())
+    const typed = `${head}\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n\r\n${body}`
+    socket.write(typed, () => dies && socket.destroy())
+    await gone
+    // Had it begun anything, that would be there by now.
+    await sent(client, messageOf('echo after'))
+    expect((await client.listTasks(all)).totalSize).toBe(before + 1)
   })
 
   it('P1: at the cap a task is REJECTED, with the refusal as data, and nothing is left of it', async () => {
