@@ -50,7 +50,12 @@ export function delegationTool(
         const { tasks, warnings } = checkedTasks(values, rules)
         const notes = [...warnings, ...(ignored.length > 0 ? [ignoredNote(ignored)] : [])]
         // All report together: there is no later turn for a group of them.
-        const asked = tasks.map(({ group: _, ...task }) => task)
+        const asked = tasks.map(({ goal, role, context, outputSchema }) => ({
+          goal,
+          role,
+          ...(context !== undefined && { context }),
+          ...(outputSchema !== undefined && { outputSchema }),
+        }))
         return shown(await delegate({ tasks: asked }), notes.join(' '))
       } catch (error) {
         throw error instanceof ToolProblem ? new ToolError(error.message) : error

@@ -21,7 +21,7 @@ async function both(input: unknown): Promise<{ errors: (string | null)[]; starte
     () => null,
     (error: unknown) => (error as Error).message,
   )
-  return { errors: [isError ? String(data['error']) : null, told], started }
+  return { errors: [isError ? (data['error'] as string) : null, told], started }
 }
 
 describe("the agent's own delegate_task is the registry's for a child", () => {
