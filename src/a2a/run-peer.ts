@@ -1,4 +1,5 @@
 /** One child, from its goal to the end of the task that a peer made of it. */
+import { createHash } from 'node:crypto'
 import { Role, TaskState, type Message } from '@a2a-js/sdk'
 import type { JsonObject, RunnerContext, RunnerResult, RunnerTask } from '../runner.js'
 import { cancelAtPeer } from './cancel.js'
@@ -214,10 +215,12 @@ class PeerRun {
     })
     if (answer === null) return
     const answers = this.#at.answers + 1
+    // By its question where that has an id: after a crash nobody knows how many were answered.
+    const asking = questionId(view.task.status?.message?.messageId, asked) ?? String(answers)
     view.noteAnswered()
     this.#checkpoint({ answers })
     try {
-      const reply = await this.#send(`${this.#at.messageId}-${answers}`, answer, view.task.id)
+      const reply = await this.#send(`${this.#at.messageId}-${asking}`, answer, view.task.id)
       if ('task' in reply) view.take(reply.task)
     } catch (error) {
       // Nobody will ever answer it: it is not left there.
@@ -249,6 +252,11 @@ class PeerRun {
 }
 
 const questionCharacters = 4_000
+
+function questionId(messageId: string | undefined, question: string): string | null {
+  if (messageId === undefined || messageId === '') return null
+  return createHash('sha256').update(`${messageId} ${question}`).digest('hex').slice(0, 16)
+}
 
 const needsAuth = (view: TaskView): boolean => view.state === TaskState.TASK_STATE_AUTH_REQUIRED
 

@@ -29,7 +29,10 @@ async function own(given: Json | undefined, host: ToolHost): Promise<DelegationR
   const id = given as string
   const record = await ownUnit(id, host)
   if (record === null)
-    throw new ToolProblem(`Task not found: ${id.slice(0, 80)}.`, { task_id: id, status: 'not_found' })
+    throw new ToolProblem(`Task not found: ${id.slice(0, 80)}.`, {
+      task_id: id.slice(0, 80),
+      status: 'not_found',
+    })
   return record
 }
 
@@ -184,7 +187,13 @@ const capacityTool: ToolSpec = {
     )
     // Other sessions' slots count, what they do with them is theirs.
     const ownHolders = holders.filter(({ delegation_id }) => ids.has(delegation_id))
-    return { limit, in_use: inUse, free, scope, holders: ownHolders.map((holder) => ({ ...holder })) }
+    return {
+      limit,
+      in_use: inUse,
+      free,
+      scope,
+      holders: ownHolders.map(({ goal, ...holder }) => ({ ...holder, goal: redact(goal).slice(0, 200) })),
+    }
   },
 }
 

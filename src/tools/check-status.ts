@@ -1,32 +1,24 @@
 import * as z from 'zod'
 import type { DelegationRecord } from '../index.js'
 import type { JsonObject } from '../runner.js'
-import { localWorkspace } from './delegate-async.js'
 import { ownUnitsOf } from './own-units.js'
-import { peersOf } from './peers.js'
-import type { PeerTaskStatus } from './peer-directory.js'
-import { shownResult, shownResults } from './shown-results.js'
-import { textOf, ToolProblem, type ToolHost, type ToolSpec } from './tool-spec.js'
-
-/** What the model must do at each of the five words (R 3.4). */
-export const guidance: Readonly<Record<PeerTaskStatus['status'], string>> = {
-  pending: 'It has not begun. Wait, and check again later.',
-  in_progress: 'It is being worked on. Wait, and check again later; do not start it again.',
-  queued:
-    'The peer is busy with an earlier task; the reply will arrive. Check now and then, do not delegate it again, do not do ' +
-    'the work yourself; tell the user that the peer is busy, and go on with other things.',
-  completed: 'Use `result`.',
-  failed: 'It has really failed; `error` says why. Only now fall back: another peer, or do it yourself.',
-}
+import { localWorkspace, statusAtPeer, workspaceOf } from './peers.js'
+import { guidance, stoppedGuidance, unknownGuidance } from './guidance.js'
+import { shownResults, shownText } from './shown-results.js'
+import { shownId, textOf, ToolProblem, type ToolHost, type ToolSpec } from './tool-spec.js'
 
 export const checkTaskStatus: ToolSpec = {
   name: 'check_task_status',
   section: 'delegation',
   short: () =>
     'Look at a task that was delegated: pending, in_progress, queued, completed with its result, or failed.',
-  whenToUse:
-    'Use it with the `task_id` that `delegate_task_async` gave you, or the `delegation_id` of `delegate_task`. Do not poll in ' +
-    'a loop: a local result arrives as a new turn by itself. `queued` means that the reply will come: do not do it again.',
+  whenToUse: (arrival) =>
+    'Use it with the `task_id` that `delegate_task_async` gave you, or the `delegation_id` of `delegate_task`; a ' +
+    "`subagent_id` shows that subagent's part alone. " +
+    (arrival === 'turn'
+      ? 'Do not poll in a loop: a local result arrives as a new turn by itself. '
+      : 'Do not poll in a loop. ') +
+    '`queued` means that the reply will come: do not do it again.',
   shell: 'hermes-delegate show ID',
   input: z.object({
     task_id: z.string().describe('The id of the task.'),
@@ -38,36 +30,69 @@ export const checkTaskStatus: ToolSpec = {
   async run({ task_id: task, workspace_id: workspace }, host) {
     const taskId = textOf(task)
     if (taskId === null) throw new ToolProblem("'task_id' is required.")
-    const workspaceId = textOf(workspace) ?? localWorkspace
-    const known = { task_id: taskId, workspace_id: workspaceId }
-    if (workspaceId !== localWorkspace) {
-      const { status, result, error } = await peersOf(host).status(workspaceId, taskId)
-      const told = { ...(result !== undefined && { result }), ...(error !== undefined && { error }) }
-      return { ...known, status, ...(shownResult(told) as JsonObject), guidance: guidance[status] }
-    }
+    const workspaceId = workspaceOf(workspace)
+    if (workspaceId !== null) return statusAtPeer(workspaceId, taskId, host)
+    const known = { task_id: shownId(taskId), workspace_id: localWorkspace }
     const [record, ...others] = await ownUnitsOf(taskId, host)
-    if (record === undefined)
-      throw new ToolProblem(`Task not found: ${taskId.slice(0, 80)}.`, { ...known, status: 'not_found' })
+    if (record === undefined) {
+      const child = await statusOfChild(taskId, host)
+      if (child !== null) return { ...known, ...child }
+      throw new ToolProblem(`Task not found: ${shownId(taskId)}.`, { ...known, status: 'not_found' })
+    }
     if (others.length > 0 || record.delegation_id !== taskId)
       return { ...known, ...(await statusOfCall([record, ...others], host)) }
     return { ...known, ...(await localStatus(record, host)) }
   },
 }
 
-/** By the table of docs/states.md; `state` is the unit's own word. */
-async function localStatus(record: DelegationRecord, { delegator }: ToolHost): Promise<JsonObject> {
-  const { delegation_id: id, status: state, completed_at: endedAt, children } = record
-  if (endedAt === null) {
+/** Of one subagent, `<delegation_id>:<task_index>`; null where there is none. */
+async function statusOfChild(subagentId: string, host: ToolHost): Promise<JsonObject | null> {
+  const [, id = '', index = ''] = /^(.+):(\d{1,5})$/s.exec(subagentId) ?? []
+  const records = id === '' ? [] : await ownUnitsOf(id, host)
+  const record = records.find(({ children }) =>
+    children.some(({ task_index }) => task_index === Number(index)),
+  )
+  return record === undefined ? null : localStatus(record, host, Number(index))
+}
+
+/** By the table of docs/states.md; `state` is the unit's own word, or that of the one child that was asked for. */
+async function localStatus(
+  record: DelegationRecord,
+  { delegator }: ToolHost,
+  index: number | null = null,
+): Promise<JsonObject> {
+  const children = record.children.filter(({ task_index }) => index === null || task_index === index)
+  if (record.completed_at === null) {
     const isQueued = children.length > 0 && children.every((child) => child.state === 'queued')
     const status = isQueued ? 'queued' : 'in_progress'
+    const state = index === null ? record.status : (children[0]?.state ?? record.status)
     return { status, state, guidance: guidance[status] }
   }
-  const event = await delegator.wait(id)
-  const result = shownResults(event)
+  const event = await delegator.wait(record.delegation_id)
+  const all = shownResults(event)
+  const results = all.results.filter(({ task_index }) => index === null || task_index === index)
+  const result = index === null ? all : { results }
+  const end = index === null ? record.status : results[0]?.['status']
+  const state = typeof end === 'string' ? end : record.status
   if (state === 'completed' || state === 'success')
     return { status: 'completed', state, result, guidance: guidance.completed }
-  const error = shownResult(event.error ?? `it ended as ${state}`)
-  return { status: 'failed', state, error, result, guidance: guidance.failed }
+  const told = index === null && event.error !== null ? shownText(event.error) : null
+  return { status: 'failed', state, ...failureOf(state, results, told), result }
+}
+
+/** Who was stopped has not failed by itself, and what was lost with its process may have been done all the same. */
+function failureOf(state: string, results: readonly JsonObject[], told: string | null): JsonObject {
+  const reasons = results.flatMap(({ error }) => (typeof error === 'string' && error !== '' ? [error] : []))
+  const why = told ?? ([...new Set(reasons)].join('; ') || null)
+  const ends = results.length === 0 ? [state] : results.map(({ status }) => status)
+  if (ends.every((word) => word === 'interrupted'))
+    return {
+      stopped: true,
+      error: why === null ? 'It was stopped.' : `It was stopped: ${why}`,
+      guidance: stoppedGuidance,
+    }
+  const isUnknown = ends.every((word) => word === 'unknown')
+  return { error: why ?? `it ended as ${state}`, guidance: isUnknown ? unknownGuidance : guidance.failed }
 }
 
 /** Of a call that was split: it has ended when all of its units have, and has failed when all of them have. */
@@ -75,7 +100,7 @@ async function statusOfCall(records: readonly DelegationRecord[], host: ToolHost
   const units = await Promise.all(records.map((record) => localStatus(record, host)))
   const shown = records.map(({ delegation_id, group = null, task_indexes = [], status: state }, index) => ({
     delegation_id,
-    group,
+    group: group === null ? null : shownText(group),
     task_indexes,
     status: units[index]?.['status'] ?? null,
     state,
@@ -90,8 +115,7 @@ async function statusOfCall(records: readonly DelegationRecord[], host: ToolHost
   const result = { results: results.sort((a, b) => a.task_index - b.task_index) }
   if (words.includes('completed'))
     return { status: 'completed', units: shown, result, guidance: guidance.completed }
-  const error = units.flatMap(({ error: each }) => (typeof each === 'string' ? [each] : [])).join('; ')
-  return { status: 'failed', units: shown, error, result, guidance: guidance.failed }
+  return { status: 'failed', units: shown, ...failureOf('failed', results, null), result }
 }
 
 interface CallResults {

@@ -40,8 +40,9 @@ export interface CheckedTasks {
 
 const shortestGoal = 10
 const placeholderGoal = /^(?:todo|tbd|n\/?a|\.{3}|placeholder|(?:task|goal|subtask)[\s_#-]*\d*)[.:!]?$/i
-const unexpandedMarker =
-  /<[a-z][a-z0-9]*(?:[_ -][a-z0-9]+)+>|\{\{?[a-z][a-z0-9]*(?:[_ -][a-z0-9]+)*\}?\}|\$\{[^}]*\}/i
+/** `<feature_name>` and `{file path}`, and nothing that is code: `<T extends x>`, `<my-component>`, `{name}`, `${PATH}`. */
+const unexpandedMarker = /<[a-z][a-z0-9]*(?:_[a-z0-9]+)+>|(?<!\$)\{[a-z][a-z0-9]*(?:[_ ][a-z0-9]+)+\}/i
+const quotedCode = /`[^`]*`/g
 
 /** @throws {ToolProblem} Nothing is ever cut silently. */
 export function checkedTasks(input: JsonObject, host: TaskRules): CheckedTasks {
@@ -51,7 +52,7 @@ export function checkedTasks(input: JsonObject, host: TaskRules): CheckedTasks {
   if (isBatch && tasks.length > most) {
     throw new ToolProblem(
       `Too many tasks: ${tasks.length} provided, but max_concurrent_children is ${most}. Split them into several ` +
-        `calls, one after the other has reported, or raise delegation.max_concurrent_children.`,
+        `calls, one after the other has reported.`,
     )
   }
   if (!isBatch && textOf(goal) === null)
@@ -85,7 +86,7 @@ function checkGoalOfBatch(goal: string, index: number, width: number): void {
   const shown = JSON.stringify(text.slice(0, 80))
   if (placeholderGoal.test(text))
     throw new ToolProblem(`Task ${index} has a placeholder as its goal: ${shown}. Say what is to be done.`)
-  const marker = unexpandedMarker.exec(text)?.[0]
+  const marker = unexpandedMarker.exec(text.replaceAll(quotedCode, ''))?.[0]
   if (marker !== undefined)
     throw new ToolProblem(`Task ${index} has a marker in its goal that was not filled in: ${marker}.`)
   if (width > 1 && text.length < shortestGoal)

@@ -2,6 +2,7 @@
 import * as z from 'zod'
 import { redact, type MemoryScope, type MemorySpace, type MemoryStore } from '../index.js'
 import type { JsonObject } from '../runner.js'
+import { shownText } from './shown-results.js'
 import { textOf, ToolProblem, type ToolHost, type ToolSpec } from './tool-spec.js'
 
 export type MemoryPermission = 'read-write' | 'read' | 'write' | 'none'
@@ -76,7 +77,7 @@ export const recallMemory: ToolSpec = {
     const memories = found.map(({ id, content, ...memory }) => ({
       memory_id: id,
       ...memory,
-      content: redact(content),
+      content: shownText(content),
     }))
     return { count: memories.length, memories }
   },

@@ -7,6 +7,12 @@ import type { PeerDirectory } from './peer-directory.js'
 
 export type ToolSection = 'delegation' | 'peers' | 'memory'
 
+/**
+ * How the results of subagents come: as a new turn, in the answer of the call that waits for them, or when they are asked
+ * for, as `dispatchNote` says.
+ */
+export type Arrival = 'turn' | 'answer' | 'request'
+
 /** What tools are run against. */
 export interface ToolHost {
   readonly delegator: Delegator
@@ -15,6 +21,7 @@ export interface ToolHost {
   readonly onRefusal: 'reject' | 'inline'
   readonly acceptsLaterResults: boolean
   readonly dispatchNote: string
+  readonly arrival: Arrival
   readonly child: ToolChild | null
   /** Aborts when nobody waits for the answer any more; null where nobody would say so. */
   readonly signal: AbortSignal | null
@@ -34,6 +41,9 @@ export interface TaskRules {
 export interface ToolChild {
   /** Of the child; from 1. */
   readonly depth: number
+  /** Which child it is, as its task says: it lists, steers and stops what it has started. @defaultValue it can do none of these */
+  readonly delegationId?: string
+  readonly taskIndex?: number
   readonly delegate: RunnerContext['delegate']
 }
 
@@ -41,9 +51,9 @@ export interface ToolSpec {
   readonly name: string
   readonly section: ToolSection
   /** One line: the description everywhere, and the bullet of the prompt. */
-  short(limits: DelegatorLimits): string
+  short(limits: DelegatorLimits, arrival: Arrival): string
   /** Two or three sentences for the prompt. */
-  readonly whenToUse: string
+  readonly whenToUse: string | ((arrival: Arrival) => string)
   /** What an agent types that only has a shell; null for what has no command. */
   readonly shell: string | null
   readonly input: z.ZodObject
@@ -69,4 +79,9 @@ export class ToolProblem extends Error {
 /** A text that has been checked, or null where there is none. */
 export function textOf(value: Json | undefined): string | null {
   return typeof value === 'string' && value.trim() !== '' ? value : null
+}
+
+/** An id of the model's, as it is said to it again: it may have sent anything. */
+export function shownId(id: string): string {
+  return id.slice(0, 80)
 }

@@ -23,6 +23,7 @@ describe('the public surface is what was meant', () => {
       'moduleRunner',
       'openSqliteFile',
       'parseSessionKey',
+      'plainText',
       'readTraceContext',
       'redact',
       'renderTurn',

@@ -49,7 +49,7 @@ describe('delegate_task in the background', () => {
 })
 
 it('R44: a model runs in the background at the top whatever it asks for, and waits below', async () => {
-  for (const background of [false, 'false', true])
+  for (const background of [false, 'false', true, 'yes', 7, [], {}])
     expect((await call({ goal: 'g', background })).data).toMatchObject({ mode: 'background' })
   const delegate = () => Promise.resolve({ status: 'completed', results: [], error: null })
   const below = await openTools({ child: { depth: 1, delegate } }, { maxDepth: 2 })
@@ -88,6 +88,16 @@ describe('checks, each with nothing started (spec 4.2)', () => {
     [[1], 'The arguments must be an object, got array.'],
   ])('%j', async (input, error) => {
     expect(await errorOf(input)).toBe(error)
+  })
+
+  it.each([
+    'fix class Box<T extends x> now',
+    'print f"{name}" here',
+    'use <my-component> here',
+    'echo ${MY_DIR} now',
+    'fill `<feature_name>` in',
+  ])('what is code is no marker: %s', async (goal) => {
+    expect((await call({ tasks: [{ goal }] })).data).toMatchObject({ status: 'dispatched' })
   })
 
   it('500 tasks are refused as a whole, with the limit', async () => {
@@ -213,6 +223,48 @@ describe('at the cap', () => {
     expect(data).toMatchObject({ results: [{ task_index: 0, status: 'completed', summary: 'did more' }] })
     expect(data['note']).toContain('nothing more will arrive')
     expect(await tools.delegator.completions.claim({ all: true })).toEqual([])
+    opened.open()
+  })
+
+  it('inline: as many run over the cap as the cap allows, and more are refused', async () => {
+    const { opened, tools } = await full('inline')
+    const twice = await openTools({ delegator: { ...tools.delegator }, onRefusal: 'inline' })
+    const first = tools.call('delegate_task', { goal: 'hold' })
+    const others = await Promise.all([
+      tools.call('delegate_task', { goal: 'second' }),
+      twice.call('delegate_task', { goal: 'third' }),
+    ])
+    for (const { data } of others) expect(data).toMatchObject({ status: 'rejected' })
+    opened.open()
+    expect((await first).data).toMatchObject({ results: [{ summary: 'did hold' }] })
+  })
+
+  it('inline: delegate_task_async runs at once as well, and its answer has the results', async () => {
+    const { opened, tools } = await full('inline')
+    const { isError, data } = await tools.call('delegate_task_async', { task: 'more' })
+    expect(isError).toBe(false)
+    expect(data).toMatchObject({ success: true, status: 'completed', results: [{ summary: 'did more' }] })
+    expect(data['note']).toContain('nothing more will arrive')
+    opened.open()
+  })
+
+  it("a refusal shows one's own goals, others as a count, and no words for the host", async () => {
+    const key = `sk-ant-api03-${'a1B2c3D4'.repeat(6)}`
+    const { opened, tools } = await full('reject', 2)
+    await tools.delegator.dispatch({
+      goal: `mine ${key} ${'x'.repeat(900)}`,
+      sessionKey: 's1',
+      runner: () => opened.promise,
+    })
+    const { data } = await tools.call('delegate_task', { goal: 'more' })
+    const text = JSON.stringify(data)
+    expect(data['refusal']).toMatchObject({
+      holders: [{ goal: expect.stringMatching(/^mine/) as string }],
+      other_holders: 1,
+    })
+    expect(text.length).toBeLessThan(1_200)
+    for (const foreign of ['hold"', key, 'config.yaml', 'admitWithinMs', 're-enter', 'max_async_children'])
+      expect(text).not.toContain(foreign)
     opened.open()
   })
 

@@ -65,10 +65,16 @@ describe('one registry, and every consumer has exactly it (R 3.5)', () => {
     for (const { inputSchema } of await (await openTools()).list()) expect(inputSchema['type']).toBe('object')
   })
 
-  it('descriptions say the limits as they are when they are listed', async () => {
-    const tools = await openTools({}, { maxUnits: 5, maxConcurrentChildren: 7, maxDepth: 2 })
-    const [first] = await tools.list()
-    expect(first?.description).toContain('at most 7 tasks a call, 5 calls at once, depth 2')
+  it('descriptions say the limits of the delegator, read at each listing', async () => {
+    const delegator = await open({ runner: quick, maxUnits: 5, maxConcurrentChildren: 7, maxDepth: 2 })
+    let { limits } = delegator
+    const tools = await openTools({
+      delegator: Object.defineProperty({ ...delegator }, 'limits', { get: () => limits }),
+    })
+    const described = async () => (await tools.list())[0]?.description
+    expect(await described()).toContain('at most 7 tasks a call, 5 calls at once, depth 2')
+    limits = { ...limits, maxConcurrentChildren: 8 }
+    expect(await described()).toContain('at most 8 tasks a call, 5 calls at once, depth 2')
   })
 
   it('the prompt has each name as a bullet and a heading, and none that was dropped', async () => {
@@ -127,6 +133,7 @@ it('every property of every schema is really read', async () => {
     acceptsLaterResults: true,
     child: null,
     dispatchNote: '',
+    arrival: 'turn',
     sessionKey: () => 's1',
     isPaused: () => false,
   }

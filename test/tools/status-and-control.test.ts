@@ -167,7 +167,7 @@ describe('the actions of delegate_task (spec 4.8)', () => {
     ])
   })
 
-  it('list says how long each has run, and whether it hears what it is told', async () => {
+  it('list says how long each has run, and what is known of whether it hears what it is told', async () => {
     const clock = manualClock()
     const tools = await openTools({}, { runner: polite, clock, maxConcurrentChildren: 1 })
     const runs = childRuns(tools.delegator)
@@ -176,7 +176,7 @@ describe('the actions of delegate_task (spec 4.8)', () => {
     clock.advance(12_345)
     expect((await tools.call('delegate_task', { action: 'list' })).data).toMatchObject({
       subagents: [
-        { status: 'running', running_seconds: 12.35, accepting_steer: true },
+        { status: 'running', running_seconds: 12.35, accepting_steer: 'unknown' },
         { status: 'waiting', running_seconds: 0, accepting_steer: false },
       ],
     })

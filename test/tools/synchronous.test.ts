@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { aiSdkTools, mcpCall } from '../../src/tools/tools.js'
 import { childRuns, gate, next, open, polite, quick } from '../runtime/support.js'
-import { openTools } from './support.js'
+import { noPeers, openTools } from './support.js'
 
 describe('a call that waits for its results', () => {
   it('is the only one that gets them: a drain that is there first finds nothing', async () => {
@@ -91,9 +91,10 @@ describe('a call that waits for its results', () => {
   it("a peer's reply is waited for with the signal", async () => {
     const seen: unknown[] = []
     const peers = {
+      ...noPeers,
       delegate: (...given: unknown[]) => (seen.push(given[2]), Promise.resolve({ reply: 'ok' })),
     }
-    const tools = await openTools({ peers: peers as never })
+    const tools = await openTools({ peers: peers })
     const { signal } = new AbortController()
     await tools.call('delegate_task', { workspace_id: 'w1', task: 't' }, { signal })
     expect(seen).toEqual([signal])
