@@ -2,7 +2,7 @@ import { jsonSchema } from 'ai'
 import * as z from 'zod'
 import { redact, type Delegated, type JsonObject, type RunnerContext, type RunnerTask } from '../runner.js'
 import { checkedTasks, ignoredNote, taskShape } from '../tools/checked-tasks.js'
-import { jsonSchemaOf, readInput } from '../tools/read-input.js'
+import { inputObject, jsonSchemaOf, readInput } from '../tools/read-input.js'
 import { textOf, ToolProblem } from '../tools/tool-spec.js'
 import { delegateTaskName, ToolError, type AgentTool } from './agent-tool.js'
 import { bounded, toolResultCharacters } from './bounded-text.js'
@@ -38,16 +38,18 @@ export function delegationTool(
   const rules = { delegator: { limits }, child: { depth: 0 } }
   return {
     name: delegateTaskName,
-    description: `Hand work to subagents of your own, with a context of their own (at most ${most} tasks a call, which run in parallel), wait for all of them, and get their results. Use it for work that falls into independent parts, or that would fill your context.`,
+    description: `Hand work to subagents with a context of their own, and wait for their results (at most ${most} tasks a call, which run in parallel). Use it for work that falls into independent parts, or that would fill your context.`,
     schema: jsonSchema(jsonSchemaOf(input)),
     async run(given) {
       try {
-        const { values, ignored } = readInput(input, given)
+        // Whatever a model says of it, the host decides.
+        const asks = Object.entries(inputObject(given)).filter(([name]) => name !== 'background')
+        const { values, ignored } = readInput(input, Object.fromEntries(asks))
         const action = textOf(values['action'])?.trim() ?? 'spawn'
         if (action !== 'spawn') return controlled(action, values)
-        if (textOf(values['workspace_id']) !== null)
+        if (![null, 'local'].includes(textOf(values['workspace_id'])))
           throw new ToolError('No peers configured: use a goal for a subagent, or do it yourself.')
-        const { tasks, warnings } = checkedTasks(values, rules)
+        const { tasks, warnings } = checkedTasks({ ...values, goal: values['goal'] ?? values['task'] }, rules)
         const notes = [...warnings, ...(ignored.length > 0 ? [ignoredNote(ignored)] : [])]
         // All report together: there is no later turn for a group of them.
         const asked = tasks.map(({ goal, role, context, outputSchema }) => ({

@@ -40,6 +40,7 @@ describe("the agent's own delegate_task is the registry's for a child", () => {
   it.each([
     { tasks: JSON.stringify([{ goal: 'the first goal' }, { goal: 'the second goal' }]) },
     { goal: 12_345 },
+    { task: 'a goal', background: 'yes', workspace_id: 'local' },
     { goal: 'a goal', role: 'orchestrator', context: 7, toolsets: ['terminal'] },
     { goal: 'a goal', role: 'boss', output_schema: '{"type":"object"}' },
     { tasks: [{ goal: 'the first goal', group: 'a', role: 'orchestrator' }, { goal: 'another goal' }] },
