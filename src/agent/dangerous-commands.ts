@@ -2,180 +2,237 @@
  * Commands that nobody is there to approve. A list of what is known to do harm, and no sandbox: who wants to get around
  * it can. Where the model may be hostile, the whole host belongs into a container.
  */
+import { throwsAwayHistory, rewritesPushed } from './dangerous-git.js'
+import { pathOf, readCommandLine, type Command, type CommandLine } from './shell-commands.js'
 
 interface Danger {
   /** Completes "it ...". */
   readonly what: string
-  readonly pattern: RegExp
+  readonly is: (line: CommandLine) => boolean
 }
 
 const raw = String.raw
 
-/** A program with its arguments; tried where a command begins, and nowhere else, which also bounds its cost. */
-const program = (rest: string): RegExp => new RegExp(`^(?:\\S*/)?${rest}`, 'i')
+const some =
+  (is: (command: Command) => boolean) =>
+  ({ commands }: CommandLine): boolean =>
+    commands.some(is)
 
-/** What stands before a command and only passes on to it. */
-const passesOn = new RegExp(
-  raw`^\s*(?:(?:\w+=\S*|env|nohup|exec|time|command|builtin|eval|busybox|if|then|do|else|while|until|!)\s+|(?:sudo|doas|pkexec|nice|ionice|stdbuf|xargs)\s+(?:-\S+\s+)*|timeout\s+(?:-\S+\s+)*\S+\s+|(?:\S*/)?(?:ba|da|k|z|a)?sh\s+(?:-\S+\s+)*-\w*c\s+)`,
+/** A program by its name, with arguments that fit the pattern. */
+function program(names: RegExp, args = /(?:)/): Danger['is'] {
+  return some((command) => names.test(command.name) && args.test(command.args.join(' ')))
+}
+
+const text =
+  (pattern: RegExp) =>
+  ({ forms }: CommandLine): boolean =>
+    forms.some((form) => pattern.test(form))
+
+/** In one line, `before` and later `then`: two passes, where one pattern for both would try every pair. */
+const inOrder =
+  (before: RegExp, then: RegExp) =>
+  ({ forms }: CommandLine): boolean =>
+    forms
+      .flatMap((form) => form.split(/[\n;]/))
+      .some((line) => {
+        const at = line.search(before)
+        return at !== -1 && then.test(line.slice(at))
+      })
+
+const hasOption = (args: readonly string[], short: RegExp, long: RegExp): boolean =>
+  args.some((arg) => (arg.startsWith('--') ? long.test(arg) : /^-\w/.test(arg) && short.test(arg)))
+const isRecursive = (args: readonly string[]): boolean => hasOption(args, /[rR]/, /^--recursive$/)
+
+/** What a word may name: itself, and what stands behind its `=`. */
+function pathsOf({ args, folder }: Command): string[] {
+  return args
+    .flatMap((arg) => {
+      const value = /^-{0,2}[\w-]+=(.+)$/.exec(arg)?.[1]
+      return arg.startsWith('-') || value !== undefined ? (value ?? []) : arg
+    })
+    .map((word) => pathOf(word, folder))
+}
+
+const aHome = raw`(?:~\w*|/root|/(?:home|Users)/[^/]+)`
+/** All, a folder of the root, a home, or the inside of what no machine is without. */
+const isFatalTarget = (path: string): boolean =>
+  /^(?:\/|~\w*)(?:\/?[.*?]+)?$/.test(path) ||
+  (/^\/[^/]+(?:\/[.*?]+)?$/.test(path) && !/^\/tmp(?:\/|$)/.test(path)) ||
+  /^\/(?:usr|boot|home|Users|s?bin|lib\w*)\/[^/]+(?:\/[.*?]+)?$/.test(path) ||
+  /^\/var\/lib(?:\/[.*?]+)?$/.test(path)
+const systemFile = new RegExp(
+  raw`^(?:/(?:etc|usr|s?bin|lib\w*|boot|root|sys|proc|System|Library)(?:/|$)|${aHome}/\.)`,
 )
+const isSystemFile = (path: string): boolean => systemFile.test(path)
 
-const home = raw`(?:~|\$HOME|\$\{HOME\})`
+const secrets = raw`\.(?:ssh|aws|gnupg|netrc|kube|docker|git-credentials|npmrc|pypirc|pgpass|config/(?:gcloud|gh|git/credentials))\b`
+const secretFile = new RegExp(
+  raw`(?:~\w*|\$HOME|\$\{HOME\}|/root|/(?:home|Users)/[^\s/]+)/${secrets}|/etc/(?:g?shadow|sudoers)\b`,
+  'i',
+)
+const secretPath = new RegExp(raw`^(?:${aHome}/${secrets}|/etc/(?:g?shadow|sudoers)\b)`)
+const isSecretFile = (path: string): boolean => secretPath.test(path)
+
+/** Of what copies, moves or edits: what is written. */
+function writtenBy(command: Command): string[] {
+  const { name, args } = command
+  const paths = pathsOf(command)
+  if (/^(?:tee|truncate|touch|patch)$/.test(name)) return paths
+  if (/^(?:cp|mv|install|ln|rsync|scp)$/.test(name)) {
+    const into = args.flatMap((arg, index) => (/^-\w*t$/.test(arg) ? (args[index + 1] ?? []) : []))
+    return [...paths.slice(-1), ...into.map((word) => pathOf(word, command.folder))]
+  }
+  if (/^[gm]?sed$/.test(name) && hasOption(args, /^-[nrEsz]*i/, /^--in-place/)) return paths
+  return name === 'perl' && hasOption(args, /^-\w*i/, /^--$/) ? paths : []
+}
+
+/** Where `>` and `>>` lead to. */
+function redirectedTo({ args, folder }: Command): string[] {
+  const words = args.join(' ').match(/>>?\|?\s?[^\s<>]+/g) ?? []
+  return words.map((word) => pathOf(word.replace(/^>+\|?\s?["']?/, ''), folder))
+}
+
+/** A signal comes first; what is left is what gets it. */
+function killed({ name, args }: Command): string[] {
+  if (name !== 'kill') return []
+  const first = args[0] ?? ''
+  const from = /^-[sn]$/.test(first) ? 2 : first.startsWith('-') && args.length > 1 ? 1 : 0
+  return args.slice(from).filter((arg) => arg !== '--')
+}
+
 const device = raw`/dev/(?:sd|hd|vd|xvd|nvme|mmcblk|disk|mapper|md)`
-const args = raw`\s+(?:\S+\s+)*?`
 
-/** Denied whatever the policy says: they end the machine, not the work. */
-const fatalPrograms: readonly Danger[] = [
-  { what: 'deletes the root folder or a home', pattern: program(raw`rm${args}(?:/|${home}/?)\*?(?:\s|$)`) },
+/** Denied whatever the policy says: they end the machine or the host, not the work. */
+const fatal: readonly Danger[] = [
   {
-    what: 'makes a file system',
-    pattern: program(raw`(?:mkfs(?:\.\w+)?|mke2fs|wipefs|fdisk|parted|sgdisk)\b`),
+    what: 'deletes or changes what a machine needs, or a home',
+    is: some((command) => {
+      const { name, args } = command
+      const paths = pathsOf(command)
+      const isDeep = isRecursive(args)
+      if (name === 'rm')
+        return paths.some((path) => isFatalTarget(path) && (isDeep || /[*?]|^[/~]$/.test(path)))
+      if (/^ch(?:mod|own|grp)$/.test(name)) return isDeep && paths.slice(1).some(isFatalTarget)
+      if (name === 'mv') return paths.slice(0, -1).some(isFatalTarget)
+      return (
+        name === 'find' && paths.slice(0, 1).some(isFatalTarget) && /-delete\b|\brm\b/.test(args.join(' '))
+      )
+    }),
   },
+  { what: 'makes a file system', is: program(/^(?:mkfs(?:\.\w+)?|mke2fs|wipefs|fdisk|parted|sgdisk)$/) },
+  { what: 'stops the machine', is: program(/^(?:shutdown|reboot|halt|poweroff)$/) },
+  { what: 'stops the machine', is: program(/^(?:tel)?init$/, /^[06]\b/) },
+  { what: 'stops the machine', is: program(/^systemctl$/, /\b(?:poweroff|reboot|halt|kexec)\b/) },
   {
-    what: 'stops the machine',
-    pattern: program(
-      raw`(?:shutdown|reboot|halt|poweroff|(?:tel)?init\s+[06]|systemctl\s+(?:poweroff|reboot|halt|kexec))\b`,
+    what: 'signals every process, or the host',
+    is: some((command) =>
+      killed(command).some(
+        (target) =>
+          /^-?0*1$|PPID/.test(target) || (/^-?\d+$/.test(target) && Math.abs(Number(target)) === process.pid),
+      ),
     ),
   },
-  { what: 'signals every process', pattern: program(raw`kill${args}-1(?:\s|$)`) },
+  { what: 'writes to a disk', is: text(new RegExp(raw`(?:\bof=|>)\s?["']?${device}`, 'i')) },
+  { what: 'is a fork bomb', is: text(/:\s?\(\s?\)\s?\{[^}]{0,100}:\s?\|\s?:/) },
 ]
-const fatalTexts: readonly Danger[] = [
-  { what: 'writes to a disk', pattern: new RegExp(raw`(?:\bof=|>\s*)["']?${device}`, 'i') },
-  { what: 'is a fork bomb', pattern: /:\s*\(\s*\)\s*\{[^}]*:\s*\|\s*:/ },
-]
+
+const interpreters = raw`(?:(?:\S*/)?(?:ba|da|k|z|a)?sh\b|python|perl|node|ruby)`
+const intoInterpreter = new RegExp(raw`\|\s*(?:(?:sudo|env|xargs)\s+)*${interpreters}`, 'i')
 
 /** Denied unless the policy approves of them once and for all. */
-const dangerousPrograms: readonly Danger[] = [
-  { what: 'deletes recursively', pattern: program(raw`rm${args}(?:-[a-z]*r|--recursive)`) },
-  {
-    what: 'deletes what it finds',
-    pattern: program(raw`find\s(?:.*\s)?-(?:delete\b|(?:exec|ok)(?:dir)?\s+(?:\S*/)?rm\b)`),
-  },
+const dangerous: readonly Danger[] = [
+  { what: 'hides what it runs behind too much that passes on to it', is: ({ isTooDeep }) => isTooDeep },
+  { what: 'deletes recursively', is: some(({ name, args }) => name === 'rm' && isRecursive(args)) },
+  { what: 'deletes what it finds', is: program(/^find$/, /-delete\b|-(?:exec|ok)(?:dir)? (?:\S*\/)?rm\b/) },
   {
     what: 'deletes outside of the work folder',
-    pattern: program(raw`(?:rm|rmdir|unlink|truncate)${args}(?:${home}|/(?!tmp/|dev/null))`),
+    is: some(
+      (command) =>
+        /^(?:rm|rmdir|unlink|truncate)$/.test(command.name) &&
+        pathsOf(command).some((path) => /^~|^\/(?!tmp\/|dev\/null)/.test(path)),
+    ),
   },
-  { what: 'overwrites for good', pattern: program(raw`(?:shred|dd)\b`) },
+  { what: 'overwrites for good', is: program(/^(?:shred|dd)$/) },
   {
     what: 'opens files to everybody',
-    pattern: program(raw`chmod${args}(?:0?777|0?666|[ao]?\+[rx]*w|\S*\+s|[2467]\d{3})`),
+    is: program(/^chmod$/, /(?:^| )(?:0?777|0?666|[ugoa]*\+[rx]*w|[ugoa,=rwx]*\+\w*s|[2467]\d{3})/),
   },
-  { what: 'changes owners recursively', pattern: program(raw`chown${args}(?:-[a-z]*R|--recursive)`) },
+  { what: 'changes owners recursively', is: some(({ name, args }) => name === 'chown' && isRecursive(args)) },
   {
     what: 'acts as another user',
-    pattern: program(raw`(?:sudo|doas|pkexec|su|passwd|chpasswd|useradd|userdel|usermod|visudo)(?:\s|$)`),
+    is: program(/^(?:sudo|doas|pkexec|su|passwd|chpasswd|useradd|userdel|usermod|visudo)$/),
   },
-  { what: 'edits a system file', pattern: program(raw`(?:sed|perl)\s.*-\w*i.*\s/(?:etc|usr|boot)/`) },
   {
     what: 'stops or changes services',
-    pattern: program(
-      raw`(?:systemctl|service|launchctl)\s.*\b(?:stop|disable|mask|restart|unload|bootout)\b`,
-    ),
+    is: program(/^(?:systemctl|service|launchctl)$/, /\b(?:stop|disable|mask|restart|unload|bootout)\b/),
   },
-  { what: 'changes scheduled work', pattern: program(raw`(?:crontab\s+(?:-[er]|[^-\s])|at\s|batch\b)`) },
-  { what: 'ends processes by their name', pattern: program(raw`(?:pkill|killall)\b`) },
+  { what: 'changes scheduled work', is: program(/^crontab$/, /^(?:-[er]|[^-])/) },
+  { what: 'changes scheduled work', is: program(/^(?:at|batch)$/) },
+  { what: 'ends processes by their name', is: program(/^(?:pkill|killall)$/) },
+  { what: 'ends what it did not start', is: inOrder(/\bkill\b/, /\bppid\b/i) },
   {
     what: 'changes the kernel, mounts or a firewall',
-    pattern: program(raw`(?:iptables|nft|ufw|mount|umount|swapoff|modprobe|rmmod|insmod)\b`),
+    is: program(/^(?:iptables|nft|ufw|mount|umount|swapoff|modprobe|rmmod|insmod)$/),
   },
-  {
-    what: 'throws away what git keeps',
-    pattern: program(
-      raw`git\s(?:.*\s)?(?:reset\s(?:.*\s)?--hard|clean\s(?:.*\s)?-\w*f|(?:checkout|restore)\s(?:.*\s)?(?:--\s+)?\.(?:\s|$)|branch\s(?:.*\s)?-D|stash\s+(?:drop|clear)|filter-branch|reflog\s+expire)`,
-    ),
-  },
-  {
-    what: 'rewrites what was pushed',
-    pattern: program(raw`git\s(?:.*\s)?push\s(?:.*\s)?(?:--force\S*|-f|--delete|--mirror|\+\S+)(?:\s|$)`),
-  },
+  { what: 'throws away what git keeps', is: some(throwsAwayHistory) },
+  { what: 'rewrites what was pushed', is: some(rewritesPushed) },
   {
     what: 'leaves the processes that end with their child',
-    pattern: program(raw`(?:setsid|daemonize|systemd-run|screen|tmux)\b`),
+    is: program(/^(?:setsid|daemonize|systemd-run|screen|tmux)$/),
   },
   {
     what: 'deletes containers or what runs in them',
-    pattern: program(
-      raw`(?:docker\s+(?:system\s+prune|rm\s+-\w*f|volume\s+rm)|kubectl\s+delete|terraform\s+destroy)`,
-    ),
+    is: program(/^docker$/, /^(?:system prune|rm -\w*f|volume rm)/),
   },
-]
-const shell = raw`(?:\S*/)?(?:ba|da|k|z|a)?sh\b`
-const dangerousTexts: readonly Danger[] = [
+  { what: 'deletes containers or what runs in them', is: program(/^kubectl$/, /^delete/) },
+  { what: 'deletes containers or what runs in them', is: program(/^terraform$/, /^destroy/) },
   {
     what: 'writes to a system folder or to settings of this user',
-    pattern: new RegExp(
-      raw`(?:>>?|\btee\b(?:\s+-\S+)*)\s*["']?(?:/(?:etc|usr|bin|sbin|lib|boot|root)/|${home}/\.)`,
-      'i',
-    ),
+    is: some((command) => [...writtenBy(command), ...redirectedTo(command)].some(isSystemFile)),
   },
+  { what: 'runs what it downloads', is: inOrder(/\b(?:curl|wget)\b/i, intoInterpreter) },
   {
     what: 'runs what it downloads',
-    pattern: new RegExp(
-      raw`\b(?:curl|wget)\b[^\n;]*\|\s*(?:sudo\s+|env\s+)*(?:${shell}|python|perl|node|ruby)`,
-      'i',
+    is: inOrder(
+      /(?:(?:ba|da|k|z|a)?\bsh|bash|dash|ksh|zsh|\bsource|\beval|(?:^|\s)\.)\s/i,
+      /(?:<\(|\$\(|`)\s*(?:curl|wget)\b/i,
     ),
   },
+  { what: 'runs text that was encoded', is: inOrder(/\b(?:base64|xxd|openssl)\b/i, intoInterpreter) },
   {
-    what: 'runs what it downloads',
-    pattern: new RegExp(
-      raw`(?:${shell}|\bsource|\beval|(?:^|\s)\.)\s[^\n;]*(?:<\(|\$\(|\x60)\s*(?:curl|wget)\b`,
-      'i',
-    ),
-  },
-  {
-    what: 'runs text that was encoded',
-    pattern: new RegExp(raw`\b(?:base64|xxd|openssl)\b[^\n;]*\|\s*(?:${shell}|python|perl|node|ruby)`, 'i'),
+    what: 'drops or empties a table',
+    is: text(/\bdrop\s+(?:table|database|schema)\b|\btruncate\s+table\b/i),
   },
   {
     what: 'drops or empties a table',
-    pattern:
-      /\b(?:drop\s+(?:table|database|schema)\b|truncate\s+table\b|delete\s+from\s+[\w."`]+\s*(?:;|"|'|$))/i,
+    is: text(/\bdelete\s+from\s+[\w."`]+\s*(?:;|"|'|$)/i),
   },
   {
     what: 'reads a secret of this user',
-    pattern: new RegExp(
-      raw`(?:${home}|/root|/home/[^\s/]+)/\.(?:ssh|aws|gnupg|netrc|kube|docker|config/gcloud)\b|/etc/(?:shadow|sudoers)\b`,
-      'i',
-    ),
+    is: (line) => text(secretFile)(line) || some((command) => pathsOf(command).some(isSecretFile))(line),
   },
-  { what: 'reads what another process keeps to itself', pattern: /\/proc\/[^\s/]+\/(?:environ|mem)\b/i },
+  {
+    what: 'reads what another process keeps to itself',
+    is: text(/^(?=[\s\S]*\/proc\b)(?=[\s\S]*\b(?:environ|mem)\b)/),
+  },
 ]
 
 /** What a host has decided. */
 export interface CommandPolicy {
   /** True: what is dangerous runs; what is fatal does not. */
   readonly autoApprove: boolean
+  /** Tried on the command as it was given, as a shell reads it, and on each program in it. */
   readonly deny: readonly RegExp[]
 }
 
 /** Why a command is not run; null for one that may. */
 export function denialOf(given: string, { autoApprove, deny }: CommandPolicy): string | null {
-  const texts = formsOf(given)
-  const programs = texts.flatMap(programsIn)
-  const find = (dangers: readonly Danger[], among: readonly string[]): Danger | undefined =>
-    dangers.find(({ pattern }) => among.some((text) => pattern.test(text)))
-  const fatal = find(fatalPrograms, programs) ?? find(fatalTexts, texts)
-  const danger =
-    fatal ?? (autoApprove ? undefined : (find(dangerousPrograms, programs) ?? find(dangerousTexts, texts)))
+  const line = readCommandLine(given)
+  const danger = [...fatal, ...(autoApprove ? [] : dangerous)].find(({ is }) => is(line))
   if (danger !== undefined) return `it ${danger.what}`
-  return deny.some((pattern) => pattern.test(given)) ? 'this host does not allow it' : null
-}
-
-/** As it stands, and as a shell would read it: full-width letters, split lines, quotes and backslashes within words. */
-function formsOf(given: string): readonly string[] {
-  const plain = given.normalize('NFKC').replace(/\x1b\[[0-9;]*[A-Za-z]|[\0\u200b-\u200f\u2060\ufeff]/g, '')
-  const joined = plain.replace(/\\\r?\n/g, '').replace(/\$\{?IFS\}?/g, ' ')
-  return [joined, joined.replace(/["'\\]/g, '')]
-}
-
-/** Each place where a command begins, to the operator that ends it. */
-function programsIn(text: string): string[] {
-  return text.split(/[;&|\n`()]|\$\(|[{}](?=\s|$)/).flatMap((part) => {
-    const found = [part.trim()]
-    let rest = part
-    for (let match = passesOn.exec(rest); match !== null; match = passesOn.exec(rest)) {
-      rest = rest.slice(match[0].length)
-      found.push(rest.trim())
-    }
-    return found
-  })
+  if (deny.length === 0) return null
+  const texts = [given, ...line.forms, ...line.commands.map(({ name, args }) => [name, ...args].join(' '))]
+  return deny.some((pattern) => texts.some((each) => pattern.test(each)))
+    ? 'this host does not allow it'
+    : null
 }

@@ -1,65 +1,87 @@
+import { jsonSchema } from 'ai'
 import * as z from 'zod'
 import { redact, type Delegated, type JsonObject, type RunnerContext, type RunnerTask } from '../runner.js'
-import { defineTool, delegateTaskName, ToolError, type AgentTool } from './agent-tool.js'
+import { checkedTasks, ignoredNote, taskShape } from '../tools/checked-tasks.js'
+import { inputObject, jsonSchemaOf, readInput } from '../tools/read-input.js'
+import { textOf, ToolProblem } from '../tools/tool-spec.js'
+import { delegateTaskName, ToolError, type AgentTool } from './agent-tool.js'
 import { bounded, toolResultCharacters } from './bounded-text.js'
 
-const schemaOfAnswer = z.record(z.string(), z.json()).describe('JSON Schema that its answer has to fit.')
-const roleOfTask = z.string().describe("'leaf' (default), or 'orchestrator' where depth allows.")
-const contextOfTask = z.string().describe('What it should know besides: paths, errors, decisions.')
-const taskShape = z.object({
-  goal: z.string().describe('What it has to do, complete in itself: it knows nothing of your conversation.'),
-  context: contextOfTask.optional(),
-  role: roleOfTask.optional(),
-  output_schema: schemaOfAnswer.optional(),
+/** The registry's `delegate_task`, property by property: a model that knows one knows the other. */
+const input = z.object({
+  goal: z.string().optional().describe('One task. Give this or `tasks`.'),
+  context: z.string().optional().describe('What every subagent of this call should know besides its goal.'),
+  tasks: z.array(taskShape).optional().describe('Several tasks that run in parallel.'),
+  role: z.string().optional().describe("'leaf' (default) or 'orchestrator', for tasks that do not say."),
+  output_schema: z
+    .record(z.string(), z.json())
+    .optional()
+    .describe('JSON Schema that each answer has to fit.'),
+  action: z.string().optional().describe("'spawn' (default), 'list', 'steer' or 'stop'."),
+  subagent_id: z.string().optional().describe("Which subagent to steer or stop; action 'list' has the ids."),
+  message: z.string().optional().describe("What to tell the subagent; for 'steer'."),
+  workspace_id: z.string().optional().describe('A peer that is to do `task`, in place of a subagent.'),
+  task: z.string().optional().describe('What the peer has to do.'),
+  background: z.boolean().optional().describe('Deprecated and ignored: the host decides.'),
 })
-
-type AskedTask = z.output<typeof taskShape>
 
 /**
  * `delegate_task` in the hands of a child: it waits, and the results are its own to sum up (spec 4.5). What is below it has
- * its runner and its toolsets: a model names neither (spec 4.1).
+ * its runner and its toolsets: a model names neither (spec 4.1). What a model sends is read by the registry's own rules.
  */
 export function delegationTool(
   delegate: RunnerContext['delegate'],
   { levels, tasks: most }: NonNullable<RunnerTask['below']>,
 ): AgentTool {
-  return defineTool({
-    name: delegateTaskName,
-    description: `Hands work to subagents of your own, waits for all of them, and returns their results; at most ${most} tasks a call, which run in parallel. For work that falls into independent parts, or that would fill your context.`,
-    schema: z.object({
-      goal: z.string().optional().describe('One task. Give this or `tasks`.'),
-      context: contextOfTask.optional(),
-      tasks: z.array(taskShape).optional().describe('Several tasks.'),
-      role: roleOfTask.optional(),
-      output_schema: schemaOfAnswer.optional(),
-    }),
-    async run({ goal, tasks = [], ...common }) {
-      if (tasks.length > most)
-        throw new ToolError(
-          `Too many tasks: ${tasks.length} provided, but max_concurrent_children is ${most}. Split them into several calls.`,
-        )
-      if (tasks.length === 0 && (goal ?? '').trim() === '')
-        throw new ToolError("Provide either 'goal' (single task) or 'tasks' (batch).")
-      const asked = tasks.length > 0 ? tasks : [{ goal: goal ?? '' }]
-      const blank = asked.findIndex((task) => task.goal.trim() === '')
-      if (blank !== -1) throw new ToolError(`Task ${blank} is missing a 'goal'.`)
-      return shown(await delegate({ tasks: asked.map((task) => taskOf({ ...common, ...task }, levels)) }))
-    },
-  })
-}
-
-/** Only what has a level below it may delegate in its turn; any other role is a leaf's (spec 4.3). */
-function taskOf({ goal, context, role, output_schema }: AskedTask, levels: number) {
+  // How deep the child stands it is not told: what counts is what is left below it.
+  const limits = { maxConcurrentChildren: most, maxDepth: levels, orchestratorEnabled: true }
+  const rules = { delegator: { limits }, child: { depth: 0 } }
   return {
-    goal,
-    role: role === 'orchestrator' && levels > 1 ? 'orchestrator' : 'leaf',
-    ...(context !== undefined && { context }),
-    ...(output_schema !== undefined && { outputSchema: output_schema as JsonObject }),
+    name: delegateTaskName,
+    description: `Hand work to subagents with a context of their own, and wait for their results (at most ${most} tasks a call, which run in parallel). Use it for work that falls into independent parts, or that would fill your context.`,
+    schema: jsonSchema(jsonSchemaOf(input)),
+    async run(given) {
+      try {
+        // Whatever a model says of it, the host decides.
+        const asks = Object.entries(inputObject(given)).filter(([name]) => name !== 'background')
+        const { values, ignored } = readInput(input, Object.fromEntries(asks))
+        const action = textOf(values['action'])?.trim() ?? 'spawn'
+        if (action !== 'spawn') return controlled(action, values)
+        if (![null, 'local'].includes(textOf(values['workspace_id'])))
+          throw new ToolError('No peers configured: use a goal for a subagent, or do it yourself.')
+        const { tasks, warnings } = checkedTasks({ ...values, goal: values['goal'] ?? values['task'] }, rules)
+        const notes = [...warnings, ...(ignored.length > 0 ? [ignoredNote(ignored)] : [])]
+        // All report together: there is no later turn for a group of them.
+        const asked = tasks.map(({ goal, role, context, outputSchema }) => ({
+          goal,
+          role,
+          ...(context !== undefined && { context }),
+          ...(outputSchema !== undefined && { outputSchema }),
+        }))
+        return shown(await delegate({ tasks: asked }), notes.join(' '))
+      } catch (error) {
+        throw error instanceof ToolProblem ? new ToolError(error.message) : error
+      }
+    },
   }
 }
 
+/** While it runs nothing else does that the child could have started: it waits for each call. */
+function controlled(action: string, { subagent_id: id, message }: JsonObject): string {
+  if (action === 'list') return JSON.stringify({ action, count: 0, subagents: [] })
+  if (action !== 'steer' && action !== 'stop')
+    throw new ToolError(`Unknown action '${action.slice(0, 60)}'. Use spawn (default), list, steer, or stop.`)
+  if (action === 'steer' && textOf(message) === null) throw new ToolError("Action 'steer' needs a 'message'.")
+  const subagentId = textOf(id)
+  throw new ToolError(
+    subagentId === null
+      ? `Action '${action}' needs a 'subagent_id'; action 'list' has them.`
+      : `No live subagent '${subagentId.slice(0, 80)}' in this conversation's spawn tree; action 'list' has those that run.`,
+  )
+}
+
 /** @throws {ToolError} for a refusal. */
-function shown({ status, results = [], total_duration_seconds, error }: Delegated): string {
+function shown({ status, results = [], total_duration_seconds, error }: Delegated, note: string): string {
   if (status === 'rejected')
     throw new ToolError(
       `${error ?? 'it was refused'}. Nothing was started. Do not retry in a loop: do this work yourself, or leave it and say so`,
@@ -69,6 +91,7 @@ function shown({ status, results = [], total_duration_seconds, error }: Delegate
     results: results.map((entry) => shownEntry(entry, share)),
     ...(total_duration_seconds !== undefined && { total_duration_seconds }),
     ...(error !== null && { error: redact(error) }),
+    ...(note !== '' && { note }),
   })
 }
 

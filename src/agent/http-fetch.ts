@@ -6,7 +6,7 @@
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import type { LookupFunction } from 'node:net'
-import { Readable, Transform } from 'node:stream'
+import { pipeline, Readable, Transform } from 'node:stream'
 
 export interface Http {
   /** Follows no redirect. */
@@ -19,11 +19,13 @@ interface HttpOptions {
   readonly maxBytes: number
   /** Of names. @defaultValue the system's */
   readonly lookup?: LookupFunction
+  /** What a body goes through before it is read. @defaultValue nothing */
+  readonly through?: () => Transform
 }
 
 const withoutBody: ReadonlySet<number> = new Set([101, 204, 205, 304])
 
-export function createHttp({ maxBytes, lookup }: HttpOptions): Http {
+export function createHttp({ maxBytes, lookup, through }: HttpOptions): Http {
   const agents = {
     'http:': new HttpAgent({ keepAlive: true }),
     'https:': new HttpsAgent({ keepAlive: true }),
@@ -49,7 +51,7 @@ export function createHttp({ maxBytes, lookup }: HttpOptions): Http {
       request.once('response', (response) => {
         // From here on an error of the request is one of the body, which tells it.
         request.off('error', reject).on('error', () => undefined)
-        resolve(responseOf(response, maxBytes))
+        resolve(responseOf(response, maxBytes, through))
       })
       request.end(body ?? undefined)
     })
@@ -64,7 +66,7 @@ export function createHttp({ maxBytes, lookup }: HttpOptions): Http {
   }
 }
 
-function responseOf(response: IncomingMessage, maxBytes: number): Response {
+function responseOf(response: IncomingMessage, maxBytes: number, through?: () => Transform): Response {
   const { statusCode: status = 0, statusMessage = '', rawHeaders } = response
   const headers = new Headers()
   for (let at = 0; at + 1 < rawHeaders.length; at += 2)
@@ -73,7 +75,9 @@ function responseOf(response: IncomingMessage, maxBytes: number): Response {
     response.resume()
     return new Response(null, { status, headers })
   }
-  const body = Readable.toWeb(bounded(response, maxBytes)) as unknown
+  const limited = bounded(response, maxBytes)
+  const read = through === undefined ? limited : pipeline(limited, through(), () => undefined)
+  const body = Readable.toWeb(read) as unknown
   return new Response(body as globalThis.ReadableStream, { status, statusText: statusMessage, headers })
 }
 

@@ -4,14 +4,16 @@ import type { JsonObject, RunnerContext, RunnerResult, RunnerTask } from '../run
 import { AgentError } from './agent-error.js'
 import { readAgentOptions, type AgentSettings } from './agent-options.js'
 import { systemPrompt } from './conversation.js'
+import { honestUsage } from './honest-usage.js'
 import { createHttp, type Http } from './http-fetch.js'
 import { leaseKeys } from './key-ring.js'
 import { modelCaller, providerName, type CallWatcher } from './model-call.js'
 import { runLoop, usable, type LoopAnswer, type LoopState } from './model-loop.js'
 import { ProviderFailure } from './provider-error.js'
+import { secretGuard, type SecretGuard } from './secret-guard.js'
 import { sessionOf, type Session } from './session.js'
 import { chosenToolsets, openTools } from './toolsets.js'
-import { usedSince, type UsageCount } from './usage.js'
+import { usedSince } from './usage.js'
 import { openWorkFolder } from './work-folder.js'
 
 /** One answer of the model, bytes: a server that never ends is left. */
@@ -28,15 +30,33 @@ Object.assign(globalThis, { AI_SDK_LOG_WARNINGS: false })
 /** @throws {AgentError} for a child that cannot begin. Everything after that is a result. */
 export async function runAgentTask(task: RunnerTask, ctx: RunnerContext): Promise<RunnerResult> {
   const settings = settingsOf(ctx.options)
+  const guard = secretGuard(settings, process.env)
+  // By the host's own context its correction finds it again.
+  const session = sessionOf(task, ctx, settings)
+  try {
+    return guard.json(await runSession({ task, ctx: guard.context(ctx), settings, session, guard }))
+  } catch (error) {
+    throw guard.error(error)
+  }
+}
+
+interface SessionRun {
+  readonly task: RunnerTask
+  readonly ctx: RunnerContext
+  readonly settings: AgentSettings
+  readonly session: Session
+  readonly guard: SecretGuard
+}
+
+async function runSession({ task, ctx, settings, session, guard }: SessionRun): Promise<RunnerResult> {
   const model = modelOf(task, settings)
   const keys = await leaseKeys(settings, ctx)
   const folder = await openWorkFolder(settings.workdir ?? process.cwd())
   const chosen = chosenToolsets(settings, task.toolsets)
-  const session = sessionOf(task, ctx, settings)
   const { state, count, steering } = session
-  const tell = teller(ctx, state, count)
+  const tell = teller(ctx, session, guard)
   ctx.log(task.goal, 'kickoff')
-  const http = createHttp({ maxBytes: replyBytes })
+  const http = createHttp({ maxBytes: replyBytes, through: () => honestUsage((said) => ctx.log(lied(said))) })
   let close = (): Promise<void> => Promise.resolve()
   const answerFormat = answerFormatOf(task, settings)
   try {
@@ -122,7 +142,13 @@ function modelOf({ model }: RunnerTask, settings: AgentSettings): string {
   throw new AgentError('AGENT_MODEL_MISSING', 'neither the task nor the runner names a model')
 }
 
-function teller(ctx: RunnerContext, state: LoopState, count: UsageCount): (tool: string | null) => void {
+const lied = (said: string): string => `the server's count of tokens cannot be true, and is left out: ${said}`
+
+function teller(
+  ctx: RunnerContext,
+  { state, count }: Session,
+  guard: SecretGuard,
+): (tool: string | null) => void {
   return (tool) =>
     ctx.progress({
       api_calls: state.apiCalls,
@@ -130,7 +156,8 @@ function teller(ctx: RunnerContext, state: LoopState, count: UsageCount): (tool:
       retries: state.retries,
       usage: count.fields().usage,
       last_activity: Date.now() / 1_000,
-      text: state.text.slice(-shownCharacters),
+      // Cut after it was looked through: half a secret would not be known.
+      text: guard.text(state.text.slice(-shownCharacters * 20)).slice(-shownCharacters),
     })
 }
 

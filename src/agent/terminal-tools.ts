@@ -11,6 +11,14 @@ const commandCharacters = 20_000
 /** Between the polite signal and the one that cannot be ignored. */
 const politeMs = 2_000
 
+/**
+ * What a command has as its parent: not the host, but a shell that waits for it, and knows no more than it does. It hears
+ * the polite signal too, and leaves it to the command, which does not inherit that.
+ */
+const parentScript = `trap : TERM INT HUP
+/bin/sh -c "$1"
+exit $?`
+
 /** Nobody is there to answer a question, or to leave a pager. */
 const withoutTerminal = {
   GIT_TERMINAL_PROMPT: '0',
@@ -42,7 +50,7 @@ export function terminalTools(
         throw new ToolError(
           `denied: ${denial}. Nobody can approve it here: do it in another way, or leave it and say so`,
         )
-      const shell = spawn(['/bin/sh', '-c', command], { cwd: workdir, env: environment })
+      const shell = spawn(['/bin/sh', '-c', parentScript, 'sh', command], { cwd: workdir, env: environment })
       const output = collected(shell)
       const stop = stopAfter(shell, seconds * 1_000, signal)
       const { code, error } = await shell.ended

@@ -10,8 +10,10 @@ const mcpPrefix = 'mcp-'
 
 /** What belongs to the one who delegated (spec 4.3), whatever server offers it. */
 const blockedForChildren = [
-  ...['clarify', 'memory', 'commit_memory', 'send_message', 'send_message_to_user'],
+  ...['clarify', 'memory', 'commit_memory', 'recall_memory', 'send_message', 'send_message_to_user'],
   ...['execute_code', 'cronjob_manage', 'start_chat'],
+  // Of our own server: completions, questions and runs there are those of the one who delegated.
+  ...['wait', 'collect', 'answer', 'interrupt'],
 ] as const
 const blockedForLeaves = ['delegate_task', 'delegate_task_async'] as const
 /** Nobody is given it by name: who may delegate has it, whatever was chosen (spec 4.3). */

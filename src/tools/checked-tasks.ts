@@ -2,7 +2,7 @@
 import * as z from 'zod'
 import type { Json, JsonObject } from '../runner.js'
 import { isObject, kindOf, readInput } from './read-input.js'
-import { textOf, ToolProblem, type ToolHost } from './tool-spec.js'
+import { textOf, ToolProblem, type TaskRules } from './tool-spec.js'
 
 const role = z.enum(['leaf', 'orchestrator']).or(z.string())
 
@@ -45,7 +45,7 @@ const unexpandedMarker = /<[a-z][a-z0-9]*(?:_[a-z0-9]+)+>|(?<!\$)\{[a-z][a-z0-9]
 const quotedCode = /`[^`]*`/g
 
 /** @throws {ToolProblem} Nothing is ever cut silently. */
-export function checkedTasks(input: JsonObject, host: ToolHost): CheckedTasks {
+export function checkedTasks(input: JsonObject, host: TaskRules): CheckedTasks {
   const { tasks, goal, context, role: askedRole, output_schema: outputSchema } = input
   const isBatch = Array.isArray(tasks) && tasks.length > 0
   const { maxConcurrentChildren: most } = host.delegator.limits
@@ -95,7 +95,7 @@ function checkGoalOfBatch(goal: string, index: number, width: number): void {
     )
 }
 
-function taskOf(task: JsonObject, host: ToolHost, warnings: Set<string>): CheckedTask {
+function taskOf(task: JsonObject, host: TaskRules, warnings: Set<string>): CheckedTask {
   const { goal, context, role: asked, output_schema: outputSchema, group } = task
   return {
     goal: goal as string,
@@ -107,7 +107,7 @@ function taskOf(task: JsonObject, host: ToolHost, warnings: Set<string>): Checke
 }
 
 /** A child delegates only if it was asked to, the host lets it, and a level is left below it (spec 4.3). */
-function roleOf(asked: string | null, host: ToolHost, warnings: Set<string>): string {
+function roleOf(asked: string | null, host: TaskRules, warnings: Set<string>): string {
   if (asked === null || asked === 'leaf') return 'leaf'
   if (asked !== 'orchestrator') {
     warnings.add(`There is no role ${JSON.stringify(asked.slice(0, 40))}: the subagent is a leaf.`)

@@ -29,6 +29,14 @@ export interface ToolHost {
   isPaused(): boolean
 }
 
+/** What tasks are checked by: a part of every `ToolHost`. */
+export interface TaskRules {
+  readonly delegator: {
+    readonly limits: Pick<DelegatorLimits, 'maxConcurrentChildren' | 'maxDepth' | 'orchestratorEnabled'>
+  }
+  readonly child: Pick<ToolChild, 'depth'> | null
+}
+
 /** Tools in the hands of a child: its units run below it, and it waits for them. */
 export interface ToolChild {
   /** Of the child; from 1. */

@@ -19,6 +19,29 @@ const fatal = [
   'shutdown -h now',
   'systemctl reboot',
   'kill -9 -1',
+  'kill -9 $PPID',
+  'kill ${PPID}',
+  'kill -s KILL 1',
+  'kill -- -1',
+  `kill -9 ${process.pid}`,
+  'rm -rf /etc',
+  'rm -rf /usr /var',
+  'rm -rf /home/*',
+  'rm -rf /home/someone/',
+  'rm -rf /tmp/../etc',
+  'rm -r /usr/lib',
+  'cd / && rm -rf *',
+  'cd /; rm -rf ./etc',
+  'cd && rm -rf .',
+  'env -i shutdown',
+  '/usr/bin/env -u X /sbin/shutdown now',
+  'echo now | xargs shutdown',
+  'xargs -n 1 -- rm -rf /',
+  'timeout -s KILL 5 rm -rf /',
+  'find / -delete',
+  'chmod -R 777 /',
+  'chown -R me /usr',
+  'mv /usr /tmp/x',
 ]
 
 const dangerous = [
@@ -88,6 +111,37 @@ const dangerous = [
   'cat /proc/1/environ',
   'docker system prune -a',
   'kubectl delete ns x',
+  'xargs -n 1 rm -rf',
+  'ls | xargs -0 -I _ -P 4 rm -rf _',
+  'nice -n 10 rm -rf x',
+  'env -i rm -rf x',
+  'env -u X A=b rm -rf x',
+  '/usr/bin/env rm -rf x',
+  'timeout -s KILL 5 rm -rf x',
+  'timeout --signal KILL -k 1 5 rm -rf x',
+  'stdbuf -o L rm -rf x',
+  'bash -o pipefail -c "rm -rf x"',
+  'eval '.repeat(100) + 'rm -rf x',
+  'find . -exec sh -c \'rm -rf "$1"\' _ {} \\;',
+  'find . \\( -name a -o -name b \\) -delete',
+  'find . -exec echo {} \\; -delete',
+  'cp x /etc/passwd',
+  'cp -t /etc x',
+  'sed -i s/a/b/ ~/.bashrc',
+  'sed -i.bak s/a/b/ /etc/passwd',
+  'cat x | tee -a ~/.bashrc',
+  'cd /etc && echo x > passwd',
+  'cd /etc; tee hosts',
+  'mv x ~/.profile',
+  'cd ~ && cat .ssh/id_rsa',
+  'cat ~/.git-credentials',
+  'cd /proc/$PPID && cat environ',
+  'kill -9 $(ps -o ppid= $$)',
+  'git checkout -- x',
+  'git checkout HEAD -- src/x',
+  'git restore x',
+  'git branch -df x',
+  'git push origin :main',
 ]
 
 const harmless = [
@@ -97,6 +151,20 @@ const harmless = [
   'git push origin main',
   'git checkout main',
   'git clean -n',
+  'git branch -d x',
+  'git checkout -b new',
+  'git restore --staged x',
+  'git push -u origin main',
+  'xargs -n 1 echo',
+  'timeout 5 npm test',
+  'env A=b node x.js',
+  'cp /etc/hosts hosts',
+  'sed -n 1,5p /etc/hosts',
+  'cd src && rm -f x.js',
+  'cd /tmp && rm x',
+  'find . -exec grep -l x {} +',
+  'kill -1 1234',
+  'ls /proc/cpuinfo',
   'rm file.txt',
   'rm -f build/out.js',
   'rm /tmp/mine',
@@ -138,9 +206,27 @@ describe('commands that nobody can approve', () => {
     )
   })
 
+  it.each(['npm "publish"', 'cd x && npm publish', 'n\\pm publish', 'env A=b npm   publish'])(
+    'its patterns see %j as a shell would',
+    (command) => {
+      expect(denialOf(command, { autoApprove: true, deny: [/^npm publish/] })).not.toBeNull()
+    },
+  )
+
   it('is decided in time, however a command is built', () => {
-    const startedMs = performance.now()
-    for (const part of [
+    const parts = [
+      'bash ',
+      'sh -c ',
+      'xargs -n 1 ',
+      'git reset ',
+      'base64 | ',
+      'cd a;',
+      'kill ',
+      '/proc ',
+      ':(){',
+      '> ',
+      "' ",
+      'a',
       'rm -a ',
       'sed -i ',
       'git push ',
@@ -152,9 +238,17 @@ describe('commands that nobody can approve', () => {
       '$(',
       'eval ',
       'delete from ',
-    ])
-      denialOf(part.repeat(20_000 / part.length), denied)
-    // Each takes some ms; what grows with a power of the length would take minutes.
-    expect(performance.now() - startedMs).toBeLessThan(20_000)
+    ]
+    /** The best of three: a machine may be busy with something else. */
+    const msOf = (command: string): number => {
+      const times = [0, 1, 2].map(() => {
+        const startedMs = performance.now()
+        denialOf(command, denied)
+        return performance.now() - startedMs
+      })
+      return Math.min(...times)
+    }
+    // Each takes some ms; what grows with the square of the length took most of a second.
+    for (const part of parts) expect(msOf(part.repeat(20_000 / part.length)), part).toBeLessThan(600)
   })
 })

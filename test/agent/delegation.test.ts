@@ -56,14 +56,17 @@ async function runTree(
   }
 }
 
-const two = calls(['delegate_task', { tasks: [{ goal: 'north', context: 'cold' }, { goal: 'south' }] }])
+const two = calls([
+  'delegate_task',
+  { tasks: [{ goal: 'look north', context: 'cold' }, { goal: 'look south' }] },
+])
 
 describe('an agent that delegates (spec 4.5)', () => {
   it('waits for its subagents, and their results are its own to sum up: one level, and no other event', async () => {
     const { result, of } = await runTree({
       root: [two, says('both are done')],
-      north: [says('snow')],
-      south: [says('sand')],
+      'look north': [says('snow')],
+      'look south': [says('sand')],
     })
     expect(result).toMatchObject({ status: 'completed', summary: 'both are done', api_calls: 2 })
     const told = JSON.parse(toolResults(of('root')[1] as SeenRequest)[0] ?? '') as { results: unknown }
@@ -71,8 +74,8 @@ describe('an agent that delegates (spec 4.5)', () => {
       { task_index: 0, status: 'completed', summary: 'snow', api_calls: 1 },
       { task_index: 1, status: 'completed', summary: 'sand' },
     ])
-    expect(systemOf(of('north')[0] as SeenRequest)).toContain('# Context\ncold')
-    expect(systemOf(of('south')[0] as SeenRequest)).not.toContain('cold')
+    expect(systemOf(of('look north')[0] as SeenRequest)).toContain('# Context\ncold')
+    expect(systemOf(of('look south')[0] as SeenRequest)).not.toContain('cold')
   })
 
   it('a single goal, with a schema that its answer has to fit', async () => {
@@ -117,10 +120,10 @@ describe('an agent that delegates (spec 4.5)', () => {
   const wrong: [args: object, told: string][] = [
     [{}, "Provide either 'goal' (single task) or 'tasks' (batch)."],
     [{ tasks: [] }, "Provide either 'goal' (single task) or 'tasks' (batch)."],
-    [{ tasks: [{ goal: 'a' }, { goal: ' ' }] }, "Task 1 is missing a 'goal'."],
+    [{ tasks: [{ goal: 'a task of its own' }, { goal: ' ' }] }, "Task 1 is missing a 'goal'."],
     [
       { tasks: Array.from({ length: 500 }, () => ({ goal: 'x' })) },
-      'Too many tasks: 500 provided, but max_concurrent_children is 3. Split them into several calls.',
+      'Too many tasks: 500 provided, but max_concurrent_children is 3. Split them into several calls',
     ],
     [{ goal: 'x', output_schema: { type: 'nonsense' } }, 'the output schema cannot be used as it is'],
   ]
@@ -143,8 +146,8 @@ describe('an agent that delegates (spec 4.5)', () => {
     const secret = ['sk', 'q9Zb4Xw7Lk2Vn8Rt5Yp3Gs6Hd1Jf0McQe'].join('-')
     const { of } = await runTree({
       root: [two, says('ok')],
-      north: [says(`the key is ${secret} ${'n'.repeat(20_000)}`)],
-      south: [says('s'.repeat(20_000))],
+      'look north': [says(`the key is ${secret} ${'n'.repeat(20_000)}`)],
+      'look south': [says('s'.repeat(20_000))],
     })
     const [told = ''] = toolResults(of('root')[1] as SeenRequest)
     expect(told.length).toBeLessThan(30_000)
@@ -153,7 +156,9 @@ describe('an agent that delegates (spec 4.5)', () => {
   })
 
   it('P5: stopped while it waits, it hands up what was finished', async () => {
-    const server = await serve(byGoal({ root: [two], north: [says('snow')], south: [staysSilent] }))
+    const server = await serve(
+      byGoal({ root: [two], 'look north': [says('snow')], 'look south': [staysSilent] }),
+    )
     const delegator = await open({ maxDepth: 2, interruptGraceMs: 10_000 })
     const runner = agentRunner({ baseUrl: server.url, model: 'm', workdir: temporaryFolder() })
     let root = ''

@@ -70,6 +70,28 @@ describe('the terminal of the agent runner', () => {
     )
   })
 
+  it('its parent is not the host: neither a signal nor its environment reaches that', async () => {
+    process.env['TERMINAL_TEST_SECRET'] = 'x'
+    // Put together where it runs, as a script of the model's would: no list sees it.
+    const sneaky = 'p=/proc/$PPID/env; test -e ${p}iron && tr "\\0" "\\n" < ${p}iron'
+    const { told } = await run(`${sneaky}; echo parent $PPID`)
+    expect(told).not.toContain('TERMINAL_TEST_SECRET')
+    expect(told).toMatch(/^parent \d+$/m)
+    expect(told).not.toContain(`parent ${process.pid}\n`)
+    if (process.platform === 'linux') expect(told).toContain('GIT_TERMINAL_PROMPT=0')
+    const { result, told: killed } = await run('k=kill; up=$(printf PP)ID; eval "$k -9 \\$$up"; sleep 60')
+    expect(killed).toMatch(/^exit code 137/)
+    expect(result.status).toBe('completed')
+  })
+
+  it('a command that a signal ends is told as a shell says it, and may tidy up before it goes', async () => {
+    expect((await run("/bin/sh -c 'kill -TERM $$'")).told).toMatch(/^exit code 143/)
+    const polite = 'trap "echo tidied; exit 0" TERM; echo begun; while :; do sleep 0.05; done'
+    expect((await run(polite, {}, { timeout_seconds: 1 })).told).toMatch(
+      /^it was ended after 1 s\nbegun[^]*tidied$/,
+    )
+  })
+
   it('what it leaves in the background is ended with it', async () => {
     const { told } = await run('sleep 600 & echo $!')
     await gone(Number(told))

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { AgentRunnerOptions } from '../../src/agent/agent-runner.js'
 import { readAgentOptions, type AgentSettings } from '../../src/agent/agent-options.js'
 import { blockedFor, chosenToolsets } from '../../src/agent/toolsets.js'
+import { toolSpecs } from '../../src/tools/tools.js'
 import { says } from './scripted-server.js'
 import { runAgent } from './support.js'
 
@@ -70,5 +71,11 @@ describe('the toolsets of a child', () => {
     expect(blockedFor(false).has('delegate_task')).toBe(true)
     expect(blockedFor(true).has('delegate_task')).toBe(false)
     for (const name of ['clarify', 'memory', 'send_message']) expect(blockedFor(true).has(name)).toBe(true)
+  })
+
+  it('nobody gets what belongs to the one who delegated, from our own server either', () => {
+    const hostsOnly = toolSpecs.filter(({ isHostsOnly }) => isHostsOnly === true).map(({ name }) => name)
+    for (const name of [...hostsOnly, 'wait', 'collect', 'answer', 'interrupt'])
+      expect(blockedFor(true).has(name), name).toBe(true)
   })
 })
