@@ -96,7 +96,9 @@ export function createFollower(
   async function lookAt(entry: Entry): Promise<void> {
     try {
       const client = await connection.client()
-      seen(entry, entry.view.take(await guarded(() => client.get(entry.view.task.id), breaker)))
+      const { revision } = entry.view
+      const task = await guarded(() => client.get(entry.view.task.id), breaker)
+      seen(entry, entry.view.take(task, revision))
       if (client.card.streaming && mayStream(entry)) void subscribe(entry)
     } catch (thrown) {
       failed(entry, peerErrorOf(thrown))
@@ -109,11 +111,12 @@ export function createFollower(
       const client = await connection.client()
       const byId = new Map(due.map((entry) => [entry.view.task.id, entry]))
       const asked = due.map(({ view }) => view.task)
+      const revisions = new Map(due.map(({ view }) => [view.task.id, view.revision]))
       const listed = await guarded(() => lists.ask(client, asked), breaker)
       if (listed === null) return // They are still due, and are looked at one by one.
       for (const task of listed) {
         const entry = byId.get(task.id)
-        if (entry !== undefined) seen(entry, entry.view.take(task))
+        if (entry !== undefined) seen(entry, entry.view.take(task, revisions.get(task.id)))
         byId.delete(task.id)
       }
       for (const entry of byId.values()) await lookAt(entry)

@@ -6,7 +6,7 @@ import { PeerError } from './peer-error.js'
 import { createPeerHttp, type PeerHttp } from './peer-http.js'
 import type { PeerSettings } from './peer-options.js'
 import type { PeerTime } from './peer-time.js'
-import { isTask } from './task-view.js'
+import { isTask, mayBeId } from './task-view.js'
 
 export interface PushTarget {
   readonly url: string
@@ -129,9 +129,13 @@ function clientOf(card: PeerCard, sdk: Client): PeerClient {
       const answer: unknown = await sdk.sendMessage(request, { serviceParameters: { ...trace } })
       if (isTask(answer)) return { task: whole(answer) }
       if (isMessage(answer)) return { message: answer }
-      throw new PeerError('PEER_RESPONSE', "the peer's answer is neither a task nor a message", {
-        isPassing: false,
-      })
+      throw new PeerError(
+        'PEER_RESPONSE',
+        "the peer's answer is neither a task nor a message, or has an id that is too long",
+        {
+          isPassing: false,
+        },
+      )
     },
     get: async (id) => asTask(await sdk.getTask({ tenant, id, historyLength: 1 }), id),
     cancel: async (id) => asTask(await sdk.cancelTask({ tenant, id, metadata: undefined }), id),
@@ -171,6 +175,6 @@ function asTask(task: unknown, id: string): Task {
 
 function isMessage(value: unknown): value is Message {
   if (typeof value !== 'object' || value === null) return false
-  const { parts } = value as Partial<Message>
-  return Array.isArray(parts) && parts.length > 0
+  const { parts, messageId, contextId } = value as Partial<Message>
+  return Array.isArray(parts) && parts.length > 0 && [messageId, contextId].every(mayBeId)
 }

@@ -5,13 +5,14 @@
 import {
   Agent as HttpAgent,
   request as httpRequest,
+  type AgentOptions,
   type ClientRequest,
-  type IncomingHttpHeaders,
   type IncomingMessage,
 } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { Readable, Transform } from 'node:stream'
-import { PeerError, QueuedAck } from './peer-error.js'
+import { checkAnswer } from './http-answer.js'
+import { PeerError } from './peer-error.js'
 import type { PeerTime } from './peer-time.js'
 
 export interface PeerHttp {
@@ -30,12 +31,11 @@ export interface PeerHttpOptions {
 }
 
 const maxSockets = 48
+/** Subscriptions have their own: however many are held, looks and cancels find a connection. As many as `maxStreams` may be. */
+const maxStreamSockets = 64
 const maxRedirects = 3
 /** A subscription that says nothing for so long is taken for dead, ms. */
 const streamIdleMs = 300_000
-/** An acknowledgement is short. */
-const ackBytes = 65_536
-const longestRetryAfterMs = 86_400_000
 
 interface Sent {
   readonly url: URL
@@ -45,11 +45,14 @@ interface Sent {
   readonly signal: AbortSignal | null
 }
 
+interface Answered {
+  readonly response: IncomingMessage
+  readonly isLate: () => boolean
+}
+
 export function createPeerHttp(options: PeerHttpOptions): PeerHttp {
-  const agents = {
-    'http:': new HttpAgent({ keepAlive: true, maxSockets, scheduling: 'lifo' }),
-    'https:': new HttpsAgent({ keepAlive: true, maxSockets, scheduling: 'lifo' }),
-  }
+  const forAnswers = agentsOf({ keepAlive: true, maxSockets, scheduling: 'lifo' })
+  const forStreams = agentsOf({ maxSockets: maxStreamSockets })
 
   async function fetch(input: string | URL | Request, init: RequestInit = {}): Promise<Response> {
     const sent: Sent = {
@@ -66,9 +69,11 @@ export function createPeerHttp(options: PeerHttpOptions): PeerHttp {
     }
     for (let hop = 0; ; hop += 1) {
       checkAddress(sent.url, options.origins)
-      const response = await once(sent)
+      const { response, isLate } = await once(sent)
       const target = redirectOf(response)
-      if (target === null) return responseOf(response, options)
+      if (target === null) {
+        return isStream(sent, response) ? streamOf(response, options) : responseOf(response, options, isLate)
+      }
       response.resume()
       if (sent.method !== 'GET' || hop === maxRedirects) {
         const why = hop === maxRedirects ? `redirects more than ${maxRedirects} times` : 'redirects a message'
@@ -79,7 +84,9 @@ export function createPeerHttp(options: PeerHttpOptions): PeerHttp {
   }
 
   /** Resolves with the head of the answer. */
-  function once({ url, method, headers, body, signal }: Sent): Promise<IncomingMessage> {
+  function once(sent: Sent): Promise<Answered> {
+    const { url, method, headers, body, signal } = sent
+    const agents = isSubscription(sent) ? forStreams : forAnswers
     const isPlain = url.protocol === 'http:'
     return new Promise((resolve, reject) => {
       const request = (isPlain ? httpRequest : httpsRequest)(url, {
@@ -88,13 +95,13 @@ export function createPeerHttp(options: PeerHttpOptions): PeerHttp {
         agent: agents[isPlain ? 'http:' : 'https:'],
         ...(signal !== null && { signal }),
       })
-      const watch = watchRequest(request, options)
+      const watch = watchRequest(request, options, reject)
       request.on('error', (cause) => reject(watch.errorOf(cause)))
       request.once('response', (response) => {
         // A stream may go on after its head; anything else has to be complete in time.
-        if (isStream(response)) watch.stop()
+        if (isStream(sent, response)) watch.stop()
         else response.once('close', watch.stop)
-        resolve(response)
+        resolve({ response, isLate: watch.isLate })
       })
       request.end(body ?? undefined)
     })
@@ -103,8 +110,10 @@ export function createPeerHttp(options: PeerHttpOptions): PeerHttp {
   return {
     fetch,
     close() {
-      agents['http:'].destroy()
-      agents['https:'].destroy()
+      for (const agents of [forAnswers, forStreams]) {
+        agents['http:'].destroy()
+        agents['https:'].destroy()
+      }
     },
   }
 }
@@ -116,28 +125,37 @@ export function checkAddress(url: URL, origins: ReadonlySet<string>): void {
   throw new PeerError('PEER_ADDRESS', message, { mayBeDelivered: false, isPassing: false })
 }
 
-/** Its time runs from the moment when it has a connection to use; the line for one is bounded by those before it. */
-function watchRequest(request: ClientRequest, { timeoutMs, time }: PeerHttpOptions) {
+const agentsOf = (options: AgentOptions) => ({
+  'http:': new HttpAgent(options),
+  'https:': new HttpsAgent(options),
+})
+
+/** Its time runs from the start: the wait for a connection is a part of it. */
+function watchRequest(
+  request: ClientRequest,
+  { timeoutMs, time }: PeerHttpOptions,
+  onLate: (error: PeerError) => void,
+) {
   let isConnected = false
   let isLate = false
-  let stop = (): void => undefined
+  const stop = time.after(timeoutMs, () => {
+    isLate = true
+    request.destroy()
+    // One that waits for a connection would say so only when it is given one.
+    onLate(tooLate(timeoutMs, { mayBeDelivered: isConnected }))
+  })
   request.once('socket', (socket) => {
-    stop = time.after(timeoutMs, () => {
-      isLate = true
-      request.destroy()
-    })
     if (!socket.connecting) isConnected = true
     else socket.once('connect', () => (isConnected = true))
   })
-  request.once('close', () => stop())
+  request.once('close', stop)
   return {
-    stop: () => stop(),
+    stop,
+    isLate: () => isLate,
     errorOf(cause: Error): PeerError {
       stop()
       const facts = { mayBeDelivered: isConnected }
       const { code = cause.name } = cause as NodeJS.ErrnoException
-      if (isLate)
-        return new PeerError('PEER_TIMEOUT', `the peer did not answer within ${timeoutMs} ms`, facts, cause)
       const what = isConnected ? 'the connection to the peer broke' : 'the peer cannot be reached'
       return new PeerError('PEER_UNREACHABLE', `${what}: ${cause.message || code} (${code})`, facts, cause)
     },
@@ -148,22 +166,39 @@ function redirectOf({ statusCode = 0, headers }: IncomingMessage): string | null
   return statusCode >= 300 && statusCode < 400 ? (headers.location ?? null) : null
 }
 
-const isStream = ({ headers }: IncomingMessage): boolean =>
-  headers['content-type']?.startsWith('text/event-stream') === true
+const eventStream = 'text/event-stream'
 
-async function responseOf(response: IncomingMessage, options: PeerHttpOptions): Promise<Response> {
-  const { statusCode: status = 0, rawHeaders } = response
+const isSubscription = ({ headers }: Sent): boolean => headers['accept'] === eventStream
+
+/** Only where one was asked for: whatever else a peer calls a stream has to be complete in time, like any answer. */
+function isStream(sent: Sent, { statusCode, headers }: IncomingMessage): boolean {
+  return (
+    isSubscription(sent) && statusCode === 200 && headers['content-type']?.startsWith(eventStream) === true
+  )
+}
+
+function headOf({ statusCode: status = 0, rawHeaders }: IncomingMessage) {
   const headers: [string, string][] = []
   for (let at = 0; at + 1 < rawHeaders.length; at += 2)
     headers.push([rawHeaders[at] ?? '', rawHeaders[at + 1] ?? ''])
-  if (isStream(response) && status === 200) {
-    response.setTimeout(streamIdleMs, () => response.destroy(new Error('the stream fell silent')))
-    const body = Readable.toWeb(boundedStream(response, options.maxBytes)) as unknown
-    return new Response(body as globalThis.ReadableStream, { status, headers })
-  }
-  const body = await bodyOf(response, options)
-  checkAnswer(status, response.headers, body)
-  return wholeResponse(body, { status, headers })
+  return { status, headers }
+}
+
+function streamOf(response: IncomingMessage, { maxBytes }: PeerHttpOptions): Response {
+  response.setTimeout(streamIdleMs, () => response.destroy(new Error('the stream fell silent')))
+  const body = Readable.toWeb(boundedStream(response, maxBytes)) as unknown
+  return new Response(body as globalThis.ReadableStream, headOf(response))
+}
+
+async function responseOf(
+  response: IncomingMessage,
+  options: PeerHttpOptions,
+  isLate: () => boolean,
+): Promise<Response> {
+  const body = await bodyOf(response, options, isLate)
+  const head = headOf(response)
+  checkAnswer(head.status, response.headers, body)
+  return wholeResponse(body, head)
 }
 
 /** An answer that is here already: to read it through the stream of a body costs more than all of the request. */
@@ -182,7 +217,11 @@ function namedInLowerCase(headers: RequestInit['headers']): Record<string, strin
   return Object.fromEntries(entries.map(([name, value]) => [name.toLowerCase(), value]))
 }
 
-function bodyOf(response: IncomingMessage, { maxBytes, timeoutMs }: PeerHttpOptions): Promise<string> {
+function bodyOf(
+  response: IncomingMessage,
+  { maxBytes, timeoutMs }: PeerHttpOptions,
+  isLate: () => boolean,
+): Promise<string> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let bytes = 0
@@ -195,11 +234,15 @@ function bodyOf(response: IncomingMessage, { maxBytes, timeoutMs }: PeerHttpOpti
     response.once('end', () => resolve(Buffer.concat(chunks).toString('utf8')))
     response.on('error', () => undefined)
     response.once('close', () => {
-      const message = `the peer's answer broke off after ${bytes} bytes, or took longer than ${timeoutMs} ms`
-      if (!response.complete) reject(new PeerError('PEER_UNREACHABLE', message))
+      if (response.complete) return
+      const message = `the peer's answer broke off after ${bytes} bytes`
+      reject(isLate() ? tooLate(timeoutMs) : new PeerError('PEER_UNREACHABLE', message))
     })
   })
 }
+
+const tooLate = (timeoutMs: number, facts = {}): PeerError =>
+  new PeerError('PEER_TIMEOUT', `the peer did not answer within ${timeoutMs} ms`, facts)
 
 const tooLarge = (maxBytes: number): PeerError =>
   new PeerError('PEER_TOO_LARGE', `the peer's answer is longer than ${maxBytes} bytes`, { isPassing: false })
@@ -222,58 +265,4 @@ function boundedStream(response: IncomingMessage, maxBytes: number): Readable {
   })
   limit.on('error', () => undefined)
   return response.pipe(limit)
-}
-
-/** What is no answer of the protocol is told here, while its status is still known. */
-function checkAnswer(status: number, headers: IncomingHttpHeaders, body: string): void {
-  const isJson = /\bjson\b/.test(headers['content-type'] ?? '')
-  const parsed = isJson && body.length <= ackBytes ? objectIn(body, status) : null
-  if (parsed !== null && isQueuedAck(status, parsed)) throw new QueuedAck(parsed)
-  if (status >= 200 && status < 300) {
-    if (isJson || status === 204) return
-    const type = headers['content-type'] ?? 'none'
-    throw new PeerError(
-      'PEER_RESPONSE',
-      `the peer's answer is no JSON (content type: ${type.slice(0, 100)})`,
-      {
-        isPassing: false,
-      },
-    )
-  }
-  // An error of the protocol has a code that says more than the status.
-  if (status !== 429 && status < 502 && typeof parsed?.['error'] === 'object') return
-  const retryAfterMs = retryAfterOf(headers['retry-after'])
-  const message = `the peer answered with HTTP ${status}${body === '' ? '' : `: ${body.slice(0, 300)}`}`
-  throw new PeerError(status === 429 ? 'PEER_BUSY' : 'PEER_HTTP', message, {
-    status,
-    // 429 says that it was not taken; any other status may come from something in between.
-    mayBeDelivered: status !== 429,
-    isPassing: status === 429 || status >= 500,
-    ...(retryAfterMs !== null && { retryAfterMs }),
-  })
-}
-
-/** Reads only what may be an acknowledgement or an error: an answer is read once, by the SDK. */
-function objectIn(body: string, status: number): Record<string, unknown> | null {
-  if (status === 200 && !/"(?:queued|status)"\s*:\s*(?:true|"queued")/.test(body)) return null
-  try {
-    const value: unknown = JSON.parse(body)
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : null
-  } catch {
-    return null
-  }
-}
-
-/** M23 and P28: an acknowledgement, not an answer. A bare 202 is none (M24). */
-function isQueuedAck(status: number, body: Readonly<Record<string, unknown>>): boolean {
-  if (status === 202 && body['queued'] === true) return true
-  return (status === 200 || status === 202) && body['status'] === 'queued' && body['jsonrpc'] === undefined
-}
-
-function retryAfterOf(value: string | undefined): number | null {
-  if (value === undefined) return null
-  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now()
-  return Number.isFinite(ms) ? Math.min(Math.max(0, ms), longestRetryAfterMs) : null
 }

@@ -1,5 +1,7 @@
 import type { RunnerReference } from '../index.js'
 import { createPeerConnection } from './peer-client.js'
+import { PeerError, peerErrorOf } from './peer-error.js'
+import { withoutTokens } from './peer-secrets.js'
 import type { PeerSettings } from './peer-options.js'
 import { systemTime } from './peer-time.js'
 
@@ -18,12 +20,18 @@ export interface PeerFacts {
 /** @throws {PeerError} */
 export async function ping({ options }: RunnerReference): Promise<PeerFacts> {
   const startMs = systemTime.monotonicMs()
-  const connection = createPeerConnection(options as unknown as PeerSettings, process.env, systemTime)
+  const settings = options as unknown as PeerSettings
+  const connection = createPeerConnection(settings, process.env, systemTime)
+  const struck = withoutTokens(settings, process.env)
   try {
     const { card } = await connection.client()
     const { name, url, version, transport, streaming, push, deduplicates } = card
     const milliseconds = Math.round(systemTime.monotonicMs() - startMs)
-    return { name, url, version, transport, streaming, push, deduplicates, milliseconds }
+    return struck({ name, url, version, transport, streaming, push, deduplicates, milliseconds })
+  } catch (thrown) {
+    const error = peerErrorOf(thrown)
+    // Its cause has what was struck out.
+    throw error instanceof PeerError ? new PeerError(error.code, struck(error.message)) : error
   } finally {
     connection.close()
   }

@@ -9,6 +9,7 @@ import { readCheckpoint, writtenCheckpoint, type PeerCheckpoint } from './peer-c
 import { secretIn, type PeerClient, type PushTarget } from './peer-client.js'
 import { QueuedAck } from './peer-error.js'
 import type { PeerSettings } from './peer-options.js'
+import { guardedContext, withoutTokens } from './peer-secrets.js'
 import { resultOfError, resultOfMessage, resultOfTask } from './peer-result.js'
 import { pause, systemTime, type PeerTime } from './peer-time.js'
 import { onPush } from './push.js'
@@ -26,12 +27,13 @@ export async function runPeerTask(
   time: PeerTime = systemTime,
 ): Promise<RunnerResult> {
   const settings = ctx.options as PeerSettings
+  const struck = withoutTokens(settings, process.env)
   let held: PeerLease | null = null
   try {
     held = lease(settings)
-    return await new PeerRun(task, ctx, settings, held.peer, time).result()
+    return struck(await new PeerRun(task, guardedContext(ctx, struck), settings, held.peer, time).result())
   } catch (error) {
-    return resultOfError(error)
+    return struck(resultOfError(error))
   } finally {
     held?.release()
   }
@@ -88,7 +90,7 @@ class PeerRun {
       this.#checkpoint({})
       const answer = await this.#send(this.#at.messageId, promptOf(this.#task), null)
       if ('message' in answer) return this.#answered(answer.message)
-      return await this.#follow(new TaskView(answer.task))
+      return await this.#follow(new TaskView(answer.task, this.#time))
     } catch (error) {
       if (!(error instanceof QueuedAck)) throw error
       this.#checkpoint({ queuedAt: this.#time.now() })
@@ -171,7 +173,7 @@ class PeerRun {
       this.#client = await this.#peer.connection.client()
       return this.#client.get(id)
     }, true)
-    return new TaskView(task)
+    return new TaskView(task, this.#time)
   }
 
   /** Until it is over; what it asks meanwhile is asked here, and answered in the same task and context. */

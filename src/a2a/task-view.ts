@@ -3,6 +3,7 @@
  * first terminal state wins; what comes after it changes nothing.
  */
 import { TaskState, type Artifact, type StreamResponse, type Task } from '@a2a-js/sdk'
+import type { PeerTime } from './peer-time.js'
 
 const terminalStates: ReadonlySet<TaskState> = new Set([
   TaskState.TASK_STATE_COMPLETED,
@@ -15,13 +16,24 @@ const waitingStates: ReadonlySet<TaskState> = new Set([
   TaskState.TASK_STATE_AUTH_REQUIRED,
 ])
 
+/** How far a peer's clock may be ahead of ours, seconds: a time beyond it says nothing of what came first. */
+const mostAheadSeconds = 60
+
 export class TaskView {
   #task: Task
+  readonly #time: Pick<PeerTime, 'now'>
+  #revision = 0
   /** Of the question that was answered last: a peer that still shows it has not read the answer yet. */
   #answered: string | null = null
 
-  constructor(task: Task) {
+  constructor(task: Task, time: Pick<PeerTime, 'now'>) {
     this.#task = task
+    this.#time = time
+  }
+
+  /** Changes with whatever was taken: what a look began with. */
+  get revision(): number {
+    return this.#revision
   }
 
   get task(): Task {
@@ -50,21 +62,26 @@ export class TaskView {
     this.#answered = this.#question
   }
 
-  /** Returns whether anything of it is news. */
-  take(task: Task): boolean {
+  /**
+   * Returns whether anything of it is news. An answer is newer than all that was taken before it was asked for, whatever
+   * the peer's clock says; only one that was overtaken on its way (`asked` is a `revision` of the past) may be old.
+   */
+  take(task: Task, asked = this.#revision): boolean {
     if (this.isTerminal || task.id !== this.#task.id) return false
-    // A look that was overtaken by a later one is old.
-    if (!terminalStates.has(stateOf(task)) && olderThan(task, this.#task)) return false
+    if (asked !== this.#revision && this.#isStale(task)) return false
     const isNews = task.status?.state !== this.state || signature(task) !== signature(this.#task)
-    this.#task = task
+    this.#change(task)
     return isNews
   }
 
   takeEvent({ payload }: StreamResponse): boolean {
-    if (payload?.$case === 'task') return this.take(payload.value)
+    if (payload?.$case === 'task')
+      return isTask(payload.value) && !this.#isStale(payload.value) && this.take(payload.value)
     if (this.isTerminal) return false
     if (payload?.$case === 'statusUpdate' && payload.value.taskId === this.#task.id && payload.value.status) {
-      this.#task = { ...this.#task, status: payload.value.status }
+      const changed = { ...this.#task, status: payload.value.status }
+      if (!isTask(changed) || this.#isStale(changed)) return false
+      this.#change(changed)
       return true
     }
     if (
@@ -72,21 +89,38 @@ export class TaskView {
       payload.value.taskId === this.#task.id &&
       payload.value.artifact
     ) {
-      this.#task = {
-        ...this.#task,
-        artifacts: withArtifact(this.#task.artifacts, payload.value.artifact, payload.value.append),
-      }
+      const { artifact, append } = payload.value
+      this.#change({ ...this.#task, artifacts: withArtifact(this.#task.artifacts, artifact, append) })
       return true
     }
     return false
   }
+
+  #change(task: Task): void {
+    this.#task = task
+    this.#revision += 1
+  }
+
+  #isStale(task: Task): boolean {
+    const [given, known] = [task, this.#task].map(({ status }) => Date.parse(status?.timestamp ?? ''))
+    if (terminalStates.has(stateOf(task)) || given === undefined || known === undefined) return false
+    return given < known && known <= (this.#time.now() + mostAheadSeconds) * 1000
+  }
 }
 
-/** A task that cannot be told from none is none. */
+/** A task that cannot be told from none is none, and neither is one whose ids are no ids. */
 export function isTask(value: unknown): value is Task {
   if (typeof value !== 'object' || value === null) return false
-  const { id, status } = value as Partial<Task>
-  return typeof id === 'string' && id !== '' && isKnownState(status?.state)
+  const { id, contextId, status } = value as Partial<Task>
+  const areIds = [id, contextId, status?.message?.messageId].every(mayBeId)
+  return typeof id === 'string' && id !== '' && areIds && isKnownState(status?.state)
+}
+
+const longestId = 1_000
+
+/** Ids are kept in checkpoints and results, and sent back: a peer's choice of them is bounded. */
+export function mayBeId(id: unknown): boolean {
+  return id === undefined || id === null || (typeof id === 'string' && id.length <= longestId)
 }
 
 function isKnownState(state: TaskState | undefined): boolean {
@@ -94,10 +128,6 @@ function isKnownState(state: TaskState | undefined): boolean {
 }
 
 const stateOf = ({ status }: Task): TaskState => status?.state ?? TaskState.TASK_STATE_UNSPECIFIED
-
-function olderThan({ status: a }: Task, { status: b }: Task): boolean {
-  return Boolean(a?.timestamp && b?.timestamp && Date.parse(a.timestamp) < Date.parse(b.timestamp))
-}
 
 const signature = ({ status, artifacts }: Task): string =>
   `${status?.timestamp ?? ''} ${status?.message?.messageId ?? ''} ${artifacts.length}`
