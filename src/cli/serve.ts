@@ -20,7 +20,8 @@ export interface ServeOptions extends CommandOptions {
  */
 export async function serve(options: ServeOptions): Promise<number> {
   const { createA2AServer, createCallers, createHttpServer } = await loadServer()
-  const opened = await openDelegator(options)
+  // Its sessions are named after its callers.
+  const opened = await openDelegator(options, undefined, (key) => /^a2a:([^:]+):/.exec(key)?.[1] ?? null)
   const { config } = opened
   const delegator = await tracedWhereItCan(opened.delegator)
   const { card, push, maxBodyBytes, maxStreams, drainMs } = config.serve
