@@ -12,10 +12,12 @@ const mcpPrefix = 'mcp-'
 const blockedForChildren = [
   ...['clarify', 'memory', 'commit_memory', 'recall_memory', 'send_message', 'send_message_to_user'],
   ...['execute_code', 'cronjob_manage', 'start_chat'],
+  // A child waits for what it starts.
+  'delegate_task_async',
   // Of our own server: completions, questions and runs there are those of the one who delegated.
   ...['wait', 'collect', 'answer', 'interrupt'],
 ] as const
-const blockedForLeaves = ['delegate_task', 'delegate_task_async'] as const
+const blockedForLeaves = ['delegate_task'] as const
 /** Nobody is given it by name: who may delegate has it, whatever was chosen (spec 4.3). */
 const delegationToolset = 'delegation'
 

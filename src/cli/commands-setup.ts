@@ -33,6 +33,8 @@ export function addSetupCommands(program: Command, onEnd: (code: number) => void
         .choices(['tools', 'shell'])
         .conflicts('openai'),
     )
+    .option('-r, --runner <runner>', 'with --prompt shell: what runs a goal')
+    .option('--session <key>', 'with --prompt shell: the session of the agent')
     .option('--openai', 'as the `tools` of a chat completion, one line of JSON')
     .action(async (_options: unknown, command: Command) => {
       const { tools } = await import('./tools.js')

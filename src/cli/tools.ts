@@ -6,6 +6,8 @@ import { exitCodes, printJson, printOut, printTable } from './render.js'
 export interface ToolsCommandOptions extends CommandOptions {
   readonly prompt?: 'tools' | 'shell'
   readonly openai?: boolean
+  readonly runner?: string
+  readonly session?: string
 }
 
 /** Shows what a host's model is told of its tools, with the limits as they are configured. Opens no ledger. */
@@ -22,9 +24,10 @@ export async function tools(options: ToolsCommandOptions): Promise<number> {
 
 async function show(
   known: Tools,
-  { prompt, openai = false, json = false }: ToolsCommandOptions,
+  { prompt, openai = false, json = false, runner, session }: ToolsCommandOptions,
 ): Promise<void> {
-  if (prompt !== undefined) printOut(await toolPrompt(known, prompt))
+  if (prompt !== undefined)
+    printOut(await toolPrompt(known, prompt, { ...(runner && { runner }), ...(session && { session }) }))
   else if (openai) printJson(await openAiTools(known))
   else if (json) printJson(await known.list())
   else {

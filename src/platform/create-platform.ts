@@ -5,6 +5,7 @@ import type { Parts, Route } from './context.js'
 import { createCourier } from './courier.js'
 import { createDelegations } from './delegations.js'
 import { createDesk } from './desk.js'
+import { createDoor } from './door.js'
 import { createEventHub } from './event-hub.js'
 import { answer, refusalAnswer } from './http.js'
 import { createMessages } from './messages.js'
@@ -34,12 +35,19 @@ export interface Platform {
 
 /**
  * A platform for workspaces that delegate to each other (docs/platform.md): registry, proxy with a queue, delegations,
- * activity, in one file. What it has accepted ends, also across kill -9, and is told once.
+ * activity, in one file. What it has accepted ends, also across kill -9, and is told once. Requests must be addressed to
+ * `publicUrl`, to localhost, or to an IP address.
  * @throws {TypeError} for an option out of its range
  * @throws {DelegationError} LEDGER_BUSY where another process has the file, and those of `sqliteLedger`
  */
-export async function createPlatform(options: PlatformOptions): Promise<Platform> {
+export function createPlatform(options: PlatformOptions): Promise<Platform> {
+  return openPlatform(options, '0.0.0.0')
+}
+
+/** `host`: what is listened on; requests under other names are refused. */
+export async function openPlatform(options: PlatformOptions, host: string): Promise<Platform> {
   const resolved = resolveOptions(options)
+  const checkDoor = createDoor(resolved.publicUrl, host)
   const { clock } = resolved
   const store = await openStore(resolved.path)
   const workspaces = createWorkspaces(store, clock)
@@ -67,6 +75,7 @@ export async function createPlatform(options: PlatformOptions): Promise<Platform
     try {
       if (closing !== null) throw new Refused('unavailable', 'the platform is closing', { retry_after: 5 })
       const url = new URL(request.url)
+      checkDoor(request, url)
       const { route, params } = find(request.method, url.pathname)
       return await route.handle({ request, url, params })
     } catch (error) {

@@ -21,8 +21,13 @@ export async function textOf(request: Request): Promise<string> {
   return Buffer.concat(chunks).toString('utf8')
 }
 
-/** @throws {Refused} too_large, invalid_json */
+/**
+ * A page may send other types to foreign servers without asking them first; JSON it may not.
+ * @throws {Refused} media_type, too_large, invalid_json
+ */
 export async function jsonOf(request: Request): Promise<Json> {
+  if (!/^application\/json\s*(?:;|$)/i.test(request.headers.get('content-type') ?? ''))
+    throw new Refused('media_type', 'the body must be of the Content-Type application/json')
   const text = await textOf(request)
   try {
     return JSON.parse(text) as Json
@@ -31,7 +36,7 @@ export async function jsonOf(request: Request): Promise<Json> {
   }
 }
 
-/** @throws {Refused} too_large, invalid_json, and invalid_request with `sentence` and what is wrong where */
+/** @throws {Refused} media_type, too_large, invalid_json, and invalid_request with `sentence` and what is wrong where */
 export async function bodyOf<T>(request: Request, schema: z.ZodType<T>, sentence: string): Promise<T> {
   const found = schema.safeParse(await jsonOf(request))
   if (found.success) return found.data

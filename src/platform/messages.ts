@@ -61,6 +61,8 @@ export interface Messages {
   enqueue(message: NewMessage): MessageRow
   known(target: string, caller: string, messageId: string): MessageRow | undefined
   depth(target: string): number
+  /** Of one caller's. */
+  depthOf(target: string, caller: string): number
   /** The oldest that waits is now `dispatched`, which counts as an attempt. */
   claim(target: string): MessageRow | undefined
   /** Back in its place. `isFree`: the workspace has not had it, and the attempt does not count. */
@@ -72,9 +74,8 @@ export interface Messages {
   targetsWaiting(): readonly string[]
   expired(): readonly MessageRow[]
   ofDelegation(caller: string, delegationId: string): readonly MessageRow[]
-  /** Whether a task, or a conversation, of `target` is another caller's. */
-  isForeign(target: string, caller: string, column: 'task_id' | 'context_id', id: string): boolean
-  isOwn(target: string, caller: string, taskId: string): boolean
+  /** Whether `target` has answered a message of the caller with this task, or conversation. */
+  isOwn(target: string, caller: string, column: 'task_id' | 'context_id', id: string): boolean
   prune(before: number): void
 }
 
@@ -118,6 +119,13 @@ export function createMessages({ db, write }: Store, clock: Clock): Messages {
       db
         .sql("SELECT count(*) AS count FROM messages WHERE workspace_id = :target AND status = 'queued'")
         .get<{ count: number }>({ target })?.count ?? 0,
+    depthOf: (target, caller) =>
+      db
+        .sql(
+          `SELECT count(*) AS count FROM messages
+           WHERE workspace_id = :target AND status = 'queued' AND caller_id = :caller`,
+        )
+        .get<{ count: number }>({ target, caller })?.count ?? 0,
     claim(target) {
       return write(() => {
         const now = clock.now()
@@ -192,20 +200,12 @@ export function createMessages({ db, write }: Store, clock: Clock): Messages {
       db
         .sql('SELECT * FROM messages WHERE caller_id = :caller AND delegation_id = :delegationId')
         .all<MessageRow>({ caller, delegationId }),
-    isForeign(target, caller, column, id) {
-      const callers = db
-        .sql(
-          `SELECT DISTINCT caller_id AS caller FROM messages WHERE workspace_id = :target AND ${column} = :id`,
-        )
-        .all<{ caller: string }>({ target, id })
-      return callers.length > 0 && callers.every((row) => row.caller !== caller)
-    },
-    isOwn: (target, caller, taskId) =>
+    isOwn: (target, caller, column, id) =>
       db
         .sql(
-          'SELECT 1 FROM messages WHERE workspace_id = :target AND caller_id = :caller AND task_id = :taskId',
+          `SELECT 1 FROM messages WHERE workspace_id = :target AND caller_id = :caller AND ${column} = :id LIMIT 1`,
         )
-        .get({ target, caller, taskId }) !== undefined,
+        .get({ target, caller, id }) !== undefined,
     prune(before) {
       write(() => db.sql('DELETE FROM messages WHERE completed_at < :before').run({ before }))
     },

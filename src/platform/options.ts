@@ -10,7 +10,10 @@ export interface PlatformOptions extends Partial<AddressRules> {
    * it whoever reaches the port may register under a new id, anywhere in the hierarchy.
    */
   readonly adminToken?: string
-  /** Where workspaces reach the platform, without a path. @defaultValue what the request's `Host` says */
+  /**
+   * Where workspaces reach the platform, without a path. A name other than localhost is let in by it alone.
+   * @defaultValue what the request's `Host` says
+   */
   readonly publicUrl?: string
   /** Of a workspace that does not say it, from 1 up. @defaultValue 1 */
   readonly maxConcurrentTasks?: number
@@ -22,7 +25,10 @@ export interface PlatformOptions extends Partial<AddressRules> {
   readonly taskTimeoutMs?: number
   /** From its acceptance to its end, in the queue or not, ms. @defaultValue 21_600_000 */
   readonly deadlineMs?: number
-  /** Most messages that wait for one workspace; more are refused. @defaultValue 1_000 */
+  /**
+   * Most messages that wait for one workspace; more are refused. One caller may have half of them, or 10 if that is more.
+   * @defaultValue 1_000
+   */
   readonly maxQueued?: number
   /** @defaultValue 10_000 */
   readonly maxWorkspaces?: number

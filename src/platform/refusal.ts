@@ -14,6 +14,7 @@ const statusOf = {
   key_reused: 409,
   conflict: 409,
   too_large: 413,
+  media_type: 415,
   unreachable: 502,
   queue_full: 503,
   too_many: 503,

@@ -77,7 +77,7 @@ export function createDelegationRoutes(parts: Parts): readonly Route[] {
         throw new Refused('key_reused', 'the idempotency key belongs to another target or task')
       if (before !== undefined && before.status !== 'failed') return { before }
       if (before !== undefined) delegations.releaseKey({ caller: own.id, id: before.delegation_id })
-      checkRoom(parts, target_id)
+      checkRoom(parts, target_id, own.id)
       const id = options.newId()
       const at = deadlineAt()
       delegations.add({ caller: own.id, id, callee: target_id, task, status: 'pending', key, deadlineAt: at })
@@ -193,14 +193,21 @@ export function createDelegationRoutes(parts: Parts): readonly Route[] {
   ]
 }
 
+/** Of one caller, whatever the queue holds: half of it, and no less than this. */
+const leastShare = 10
+
 /** @throws {Refused} queue_full, before anything is kept */
-export function checkRoom({ messages, options }: Parts, target: string): void {
-  if (messages.depth(target) < options.maxQueued) return
-  throw new Refused('queue_full', `${options.maxQueued} messages wait for the workspace already`, {
-    busy: true,
-    retry_after: 30,
-    limit: options.maxQueued,
-  })
+export function checkRoom({ messages, options }: Parts, target: string, caller: string): void {
+  const refuse = (limit: number, whose: string): never => {
+    throw new Refused('queue_full', `${limit} messages ${whose}wait for the workspace already`, {
+      busy: true,
+      retry_after: 30,
+      limit,
+    })
+  }
+  const share = Math.max(leastShare, Math.floor(options.maxQueued / 2))
+  if (messages.depth(target) >= options.maxQueued) refuse(options.maxQueued, '')
+  if (messages.depthOf(target, caller) >= share) refuse(share, 'of yours ')
 }
 
 function fullView(row: DelegationRow, viewer: string) {

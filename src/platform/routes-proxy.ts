@@ -1,31 +1,23 @@
 /** P14 and P22: messages to a workspace, and what became of those that had to wait. */
-import type { Json, JsonObject } from '../runner.js'
+import type { JsonObject } from '../runner.js'
 import { isObject, parsed } from './answer.js'
 import { createGate, type Call, type Caller, type Parts, type Route } from './context.js'
 import { headersTo, type Reply } from './courier.js'
 import { answer, jsonOf } from './http.js'
+import { incomingOf, mostIdCharacters, type Incoming } from './incoming.js'
 import { queueView, type MessageRow } from './messages.js'
 import { Refused } from './refusal.js'
 import { checkRoom } from './routes-delegations.js'
-import { sendMethods, taskMethods } from './task-call.js'
+import { sendMethods } from './task-call.js'
 import type { WorkspaceRow } from './workspaces.js'
 
 /** Of the caller's headers, what the workspace gets beside the platform's own. */
 const passedOn = ['a2a-version', 'a2a-extensions', 'traceparent', 'tracestate', 'baggage'] as const
 /** Identities that exist inside the original's platform alone (P3). */
 const innerIdentity = /^(?:webhook|system|test|channel):/i
-const mostIdCharacters = 512
 const directMs = 30_000
 const busySeconds = 30
 const mostDirect = 64
-
-interface Incoming {
-  readonly method: string
-  readonly params: JsonObject
-  readonly id: Json
-  /** The whole of it, in full JSON-RPC (P30). */
-  readonly envelope: JsonObject
-}
 
 export function createProxyRoutes(parts: Parts): readonly Route[] {
   const { workspaces, messages, courier, http, options, store } = parts
@@ -51,16 +43,18 @@ export function createProxyRoutes(parts: Parts): readonly Route[] {
     return row
   }
 
-  /** Tasks and conversations of others cannot be gone on with: the workspace sees one caller, the platform. */
+  /**
+   * The workspace sees one caller, the platform: so everybody goes on with tasks and conversations of his own alone. What
+   * the file does not know any more is nobody's.
+   */
   function checkOwner(target: string, caller: string, message: JsonObject): void {
-    for (const [name, column] of [
-      ['taskId', 'task_id'],
-      ['contextId', 'context_id'],
-    ] as const) {
-      const id = message[name]
-      if (typeof id === 'string' && messages.isForeign(target, caller, column, id))
-        throw new Refused('not_authorized', `${name} belongs to another caller`)
-    }
+    const { taskId, contextId, referenceTaskIds = [] } = message
+    const tasks = [taskId, ...(referenceTaskIds as readonly string[])]
+    for (const id of tasks)
+      if (id !== undefined && !messages.isOwn(target, caller, 'task_id', id as string))
+        throw new Refused('not_authorized', 'a task of the message is none that you have begun')
+    if (contextId !== undefined && !messages.isOwn(target, caller, 'context_id', contextId as string))
+      throw new Refused('not_authorized', 'the contextId is none of your conversations')
   }
 
   async function send(
@@ -74,7 +68,7 @@ export function createProxyRoutes(parts: Parts): readonly Route[] {
     const messageId = message['messageId'] as string
     const row = store.write(() => {
       const known = messages.known(target.id, caller, messageId)
-      if (known === undefined) checkRoom(parts, target.id)
+      if (known === undefined) checkRoom(parts, target.id, caller)
       return messages.enqueue({
         target: target.id,
         caller,
@@ -82,7 +76,8 @@ export function createProxyRoutes(parts: Parts): readonly Route[] {
         delegationId: delegationIdIn(incoming.params),
         body: JSON.stringify(incoming.envelope),
         headers: headersOf(call.request),
-        expiresAt: options.clock.now() + secondsOf(incoming.params, options.deadlineMs / 1000),
+        expiresAt:
+          options.clock.now() + Math.min(incoming.expiresInSeconds ?? Infinity, options.deadlineMs / 1000),
       })
     })
     if (row.status === 'completed' && row.response_body !== null)
@@ -108,8 +103,8 @@ export function createProxyRoutes(parts: Parts): readonly Route[] {
     target: WorkspaceRow,
     incoming: Incoming,
   ): Promise<Response> {
-    const id = incoming.params['id'] ?? incoming.params['name']
-    if (typeof id !== 'string' || !messages.isOwn(target.id, caller, id.replace(/^tasks\//, '')))
+    const id = incoming.params['id']
+    if (typeof id !== 'string' || !messages.isOwn(target.id, caller, 'task_id', id))
       return answer(200, {
         jsonrpc: '2.0',
         id: incoming.id,
@@ -167,37 +162,6 @@ export function createProxyRoutes(parts: Parts): readonly Route[] {
   ]
 }
 
-/** @throws {Refused} invalid_request, method_unsupported */
-function incomingOf(given: Json, newId: () => string): Incoming {
-  if (!isObject(given)) throw new Refused('invalid_request', 'the body must be a JSON-RPC object')
-  const isBare = given['jsonrpc'] === undefined
-  const method = isBare && given['method'] === undefined ? 'message/send' : given['method']
-  if (typeof method !== 'string' || !(sendMethods.has(method) || taskMethods.has(method)))
-    throw new Refused('method_unsupported', 'the method is none that the platform passes on', {
-      supported: [...sendMethods, ...taskMethods],
-    })
-  const params = isBare && given['params'] === undefined ? given : given['params']
-  if (!isObject(params)) throw new Refused('invalid_request', 'params must be an object')
-  const id = given['id'] ?? newId()
-  if (typeof id !== 'string' && typeof id !== 'number')
-    throw new Refused('invalid_request', 'id must be a text or a number')
-  const named = sendMethods.has(method) ? { ...params, message: messageOf(params['message'], newId) } : params
-  return { method, params: named, id, envelope: { jsonrpc: '2.0', id, method, params: named } }
-}
-
-function messageOf(message: unknown, newId: () => string): JsonObject {
-  if (!isObject(message)) throw new Refused('invalid_request', 'params.message must be an object')
-  if (!Array.isArray(message['parts']))
-    throw new Refused('invalid_request', 'params.message.parts must be a list')
-  const messageId = message['messageId'] ?? newId()
-  if (typeof messageId !== 'string' || messageId === '' || messageId.length > mostIdCharacters)
-    throw new Refused(
-      'invalid_request',
-      `params.message.messageId must be a text of 1 to ${mostIdCharacters} characters`,
-    )
-  return { ...message, messageId }
-}
-
 /** In all the places where clients of the dialect put it (2.11). */
 function delegationIdIn(params: JsonObject): string | null {
   const ofMessage = (params['message'] as JsonObject)['metadata']
@@ -208,13 +172,6 @@ function delegationIdIn(params: JsonObject): string | null {
     isObject(ofParams) ? ofParams['parent_task_id'] : null,
   ].find((id) => typeof id === 'string' && id !== '' && id.length <= mostIdCharacters)
   return (found as string | undefined) ?? null
-}
-
-/** P34: a time of the message's own, within the platform's. */
-function secondsOf({ expires_in_seconds }: JsonObject, most: number): number {
-  return typeof expires_in_seconds === 'number' && expires_in_seconds > 0
-    ? Math.min(expires_in_seconds, most)
-    : most
 }
 
 function headersOf(request: Request): Record<string, string> {

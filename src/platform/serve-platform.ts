@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { createPlatform } from './create-platform.js'
+import { openPlatform } from './create-platform.js'
 import type { PlatformOptions } from './options.js'
 
 export interface ServePlatformOptions extends PlatformOptions {
@@ -22,6 +22,10 @@ export interface ServedPlatform {
 
 /** How long answers may take to reach their readers at the end. */
 const closeMs = 2_000
+/** Of all callers together, event streams among them; more are not let in. */
+const mostConnections = 4_096
+/** Of a request's way here, ms: whoever sends it slower, or never ends it, is cut. Answers may take what they take. */
+const patience = { headersTimeout: 15_000, requestTimeout: 60_000, connectionsCheckingInterval: 5_000 }
 const loopbackHosts: ReadonlySet<string> = new Set(['127.0.0.1', '::1', 'localhost'])
 
 /**
@@ -32,12 +36,13 @@ export async function servePlatform(options: ServePlatformOptions): Promise<Serv
   const { host = '127.0.0.1', port = 8080 } = options
   if (!loopbackHosts.has(host) && options.adminToken === undefined)
     throw new TypeError(`Expected an \`adminToken\` for the host ${host}, which others reach, too`)
-  const platform = await createPlatform(options)
+  const platform = await openPlatform(options, host)
   const answers = new Set<Promise<void>>()
-  const server = createServer((request, response) => {
+  const server = createServer(patience, (request, response) => {
     const answered = answerTo(platform.fetch, request, response).finally(() => answers.delete(answered))
     answers.add(answered)
   })
+  server.maxConnections = mostConnections
   try {
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
@@ -53,11 +58,11 @@ export async function servePlatform(options: ServePlatformOptions): Promise<Serv
     const isStopped = new Promise((resolve) => server.close(resolve))
     await platform.close(graceMs === undefined ? {} : { graceMs })
     // What has been answered has yet to reach who asked.
-    const patience = setTimeout(() => server.closeAllConnections(), closeMs)
+    const cut = setTimeout(() => server.closeAllConnections(), closeMs)
     await Promise.all(answers)
     server.closeIdleConnections()
     await isStopped
-    clearTimeout(patience)
+    clearTimeout(cut)
   }
   const close: ServedPlatform['close'] = ({ graceMs } = {}) => (closing ??= end(graceMs))
   return {

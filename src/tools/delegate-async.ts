@@ -18,7 +18,7 @@ export const delegateTaskAsync: ToolSpec = {
       request: 'subagent here.',
       answer: 'subagent here, which needs `delegate_task`: nothing can be told to you later.',
     }[arrival],
-  shell: 'hermes-delegate run --detach "GOAL"',
+  shell: 'hermes-delegate run --detach -r RUNNER --session SESSION "GOAL"',
   input: z.object({
     task: z.string().describe('What has to be done, complete in itself.'),
     workspace_id: z

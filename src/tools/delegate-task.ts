@@ -41,7 +41,7 @@ export const delegateTask: ToolSpec = {
     'Use it for work that is long, that would fill your context, or that falls into independent parts: one call with ' +
     '`tasks` runs them in parallel. A subagent knows only its goal and context, so say everything that matters. ' +
     `${afterCall[arrival]} With \`workspace_id\` and \`task\` the work goes to a peer.`,
-  shell: 'hermes-delegate run --detach "GOAL" ["GOAL"...]',
+  shell: 'hermes-delegate run --detach -r RUNNER --session SESSION "GOAL" ["GOAL"...]',
   input: z.object({
     goal: z.string().optional().describe('One task. Give this or `tasks`.'),
     context: z.string().optional().describe('What every subagent of this call should know besides its goal.'),

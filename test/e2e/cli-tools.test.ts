@@ -54,3 +54,24 @@ it.each([
   expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
   expect(stderr).toContain(words)
 })
+
+it('an agent that only has a shell can run what it is taught, word by word', async () => {
+  const ledger = ['--ledger', join(cwd, 'ledger.db')]
+  const { stdout } = await tools('--prompt', 'shell', '-r', 'shell', '--session', 'one chat', ...ledger)
+  const taught = [...stdout.matchAll(/`hermes-delegate ([^`]+)`/g)].map(([, command = '']) => command)
+  expect(taught.length).toBeGreaterThan(7)
+  const [spawn = '', ...others] = taught
+  const words = (command: string, id: string): string[] =>
+    (command.replace(/ \[.*\]/, '').match(/'[^']*'|"[^"]*"|\S+/g) ?? []).map((word) => {
+      if (word === '"GOAL"') return 'echo done'
+      return word === 'ID' ? id : word.replaceAll("'", '')
+    })
+  const run = (args: readonly string[]): Promise<Ended> => start([...args, ...ledger], { cwd }).ended
+  const begun = await run(words(spawn, ''))
+  expect({ code: begun.code, stderr: begun.stderr }).toEqual({ code: 0, stderr: '' })
+  const id = begun.stdout.trim()
+  for (const command of [`wait ${id}`, ...others]) {
+    const { code, stderr } = await run(words(command, id))
+    expect({ command, isUsage: code === 2, stderr }).toMatchObject({ isUsage: false })
+  }
+})

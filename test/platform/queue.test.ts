@@ -216,6 +216,30 @@ describe('messages through the proxy', () => {
     expect((await caller.call('GET /workspaces/:id/delegations')).body).toHaveLength(1)
   })
 
+  it('one caller may fill half of a queue, by whatever way, and leaves the rest to others', async () => {
+    const platform = await start({ maxQueued: 24 })
+    const [greedy, other] = [await enroll(platform.url), await enroll(platform.url)]
+    const callee = await enroll(platform.url)
+    await callee.beat({ active_tasks: 1 })
+    for (let at = 0; at < 6; at += 1) {
+      await greedy.delegate(callee.id, `task ${at}`)
+      expect((await greedy.send(callee.id, `message ${at}`)).status).toBe(202)
+    }
+    const refused = { status: 503, body: { code: 'queue_full', busy: true, retry_after: 30, limit: 12 } }
+    expect(await greedy.send(callee.id, 'more')).toMatchObject(refused)
+    const body = { target_id: callee.id, task: 'more' }
+    expect(await greedy.call('POST /workspaces/:id/delegate', { body })).toMatchObject(refused)
+    expect((await other.send(callee.id, 'mine')).status).toBe(202)
+  })
+
+  it('of a short queue a caller may have ten places', async () => {
+    const platform = await start({ maxQueued: 12 })
+    const [caller, callee] = [await enroll(platform.url), await enroll(platform.url)]
+    await callee.beat({ active_tasks: 1 })
+    for (let at = 0; at < 10; at += 1) expect((await caller.send(callee.id, `${at}`)).status).toBe(202)
+    expect(await caller.send(callee.id, 'more')).toMatchObject({ status: 503, body: { limit: 10 } })
+  })
+
   it('what waits too long is dropped, and its delegation has failed', async () => {
     const clock = createManualClock(Date.now() / 1000)
     const platform = await start({ clock, deadlineMs: 60_000 })

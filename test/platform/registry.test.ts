@@ -492,7 +492,7 @@ async function eventsUntil({ body }: Response, last: string, count = 1): Promise
 }
 
 it('can be mounted: a handler of requests, closed once', async () => {
-  const platform = await createPlatform({ path: newFile() })
+  const platform = await createPlatform({ path: newFile(), publicUrl: 'http://gateway' })
   const answer = await platform.fetch(new Request('http://gateway/registry/nothing'))
   expect(answer.status).toBe(404)
   await Promise.all([platform.close(), platform.close()])
