@@ -22,6 +22,7 @@ export { DelegationError } from './core/errors.js'
 
 export type { DelegatorOptions, Isolation, LedgerFactory, RunnerInput } from './runtime/options.js'
 export type { ActivityTouch } from './runtime/activity-clock.js'
+export type { Gate, GatedCall, OnUnitStarted } from './runtime/gate.js'
 export type { Capacity, DelegatorLimits } from './runtime/capacity.js'
 export type { CloseOptions, Delegator } from './runtime/delegator.js'
 export type { Dispatched } from './runtime/dispatched.js'

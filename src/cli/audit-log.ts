@@ -12,12 +12,13 @@ export interface AuditLogCommandOptions extends CommandOptions {
   readonly trace?: string
   /** Unix seconds. */
   readonly since?: number
+  readonly until?: number
   readonly limit?: number
 }
 
 /** What was delegated to peers, denied, and how it ended: oldest first. With `--json` each event as its line. */
 export async function auditLog(options: AuditLogCommandOptions): Promise<number> {
-  const { event, outcome, resource, workspace, trace, since, limit } = options
+  const { event, outcome, resource, workspace, trace, since, until, limit } = options
   const path = options.file ?? (await configFor(options)).auditPath
   const { events, unreadable } = await readAudit(path, {
     ...(event !== undefined && { eventType: event }),
@@ -26,6 +27,7 @@ export async function auditLog(options: AuditLogCommandOptions): Promise<number>
     ...(workspace !== undefined && { workspaceId: workspace }),
     ...(trace !== undefined && { traceId: trace }),
     ...(since !== undefined && { since }),
+    ...(until !== undefined && { until }),
   })
   const newest = limit === undefined ? events : events.slice(-limit)
   if (unreadable > 0) printProblem(`warning: ${unreadable} lines of ${path} are no events`)

@@ -82,6 +82,7 @@ function addAuditLog(program: Command, onEnd: (code: number) => void): void {
     .option('--workspace <id>', 'only those of this workspace of ours')
     .option('--trace <id>', 'only those of this delegation')
     .option('--since <time>', 'only from then on: 90m, 24h, 7d, or a date', pointInTime)
+    .option('--until <time>', 'only up to then', pointInTime)
     .option('--limit <number>', 'only the newest so many', countFromOne)
     .option('--json', 'a line of JSON each')
     .action(async (_options: unknown, command: Command) => {

@@ -3,6 +3,7 @@ import pino, { type DestinationStream } from 'pino'
 import { loadConfig, type Config } from '../config/load.js'
 import { createDelegator, type Delegator, type DelegatorOptions } from '../index.js'
 import { leaveThreadsBehind } from './exit.js'
+import { createPeerGate, type CallerOf, type PeerGate } from './peer-gate.js'
 import { printProblem } from './render.js'
 import { UsageError } from './usage-error.js'
 
@@ -17,6 +18,7 @@ export interface CommandOptions {
 export interface Opened {
   readonly delegator: Delegator
   readonly config: Config
+  readonly peerGate: PeerGate
   /** Log lines share standard error with whatever else is shown there. */
   readonly logsToTerminal: boolean
   /** True for a unit that was dispatched here, and runs in this process. */
@@ -38,18 +40,23 @@ export async function configFor({ config: path, ledger }: CommandOptions): Promi
 
 /**
  * @param more what a command adds to what is configured
+ * @param callerOf whose tasks a command takes that works for others
  * @throws {DelegationError} for a configuration or a ledger that cannot be used.
  */
 export async function openDelegator(
   options: CommandOptions,
   more: (config: Config) => DelegatorOptions = () => ({}),
+  callerOf?: CallerOf,
 ): Promise<Opened> {
   const config = await configFor(options)
   const log = await openLog(config)
   const logger = pino({ name: 'hermes-delegate', level: config.log.level }, log.destination)
   const { runners } = config
-  const configured = { ...config.options, ledger: config.ledger.open, runners, logger }
+  const peerGate = createPeerGate(config, callerOf)
+  const { gate } = peerGate
+  const configured = { ...config.options, ledger: config.ledger.open, runners, logger, gate }
   const delegator = await createDelegator({ ...configured, ...more(config) })
+  peerGate.watch(delegator)
   const own = new Set<string>()
   delegator.events.on('dispatched', ({ delegation_id }) => own.add(delegation_id))
   delegator.events.on('budget', ({ message }) => printProblem(`warning: ${message}`))
@@ -57,11 +64,13 @@ export async function openDelegator(
   return {
     delegator,
     config,
+    peerGate,
     logsToTerminal: config.log.path === null && config.log.level !== 'silent',
     owns: (id) => own.has(id),
     async close() {
       if (own.size > 0 && !(await slotsAreBack(delegator, own))) leaveThreadsBehind()
       await delegator.close()
+      await peerGate.audit.flushed()
       await log.close()
     },
   }

@@ -20,7 +20,8 @@ export interface ServeOptions extends CommandOptions {
  */
 export async function serve(options: ServeOptions): Promise<number> {
   const { createA2AServer, createCallers, createHttpServer } = await loadServer()
-  const opened = await openDelegator(options)
+  // Its sessions are named after its callers.
+  const opened = await openDelegator(options, undefined, (key) => /^a2a:([^:]+):/.exec(key)?.[1] ?? null)
   const { config } = opened
   const delegator = await tracedWhereItCan(opened.delegator)
   const { card, push, maxBodyBytes, maxStreams, drainMs } = config.serve
@@ -94,9 +95,11 @@ function callersOf(config: Config): Record<string, CallerOptions> {
   if (callers.length === 0)
     throw new UsageError('serve.callers names nobody who may call: give each a token_env and a runner')
   return Object.fromEntries(
-    callers.map(([name, { tokenEnv, runner, pushSecretEnv }]) => {
+    callers.map(([name, { tokenEnv, runner, pushSecretEnv, maxTasks, maxStreams }]) => {
       const secret = pushSecretEnv === null ? {} : { pushSecret: fromVariable(name, pushSecretEnv) }
-      return [name, { token: fromVariable(name, tokenEnv), runner: runnerNamed(runner, config), ...secret }]
+      const shares = { ...(maxTasks !== null && { maxTasks }), ...(maxStreams !== null && { maxStreams }) }
+      const token = fromVariable(name, tokenEnv)
+      return [name, { token, runner: runnerNamed(runner, config), ...secret, ...shares }]
     }),
   )
 }

@@ -4,27 +4,20 @@ import { createPeerDirectory, isPeerRunner } from '../a2a/peer-runner.js'
 import type { Config } from '../config/load.js'
 import {
   DelegationError,
-  redact,
   sqliteMemoryStore,
   transientMemoryStore,
   type Delegator,
   type MemoryStore,
 } from '../index.js'
-import {
-  createAuditLog,
-  createMolecule,
-  createMoleculeDirectory,
-  permissionsOf,
-  rbacFrom,
-  type AuditLog,
-  type Permissions,
-} from '../molecule/molecule.js'
+import { createMolecule, createMoleculeDirectory, rbacFrom, type Permissions } from '../molecule/molecule.js'
 import type { MemoryOptions, PeerDirectory } from '../tools/tools.js'
+import type { PeerGate } from './peer-gate.js'
 import { printProblem } from './render.js'
 
 interface Place {
   readonly config: Config
   readonly delegator: Delegator
+  readonly peerGate: PeerGate
   readonly sessionKey: string
 }
 
@@ -36,13 +29,8 @@ export interface ToolSurroundings {
 
 /** @throws {DelegationError} OPTION_INVALID for variables of Molecule that cannot be used */
 export async function openSurroundings(place: Place): Promise<ToolSurroundings> {
-  const { path } = place.config
-  const rbac = path === null ? {} : rbacFrom(path)
-  const permissions = permissionsOf(rbac)
-  const audit = createAuditLog({ path: place.config.auditPath, onWarning: printProblem })
-  const peers = isMoleculeWorkspace(process.env)
-    ? moleculePeers(place, rbac, audit)
-    : configuredPeers(place, permissions, audit)
+  const { permissions } = place.peerGate
+  const peers = isMoleculeWorkspace(process.env) ? moleculePeers(place) : configuredPeers(place)
   const store = await memoryStore(place.config)
   const memory = store && { store, permissions: memoryPermissions(permissions) }
   return {
@@ -64,55 +52,21 @@ function isMoleculeWorkspace(env: NodeJS.ProcessEnv): boolean {
   return Boolean(env['PLATFORM_URL']) && Boolean(env['WORKSPACE_ID'])
 }
 
-function moleculePeers(
-  { delegator, sessionKey }: Place,
-  rbac: ReturnType<typeof rbacFrom> | object,
-  audit: AuditLog,
-): Peers {
-  const molecule = createMolecule({ rbac, audit })
-  const directory = createMoleculeDirectory(molecule, { units: { delegator, connection: {}, sessionKey } })
-  return { directory, close: () => molecule.close() }
+/** The dialect asks and audits by itself: its own way of sending has no units. */
+function moleculePeers({ config: { path }, delegator, sessionKey, peerGate }: Place): Peers {
+  const rbac = path === null ? {} : rbacFrom(path)
+  const molecule = createMolecule({ rbac, audit: peerGate.audit })
+  const units = { delegator: peerGate.passed(delegator), connection: {}, sessionKey }
+  return { directory: createMoleculeDirectory(molecule, { units }), close: () => molecule.close() }
 }
 
 /** The runners of the configuration that are peers, by their names. Null: there are none. */
-function configuredPeers(
-  { config: { runners }, delegator, sessionKey }: Place,
-  permissions: Permissions,
-  audit: AuditLog,
-): Peers | null {
+function configuredPeers({ config: { runners }, delegator, sessionKey }: Place): Peers | null {
   const peers = Object.fromEntries(Object.entries(runners).filter(([, runner]) => isPeerRunner(runner)))
   if (Object.keys(peers).length === 0) return null
-  const common = { event_type: 'delegation', action: 'delegate', workspace_id: self } as const
-  delegator.events.on('completion', ({ delegation_id: trace_id, status, error, metadata }) => {
-    const resource = metadata?.['workspace_id']
-    if (typeof resource !== 'string') return
-    const isDone = status === 'completed'
-    const extra = isDone ? {} : { reason: status, last_error: redact(error ?? status) }
-    audit.record({ ...common, resource, trace_id, outcome: isDone ? 'success' : 'failure', extra })
-  })
-  const directory = createPeerDirectory({
-    delegator,
-    sessionKey,
-    peers,
-    permit(resource) {
-      const refusal = permissions.refusal('delegate')
-      if (refusal === null) return
-      const extra = { attempted_action: 'delegate', roles: permissions.roles }
-      const denial = { event_type: 'rbac', action: 'rbac.deny', outcome: 'denied' }
-      audit.record({ ...common, ...denial, resource, extra })
-      throw new Error(refusal)
-    },
-    onStarted({ workspaceId: resource, task, taskId: trace_id }) {
-      const extra = { task_preview: redact(task.slice(0, previewCharacters)) }
-      audit.record({ ...common, resource, trace_id, outcome: 'dispatched', extra })
-    },
-  })
-  return { directory, close: () => audit.flushed() }
+  const directory = createPeerDirectory({ delegator, sessionKey, peers })
+  return { directory, close: () => Promise.resolve() }
 }
-
-/** The own workspace of who has no platform. */
-const self = 'self'
-const previewCharacters = 200
 
 /** Beside the ledger. Where there can be none, the tools say so, and the rest goes on. */
 async function memoryStore({ ledger: { path } }: Config): Promise<MemoryStore | null> {

@@ -31,6 +31,9 @@ interface ServedCaller {
   readonly tokenEnv: string
   readonly runner: string
   readonly pushSecretEnv: string | null
+  /** Null: as the server shares it out. */
+  readonly maxTasks: number | null
+  readonly maxStreams: number | null
 }
 
 const defaultPort = 41_241
@@ -52,9 +55,15 @@ export function configuredServe({ serve }: ConfigFile): ServeConfig {
       })),
     },
     callers: Object.fromEntries(
-      Object.entries(callers ?? {}).map(([caller, { token_env, runner, push_secret_env }]) => [
-        caller,
-        { tokenEnv: token_env, runner, pushSecretEnv: push_secret_env ?? null },
+      Object.entries(callers ?? {}).map(([name, caller]) => [
+        name,
+        {
+          tokenEnv: caller.token_env,
+          runner: caller.runner,
+          pushSecretEnv: caller.push_secret_env ?? null,
+          maxTasks: caller.max_tasks ?? null,
+          maxStreams: caller.max_streams ?? null,
+        },
       ]),
     ),
     push: {

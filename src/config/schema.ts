@@ -190,6 +190,8 @@ const caller = z.strictObject(
     token_env: z.string(variable).min(1, variable),
     runner: z.string('the name of a runner').min(1, 'the name of a runner'),
     push_secret_env: text(variable),
+    max_tasks: wholeNumber(1),
+    max_streams: wholeNumber(1, 10_000),
   },
   mapping,
 )

@@ -19,6 +19,7 @@ const messages = {
   RUNNER_MISSING: 'no runner was given and none is configured as the default',
   RUNNER_UNKNOWN: 'no runner of that name is configured',
   RUNNER_INVALID: 'the runner cannot be used as it is',
+  PERMISSION_DENIED: 'the permissions do not allow this delegation',
   UNKNOWN_DELEGATION: 'no delegation of that id is known',
   NOT_ORCHESTRATOR: 'only a child whose role is orchestrator may delegate',
   DEPTH_LIMIT: 'units may not be nested any deeper',

@@ -71,9 +71,13 @@ export function createAuditLog(options: AuditLogOptions): AuditLog {
 
   async function append(lines: string): Promise<void> {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-    if ((await sizeOf(path)) >= maxBytes) await rotate()
+    // A file that cannot be renamed grows on: its lines are worth more than its size.
+    if ((await sizeOf(path)) >= maxBytes)
+      await rotate().catch((error: unknown) => onWarning(`the audit cannot be rotated: ${String(error)}`))
     const file = await open(path, 'a+', 0o600)
     try {
+      // Somebody else may have made it.
+      if (((await file.stat()).mode & 0o077) !== 0) await file.chmod(0o600)
       await file.appendFile((await endsInMidLine(file)) ? `\n${lines}` : lines)
       await file.sync()
     } finally {
@@ -124,9 +128,7 @@ export interface FoundAudit {
 export async function readAudit(path: string, filter: AuditFilter = {}): Promise<FoundAudit> {
   const events: JsonObject[] = []
   let unreadable = 0
-  for (const file of [...(await rotatedFiles(path)), path]) {
-    const handle = await open(file, 'r').catch(unlessGone)
-    if (handle === undefined) continue
+  async function readFrom(handle: FileHandle): Promise<void> {
     for await (const line of handle.readLines()) {
       if (line.trim() === '') continue
       const event = eventIn(line)
@@ -134,6 +136,17 @@ export async function readAudit(path: string, filter: AuditFilter = {}): Promise
       else if (fits(event, filter)) events.push(event)
     }
   }
+  // Opened first: rotated meanwhile it is found a second time, and not missed.
+  const newest = await open(path, 'r').catch(unlessGone)
+  const own = await newest?.stat()
+  for (const file of await rotatedFiles(path)) {
+    const handle = await open(file, 'r').catch(unlessGone)
+    if (handle === undefined) continue
+    const { ino, dev } = await handle.stat()
+    if (own?.ino === ino && own.dev === dev) await handle.close()
+    else await readFrom(handle)
+  }
+  if (newest !== undefined) await readFrom(newest)
   return { events, unreadable }
 }
 

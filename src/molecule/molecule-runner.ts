@@ -16,6 +16,8 @@ export interface MoleculeRunnerOptions extends MoleculeConnection {
   readonly route?: 'platform' | 'proxy' | 'direct'
 }
 
+const childUrl = new URL('./molecule-child.js', import.meta.url).href
+
 /**
  * Children that wait for a workspace of a Molecule platform: many of them in one thread. When their host dies, another one
  * that adopts goes on with those that the platform runs; those that were sent by the child itself are reported `unknown`.
@@ -39,7 +41,7 @@ export function moleculeRunner(
   }
   if (problems.length > 0) throw new DelegationError('RUNNER_INVALID', { problems })
   return {
-    url: new URL('./molecule-child.js', import.meta.url).href,
+    url: childUrl,
     export: 'runMolecule',
     name: 'molecule',
     options: options as unknown as JsonObject,
@@ -50,4 +52,9 @@ export function moleculeRunner(
     onOwnerDeath: (options.route ?? 'platform') === 'platform' ? 'adopt' : 'unknown',
     ...reference,
   }
+}
+
+/** True for what `moleculeRunner` made. */
+export function isMoleculeRunner({ url, export: name }: RunnerReference): boolean {
+  return name === 'runMolecule' && url === childUrl
 }

@@ -51,23 +51,26 @@ function granted(given: Rbac | (() => Rbac)): Granted {
 
 /**
  * The section `rbac` (`roles`, `allowed_actions`) of a YAML file, read when it is asked for: of a workspace's own, or of
- * `hermes-delegate.yaml`. A file without it has the default; for one that cannot be read, or has another shape, it throws,
- * which grants nothing.
+ * `hermes-delegate.yaml`. A file without it has the default; for one that cannot be read, and a section that is empty or
+ * has another shape, it throws, which grants nothing.
  */
 export function rbacFrom(path: string): () => Rbac {
   return () => {
     const file: unknown = parse(readFileSync(path, 'utf8'))
     if (file === null || typeof file !== 'object' || Array.isArray(file))
       throw new TypeError(`${path} holds no configuration`)
-    const { rbac } = file as { rbac?: { roles?: unknown; allowed_actions?: unknown } | null }
-    if (rbac === undefined || rbac === null) return {}
-    if (typeof rbac !== 'object') throw new TypeError(`rbac in ${path} is no mapping`)
+    if (!('rbac' in file)) return {}
+    const { rbac } = file as { rbac: { roles?: unknown; allowed_actions?: unknown } | null }
+    if (rbac === null || typeof rbac !== 'object' || Array.isArray(rbac))
+      throw new TypeError(`rbac in ${path} is no mapping`)
+    // A section that says nothing may have lost what it said.
+    if (Object.keys(rbac).length === 0) throw new TypeError(`rbac in ${path} is empty`)
     const { roles, allowed_actions: allowedActions, ...unknown } = rbac
     // A misspelt key must not fall back to what is allowed by default.
     if (Object.keys(unknown).length > 0) throw new TypeError(`rbac in ${path} has unknown keys`)
-    // What has another shape is found, and refused, where it is used.
+    // What has another shape, `null` too, is found, and refused, where it is used.
     return Object.fromEntries(
-      Object.entries({ roles, allowedActions }).filter(([, value]) => value !== undefined && value !== null),
+      Object.entries({ roles, allowedActions }).filter(([, value]) => value !== undefined),
     )
   }
 }
@@ -88,7 +91,10 @@ function grantedBy({ roles = ['operator'], allowedActions = {} }: Rbac): Granted
 function isRbac(value: unknown): value is Rbac {
   if (typeof value !== 'object' || value === null) return false
   const { roles = [], allowedActions = {} } = value as Rbac
-  const isActions = typeof allowedActions === 'object' && (allowedActions as unknown) !== null
+  const isActions =
+    typeof allowedActions === 'object' &&
+    (allowedActions as unknown) !== null &&
+    !Array.isArray(allowedActions)
   return isWords(roles) && isActions && Object.values(allowedActions).every(isWords)
 }
 

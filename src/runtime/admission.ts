@@ -31,6 +31,7 @@ import { createChildLine } from './child-line.js'
 import { createLeases } from './leases.js'
 import { createChildRequests } from './child-requests.js'
 import { fingerprintOf } from './fingerprint.js'
+import { throughGate } from './gate.js'
 import type { ProcessHold } from './process-hold.js'
 import type { Records } from './records.js'
 import type { CallOptions } from './call-options.js'
@@ -225,15 +226,12 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
       await withdraw()
       return scheduleFailure(error instanceof Error ? error.message : String(error), kindOf(request))
     }
-    for (const unit of started) {
-      enter(unit)
-      request.parent?.onStarted(unit)
-    }
+    for (const unit of started) enter(unit, request)
     failPoint('dispatch:started')
     return dispatched(drafts)
   }
 
-  function enter(unit: Unit): void {
+  function enter(unit: Unit, request: UnitRequest): void {
     const { draft } = unit
     const { id, goal, transcripts } = draft
     units.set(id, unit)
@@ -249,6 +247,8 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
         'dispatched',
       )
     unit.tellDispatched(false)
+    request.parent?.onStarted(unit)
+    request.onStarted?.(unit)
   }
 
   function unitOf(
@@ -303,7 +303,8 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
     return true
   }
 
-  async function admit(request: UnitRequest, call: CallOptions): Promise<Dispatched | Rejected> {
+  async function admit(asked: UnitRequest, call: CallOptions): Promise<Dispatched | Rejected> {
+    const request = throughGate(asked, options.gate)
     const outcome =
       request.admitWithinMs > 0 ? await patience.admit(request, call) : await admitOnce(request, call)
     if (outcome.status === 'rejected' && outcome.refusal !== undefined) hub.emit('refused', outcome)

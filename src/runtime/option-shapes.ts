@@ -26,6 +26,7 @@ const shapes: Readonly<Record<keyof DelegatorOptions, Shape>> = {
   independentCompletions: flag,
   orchestratorEnabled: flag,
   onActivity: method,
+  gate: method,
   stall: { fits: (value) => value === false || isObject(value), expected: 'thresholds, or false' },
   interruptGraceMs: readLater,
   childTimeoutSeconds: readLater,

@@ -9,6 +9,7 @@ import type { Ledger } from '../ledger/ledger.js'
 import type { Executor } from '../pool/executor.js'
 import type { Runner, RunnerReference } from '../runner.js'
 import type { ActivityTouch } from './activity-clock.js'
+import type { Gate } from './gate.js'
 import { resolveBudgets, secondsProblem, type BudgetOptions, type ResolvedBudgets } from './budget-options.js'
 import { checkShapes } from './option-shapes.js'
 import type { StallOptions } from './stall-monitor.js'
@@ -139,6 +140,8 @@ export interface DelegatorOptions {
    * @defaultValue true
    */
   readonly orchestratorEnabled?: boolean
+  /** Lets each call in, or not. @defaultValue all come in */
+  readonly gate?: Gate
   /**
    * Called every 30 s for each child that runs and has not fallen silent, so that a watchdog of the host's own knows that
    * its session is not idle (spec 4.7). What it throws is a `fault`.
@@ -193,6 +196,7 @@ export interface ResolvedOptions {
   readonly maxDepth: number
   readonly orchestratorEnabled: boolean
   readonly onActivity: ((touch: ActivityTouch) => void) | null
+  readonly gate: Gate | null
   readonly stall: StallOptions | null
   readonly spillFolder: string
   readonly summaryBudget: SummaryBudget
@@ -261,6 +265,7 @@ export function resolveOptions(options: DelegatorOptions): ResolvedOptions {
     maxDepth,
     orchestratorEnabled: options.orchestratorEnabled ?? true,
     onActivity: options.onActivity ?? null,
+    gate: options.gate ?? null,
     stall: stallOptions(options.stall),
     transcriptFolder: options.transcripts ? options.transcripts.folder : null,
     spillFolder: options.spillFolder ?? join(tmpdir(), `hermes-delegate-${userInfo().username}`),

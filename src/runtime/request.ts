@@ -33,6 +33,7 @@ import { checkedSchema, withSchema } from './output-schema.js'
 import type { SummaryBudget } from '../core/summary-budget.js'
 import type { NestedLink, UnitTells } from './unit-plan.js'
 import { checkedGroup, taskGroups, type TaskGroup } from './groups.js'
+import type { Unit } from './unit.js'
 import { isIsolation, type Isolation, type ResolvedOptions } from './options.js'
 
 /** One child, with every default filled in. */
@@ -57,6 +58,8 @@ export interface UnitRequest {
   readonly children: readonly ChildRequest[]
   /** The child that asks for it; null for a call of the host. */
   readonly parent: NestedLink | null
+  /** Who let the call in is told of its units. */
+  readonly onStarted?: (unit: Unit) => void
   /** The units of a call that is split; null for a call that is one unit. */
   readonly groups: readonly TaskGroup[] | null
   readonly context: string | null

@@ -48,6 +48,7 @@ describe('the public surface is what was meant', () => {
       'createAuditLog',
       'createMolecule',
       'createMoleculeDirectory',
+      'isMoleculeRunner',
       'moleculeRunner',
       'permissionsOf',
       'rbacFrom',

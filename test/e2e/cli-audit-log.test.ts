@@ -47,6 +47,8 @@ describe('audit-log', () => {
     expect(await traces('--event', 'rbac')).toEqual(['denied'])
     expect(await traces('--resource', 'other')).toEqual([])
     expect(await traces('--since', '2099-01-01')).toEqual([])
+    expect(await traces('--until', '2020-01-01')).toEqual([])
+    expect(await traces('--until', '2099-01-01')).toHaveLength(3)
     expect(await traces('--workspace', 'lead', '--limit', '1')).toEqual(['denied'])
   })
 

@@ -1,4 +1,14 @@
-import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import {
+  appendFileSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -31,6 +41,37 @@ const event = {
 }
 
 describe('the audit log', () => {
+  it('is its owner’s alone, whoever made the file', async () => {
+    mkdirSync(join(folder, 'log'))
+    writeFileSync(path, '', { mode: 0o644 })
+    const log = createAuditLog({ path })
+    log.record(event)
+    await log.flushed()
+    expect(statSync(path).mode & 0o777).toBe(0o600)
+  })
+
+  it('loses no line to a rotation that fails', async () => {
+    const warnings: string[] = []
+    // Among the oldest, and no file that could be removed.
+    mkdirSync(`${path}.2020-01-01T000000`, { recursive: true })
+    const log = createAuditLog({ path, maxBytes: 1, keepFiles: 0, onWarning: (line) => warnings.push(line) })
+    log.record({ ...event, trace_id: 't1' })
+    await log.flushed()
+    log.record({ ...event, trace_id: 't2' })
+    await log.flushed()
+    expect(readFileSync(path, 'utf8')).toContain('t2')
+    expect(warnings).toEqual([expect.stringContaining('the audit cannot be rotated')])
+  })
+
+  it('is read once where it is rotated meanwhile', async () => {
+    const log = createAuditLog({ path })
+    log.record(event)
+    await log.flushed()
+    // The same file by the name that it gets.
+    linkSync(path, `${path}.2025-01-01T000000-x`)
+    expect((await readAudit(path)).events).toHaveLength(1)
+  })
+
   it('has the mandatory fields, which extra ones cannot replace, in a file of its owner (M84)', async () => {
     const log = createAuditLog({ path, now: () => 1_750_000_000 })
     const traceId = log.record({ ...event, extra: { outcome: 'faked', timestamp: 'faked', attempt: 2 } })

@@ -7,6 +7,10 @@ export interface CallerOptions {
   readonly token: string
   /** The only runner that its tasks are given to. */
   readonly runner: RunnerInput
+  /** Its tasks at one time. @defaultValue all slots; where there are other callers, one fewer */
+  readonly maxTasks?: number
+  /** Its streams, and calls that wait, at one time. @defaultValue all; where there are other callers, half */
+  readonly maxStreams?: number
   /** Signs its push notifications. @defaultValue the token of the push configuration, where it has one */
   readonly pushSecret?: string
 }

@@ -41,10 +41,12 @@ export async function receiverAddress(given: string, guard: ReceiverGuard): Prom
   const { resolve = systemResolve, allowPrivateHosts } = guard
   const addresses = isIP(name) === 0 ? await resolve(name).catch(() => []) : [name]
   const [first] = addresses
-  if (first === undefined) throw new Error(`there is no host ${name}`)
+  // One sentence for both: which names a private network has is nobody's to find out.
+  const refused = new Error(`${name} has no public address that can be reached`)
+  if (first === undefined) throw refused
   if (allowPrivateHosts.includes(host) || allowPrivateHosts.includes(name)) return first
   // One private address among public ones is enough: which of them is used is up to chance.
-  if (!addresses.every(isPublicAddress)) throw new Error(`${name} is a private address`)
+  if (!addresses.every(isPublicAddress)) throw refused
   return first
 }
 

@@ -123,7 +123,15 @@ export async function createA2AServer(delegator: Delegator, options: A2AServerOp
     return statusUpdate({ id, contextId }, status)
   }
   const pushes = createPushConfigs({ delegator, callers, feed, outbox, guard, clock, waiting, tell })
-  const tasks = createTasks({ delegator, store, feed, pushes, clock, maxStreams })
+  const tasks = createTasks({
+    delegator,
+    store,
+    feed,
+    pushes,
+    clock,
+    maxStreams,
+    isShared: callers.all.length > 1,
+  })
   const handler = createRequestHandler({ card, callers, store, tasks, pushes })
 
   let stopTimer = (): void => undefined

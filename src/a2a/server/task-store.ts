@@ -20,6 +20,7 @@ export interface TaskStore {
   letGo(caller: Caller, beforeSeconds: number): Promise<void>
 }
 
+/** Of each caller. */
 const rejectedKept = 1_000
 /** A list looks at the newest so many of a caller. */
 const listedTasks = 1_000
@@ -31,7 +32,7 @@ export function createTaskStore(
   delegator: Delegator,
   { answeredAt }: Pick<TaskFeed, 'answeredAt'>,
 ): TaskStore {
-  const rejected = new Map<string, { readonly caller: string; readonly task: Task }>()
+  const rejected = new Map<string, Map<string, Task>>()
 
   async function recordOf(caller: Caller, taskId: string): Promise<readonly [DelegationRecord, string]> {
     try {
@@ -52,8 +53,8 @@ export function createTaskStore(
 
   return {
     async get(caller, taskId) {
-      const refused = rejected.get(taskId)
-      if (refused?.caller === caller.name) return refused.task
+      const refused = rejected.get(caller.name)?.get(taskId)
+      if (refused !== undefined) return refused
       const [record, contextId] = await recordOf(caller, taskId)
       return taskOf(record, contextId, await endOf(record), answeredAt(taskId))
     },
@@ -83,9 +84,12 @@ export function createTaskStore(
         totalSize: tasks.length,
       }
     },
-    reject(caller, contextId, { error, refusal }, at) {
+    reject(caller, contextId, { refusal }, at) {
       const id = `rejected_${randomBytes(10).toString('hex')}`
-      const parts = [textPart(error), ...(refusal === undefined ? [] : [dataPart(shownRefusal(refusal))])]
+      const parts = [
+        textPart(refusal === undefined ? unfit : full),
+        ...(refusal === undefined ? [] : [dataPart(shownRefusal(refusal))]),
+      ]
       const task: Task = {
         id,
         contextId,
@@ -98,10 +102,11 @@ export function createTaskStore(
         history: [],
         metadata: undefined,
       }
-      rejected.set(id, { caller: caller.name, task })
-      for (const oldest of rejected.keys()) {
-        if (rejected.size <= rejectedKept) break
-        rejected.delete(oldest)
+      const own = rejected.get(caller.name) ?? new Map<string, Task>()
+      rejected.set(caller.name, own.set(id, task))
+      for (const oldest of own.keys()) {
+        if (own.size <= rejectedKept) break
+        own.delete(oldest)
       }
       return task
     },
@@ -122,9 +127,12 @@ export function createTaskStore(
   }
 }
 
-/** Who holds the slots, and with what goals, is no business of a remote caller: how many there are is. */
-function shownRefusal({ holders, ...refusal }: NonNullable<Rejected['refusal']>) {
-  return { ...refusal, holders: holders.map(({ running_seconds }) => ({ running_seconds })) }
+/** The host's own words name its settings and its sessions: a remote caller is told what it can act on. */
+const full = 'the agent is at its capacity; try later'
+const unfit = 'the agent could not take the task'
+
+function shownRefusal({ code }: NonNullable<Rejected['refusal']>) {
+  return { code, retry_hint: full }
 }
 
 /** Before all of them where nothing is asked for. */

@@ -1,12 +1,7 @@
 /** What callers do with tasks: begin, answer, follow, stop. */
 import { createHash } from 'node:crypto'
 import type { Message, SendMessageRequest, StreamResponse, Task } from '@a2a-js/sdk'
-import {
-  A2AError,
-  RequestMalformedError,
-  TaskNotCancelableError,
-  UnsupportedOperationError,
-} from '@a2a-js/sdk/errors'
+import { RequestMalformedError, TaskNotCancelableError, UnsupportedOperationError } from '@a2a-js/sdk/errors'
 import type { Clock, Delegator, TraceContext } from '../../index.js'
 import { DelegationError } from '../../index.js'
 import type { Caller } from './callers.js'
@@ -15,6 +10,7 @@ import { answerText, checkedMessage, workOf } from './incoming.js'
 import { ownMetadata } from './parts.js'
 import type { PushConfigs } from './push-configs.js'
 import { originOf, sessionOf } from './scopes.js'
+import { createSlotShares } from './slot-shares.js'
 import type { TaskFeed } from './task-feed.js'
 import type { TaskStore } from './task-store.js'
 import { isTerminal, waitsForCaller, type KeptCall } from './task-view.js'
@@ -45,29 +41,45 @@ interface TasksOptions {
   readonly clock: Pick<Clock, 'now'>
   /** Streams, and calls that wait, at one time. */
   readonly maxStreams: number
+  /** Others may call, too: none of them takes all. */
+  readonly isShared: boolean
 }
 
-/** Follow-up messages that are remembered, so that one that is sent again does nothing again. */
+/** Of each caller: follow-up messages that are remembered, so that one that is sent again does nothing again. */
 const answersKept = 10_000
 
-export function createTasks({ delegator, store, feed, pushes, clock, maxStreams }: TasksOptions): Tasks {
-  const answered = new Map<string, string>()
-  let streams = 0
+export function createTasks(options: TasksOptions): Tasks {
+  const { delegator, store, feed, pushes, clock, maxStreams, isShared } = options
+  const answered = new Map<string, Map<string, string>>()
+  const streams = new Map<string, number>()
+  const slots = createSlotShares(delegator, isShared)
+  let allStreams = 0
 
-  const isFull = (): boolean => streams >= maxStreams
+  const streamsOf = ({ maxStreams: own = isShared ? Math.ceil(maxStreams / 2) : maxStreams }: Caller) =>
+    Math.min(own, maxStreams)
+
+  const isFull = (caller: Caller): boolean =>
+    allStreams >= maxStreams || (streams.get(caller.name) ?? 0) >= streamsOf(caller)
 
   function follow({ caller, signal }: Call, taskId: string) {
-    return counted(followTask({ taskId, view: () => store.get(caller, taskId), feed, signal }))
+    return counted(caller, followTask({ taskId, view: () => store.get(caller, taskId), feed, signal }))
   }
 
-  async function* counted<T>(source: AsyncGenerator<T, void, undefined>): AsyncGenerator<T, void, undefined> {
-    if (isFull())
-      throw new A2AError(`there are ${maxStreams} open streams, and there may be no more: poll instead`)
-    streams += 1
+  async function* counted<T>(
+    caller: Caller,
+    source: AsyncGenerator<T, void, undefined>,
+  ): AsyncGenerator<T, void, undefined> {
+    if (isFull(caller))
+      throw new UnsupportedOperationError('there are too many open streams for one more: poll instead')
+    const change = (by: number): void => {
+      allStreams += by
+      streams.set(caller.name, (streams.get(caller.name) ?? 0) + by)
+    }
+    change(1)
     try {
       yield* source
     } finally {
-      streams -= 1
+      change(-1)
     }
   }
 
@@ -98,10 +110,13 @@ export function createTasks({ delegator, store, feed, pushes, clock, maxStreams 
       idempotencyKey: `a2a:${caller.name}:${messageId}`,
       ...(traceContext !== null && { traceContext }),
     }
-    const dispatched =
+    const dispatched = await slots.within(caller, (share) =>
       goals === null
-        ? await delegator.dispatch({ ...common, goal }).catch(malformed)
-        : await delegator.dispatchBatch({ ...common, goals, independentCompletions: false }).catch(malformed)
+        ? delegator.dispatch({ ...common, ...share, goal }).catch(malformed)
+        : delegator
+            .dispatchBatch({ ...common, ...share, goals, independentCompletions: false })
+            .catch(malformed),
+    )
     if (dispatched.status === 'dispatched') return { id: dispatched.delegationId, contextId, isLive: true }
     if (dispatched.refusal?.code === 'KEY_REUSED')
       throw new RequestMalformedError(`messageId ${messageId} was used for another message`)
@@ -115,8 +130,7 @@ export function createTasks({ delegator, store, feed, pushes, clock, maxStreams 
     if (message.contextId !== '' && message.contextId !== contextId)
       throw new RequestMalformedError(`task ${id} belongs to another context`)
     const goesOn = { id, contextId, isLive: true }
-    const key = `${caller.name}\n${message.messageId}`
-    if (answered.get(key) === id) return goesOn
+    if (answered.get(caller.name)?.get(message.messageId) === id) return goesOn
     if (status === undefined || isTerminal(status.state))
       throw new UnsupportedOperationError(
         `task ${id} has ended: send a message without taskId to begin another`,
@@ -141,21 +155,22 @@ export function createTasks({ delegator, store, feed, pushes, clock, maxStreams 
       if (taken === 'missed_steer' || taken === 'no_reply')
         throw new UnsupportedOperationError(`task ${id} takes no messages while it works`)
     }
-    remember(key, id)
+    remember(caller, message.messageId, id)
     return goesOn
   }
 
-  function remember(key: string, id: string): void {
-    answered.set(key, id)
-    for (const oldest of answered.keys()) {
-      if (answered.size <= answersKept) break
-      answered.delete(oldest)
+  function remember({ name }: Caller, messageId: string, id: string): void {
+    const own = answered.get(name) ?? new Map<string, string>()
+    answered.set(name, own.set(messageId, id))
+    for (const oldest of own.keys()) {
+      if (own.size <= answersKept) break
+      own.delete(oldest)
     }
   }
 
   /** Until it has ended, or waits for its caller. Where no more may wait, what it is now. */
   async function settle(call: Call, taskId: string): Promise<void> {
-    if (isFull()) return
+    if (isFull(call.caller)) return
     for await (const { payload } of follow(call, taskId)) {
       const state =
         payload?.$case === 'task' || payload?.$case === 'statusUpdate'
@@ -173,7 +188,7 @@ export function createTasks({ delegator, store, feed, pushes, clock, maxStreams 
     },
     async *stream(call, request) {
       // Nothing is begun that could not be followed.
-      if (isFull()) yield* follow(call, '')
+      if (isFull(call.caller)) yield* follow(call, '')
       yield* follow(call, await deliver(call, request))
     },
     async *subscribe(call, taskId) {

@@ -19,7 +19,10 @@ const publicAddress = '93.184.215.14'
 describe('where a push may go', () => {
   it('a name with one private address among public ones is refused', async () => {
     const guard = { allowPrivateHosts: [], resolve: () => Promise.resolve([publicAddress, '10.0.0.1']) }
-    await expect(receiverAddress('https://receiver.example/', guard)).rejects.toThrow('is a private address')
+    await expect(receiverAddress('https://receiver.example/', guard)).rejects.toThrow('has no public address')
+    const unknown = { ...guard, resolve: () => Promise.reject(new Error('ENOTFOUND')) }
+    const said = (from: typeof guard) => receiverAddress('https://receiver.example/', from).catch(String)
+    expect(await said(unknown)).toBe(await said(guard))
     const fine = { ...guard, resolve: () => Promise.resolve([publicAddress]) }
     expect(await receiverAddress('https://receiver.example/', fine)).toBe(publicAddress)
   })
@@ -33,7 +36,7 @@ describe('where a push may go', () => {
     }
     const named = url.replace('127.0.0.1', 'receiver.example')
     expect(await receiverAddress(named, guard)).toBe(publicAddress)
-    await expect(postPush(post(named), guard)).rejects.toThrow('is a private address')
+    await expect(postPush(post(named), guard)).rejects.toThrow('has no public address')
     expect(received).toEqual([])
   })
 

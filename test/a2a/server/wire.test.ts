@@ -9,7 +9,7 @@ import { messageOf, sent, serving, stateOf, tokens, type Serving } from './servi
 let server: Serving
 beforeAll(async () => {
   server = await serving({
-    serve: { max_body_kb: 64, max_streams: 2 },
+    serve: { max_body_kb: 64, max_streams: 4 },
     delegation: { max_async_children: 4 },
   })
 })
@@ -216,6 +216,15 @@ describe('what is sent to break it', () => {
     const before = (await client.listTasks(all)).totalSize
     const third = client.sendMessageStream(sendOf('echo more'))
     await expect(third.next()).rejects.toThrow(/open streams/)
+    const params = { message: { messageId: 'm-third', role: 'ROLE_USER', parts: [{ text: 'echo x' }] } }
+    const { body } = await server.rpc('SendStreamingMessage', params, { token: tokens.bob })
+    expect(body.error).toMatchObject({ code: -32004 })
+    // Another caller has its own.
+    const alice = await server.client('alice')
+    const own: string[] = []
+    for await (const { payload } of alice.sendMessageStream(sendOf('echo mine')))
+      own.push(payload?.$case ?? '')
+    expect(own).toContain('artifactUpdate')
     expect((await client.listTasks(all)).totalSize).toBe(before)
     const task = await sent(client, messageOf(`hold ${file}`))
     expect(stateOf(task)).toMatch(/SUBMITTED|WORKING/)
@@ -283,17 +292,22 @@ describe('what is sent to break it', () => {
     const client = await server.client('bob')
     const file = join(server.folder, 'full')
     const immediate = { returnImmediately: true }
-    for (let n = 0; n < 4; n += 1) await sent(client, messageOf(`hold ${file}`), immediate)
+    const held = Array.from({ length: 3 }, () => messageOf(`hold ${file}`))
+    for (const message of held) await sent(client, message, immediate)
     const before = (await client.listTasks(all)).totalSize
     const message = messageOf('echo too much')
     const refused = await sent(client, message)
     expect(stateOf(refused)).toBe('TASK_STATE_REJECTED')
     const refusal = refused.status?.message?.parts[1]?.content?.value as Record<string, unknown>
-    expect(refusal).toMatchObject({ code: 'CAPACITY', limit: 4, inUse: 4 })
-    expect(JSON.stringify(refusal)).not.toContain(file)
+    const words = 'the agent is at its capacity; try later'
+    expect(refusal).toEqual({ code: 'CAPACITY', retry_hint: words })
+    expect(refused.status?.message?.parts[0]?.content?.value).toBe(words)
     expect(stateOf(await client.getTask({ tenant: '', id: refused.id }))).toBe('TASK_STATE_REJECTED')
     const alice = await server.client('alice')
     await expect(alice.getTask({ tenant: '', id: refused.id })).rejects.toThrow(/there is no task/)
+    // The last slot is another caller's; what was sent before has its task, share or not.
+    expect(stateOf(await sent(alice, messageOf('echo mine')))).toBe('TASK_STATE_COMPLETED')
+    expect(stateOf(await sent(client, held[0]!, immediate))).toMatch(/SUBMITTED|WORKING/)
     expect((await client.listTasks(all)).totalSize).toBe(before)
     writeFileSync(file, '')
     // Nothing had come of it: the same message is a new try.
