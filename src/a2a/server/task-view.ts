@@ -81,7 +81,9 @@ function statusOf(
   const { children, completed_at, dispatched_at, status } = record
   if (completed_at !== null) {
     const error = event?.error
-    const message = error ? agentMessage(place, `${place.taskId}:end`, [textPart(error)]) : undefined
+    const message = error
+      ? agentMessage(place, `${place.taskId}:end`, [textPart(withoutPaths(error))])
+      : undefined
     return { state: endState(status, event), message, timestamp: timestamp(completed_at) }
   }
   const question = questionOf(children)
@@ -111,6 +113,13 @@ function factsOf(record: DelegationRecord, event: AsyncDelegationEvent | null): 
     ...(event?.usage && { usage: event.usage }),
     ...(event?.last_known_status && { last_known_status: event.last_known_status }),
   }
+}
+
+const localPath = /(?<![\w/:.])(?:file:\/\/)?(?:[A-Za-z]:)?[\\/](?:[^\s\\/:'"()]+[\\/])+(?=[^\s\\/:'"()])/g
+
+/** A stranger learns which file an error is about, and not where things are on this machine. */
+export function withoutPaths(error: string): string {
+  return error.replace(localPath, '…/')
 }
 
 /** Of Unix seconds. */
