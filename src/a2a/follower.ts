@@ -45,6 +45,8 @@ interface Entry {
   dueMs: number
   intervalMs: number
   isBusy: boolean
+  /** Something is said to have happened since the look that is under way began. */
+  isHurried: boolean
   seenMs: number
   /** Of its subscription. */
   abort: AbortController | null
@@ -86,10 +88,13 @@ export function createFollower(
 
   async function run(of: readonly Entry[], look: () => Promise<void>): Promise<void> {
     looks += 1
-    for (const entry of of) entry.isBusy = true
+    for (const entry of of) Object.assign(entry, { isBusy: true, isHurried: false })
     await look()
     looks -= 1
-    for (const entry of of) entry.isBusy = false
+    for (const entry of of) {
+      entry.isBusy = false
+      if (entry.isHurried) entry.dueMs = time.monotonicMs()
+    }
     arm()
   }
 
@@ -199,6 +204,7 @@ export function createFollower(
 
   function hurry(entry: Entry): void {
     if (!entries.has(entry)) return
+    entry.isHurried = true
     entry.dueMs = time.monotonicMs()
     arm()
   }
@@ -211,7 +217,7 @@ export function createFollower(
       const now = time.monotonicMs()
       const { initialMs } = settings.poll
       const at = { sinceMs: now, seenMs: now, dueMs: now + initialMs, intervalMs: initialMs }
-      const entry: Entry = { view, onNews, onLost, ...at, isBusy: false, abort: null }
+      const entry: Entry = { view, onNews, onLost, ...at, isBusy: false, isHurried: false, abort: null }
       entries.add(entry)
       arm()
       return { hurry: () => hurry(entry), stop: () => drop(entry) }

@@ -1,0 +1,52 @@
+import { TaskState, type Task } from '@a2a-js/sdk'
+import { expect, it } from 'vitest'
+import { createFollower } from '../../src/a2a/follower.js'
+import type { PeerConnection } from '../../src/a2a/peer-client.js'
+import type { PeerSettings } from '../../src/a2a/peer-options.js'
+import { systemTime } from '../../src/a2a/peer-time.js'
+import { createBreaker } from '../../src/a2a/retry.js'
+import { TaskView } from '../../src/a2a/task-view.js'
+import { gate } from '../runtime/support.js'
+
+const task = (state: TaskState): Task => ({
+  id: 't-1',
+  contextId: 'c-1',
+  status: { state, timestamp: undefined, message: undefined },
+  artifacts: [],
+  history: [],
+  metadata: undefined,
+})
+
+it('a push that comes while a look is under way makes it look once more', async () => {
+  const answer = gate<Task>()
+  const begun = gate()
+  let looks = 0
+  const get = (): Promise<Task> => {
+    looks += 1
+    if (looks > 1) return Promise.resolve(task(TaskState.TASK_STATE_COMPLETED))
+    begun.open()
+    return answer.promise
+  }
+  const client = { card: { streaming: false }, get }
+  const connection = { client: () => Promise.resolve(client) } as unknown as PeerConnection
+  // Without the push the next look is far away.
+  const settings = { poll: { initialMs: 600_000, maxMs: 600_000 }, lostAfterSeconds: 600, maxStreams: 0 }
+  const follower = createFollower(
+    connection,
+    createBreaker(systemTime),
+    settings as unknown as PeerSettings,
+    systemTime,
+  )
+  const view = new TaskView(task(TaskState.TASK_STATE_WORKING), systemTime)
+  const followed = follower.follow(
+    view,
+    () => undefined,
+    () => undefined,
+  )
+  followed.hurry()
+  await begun.promise
+  followed.hurry()
+  answer.open(task(TaskState.TASK_STATE_WORKING))
+  await expect.poll(() => view.isTerminal).toBe(true)
+  expect([looks, follower.size]).toEqual([2, 0])
+})
