@@ -16,29 +16,61 @@ function announce(taskId: string | null): void {
   channel.close()
 }
 
-/** Children that want to hear of their tasks, in this thread. */
+/** One child that wants to hear of its task. */
+export interface PushEar {
+  /**
+   * From now on `hurry` is called whenever something is said of this task; at once, if that happened since the ear was
+   * opened: a fast peer tells of a task before the answer that names it was read.
+   */
+  listen(taskId: string, hurry: () => void): void
+  close(): void
+}
+
+/** Of the children of this thread, by their tasks. */
 const listeners = new Map<string, () => void>()
+/** Tasks that nobody here has named yet, the oldest first. */
+const unclaimed = new Set<string>()
+const mostUnclaimed = 10_000
+let ears = 0
 let channel: BroadcastChannel | null = null
 
-/** Calls `hurry` whenever something is said of that task. Returns what ends it. */
-export function onPush(taskId: string, hurry: () => void): () => void {
-  if (channel === null) {
-    channel = new BroadcastChannel(channelName)
-    // It keeps no process alive; the thread's types know nothing of it.
-    ;(channel as BroadcastChannel & { unref(): void }).unref()
-    channel.onmessage = (message) => {
-      const { data } = message as { readonly data: unknown }
-      if (data === null) for (const each of listeners.values()) each()
-      else if (typeof data === 'string') listeners.get(data)?.()
-    }
+export function openPushEar(): PushEar {
+  let listened: string | null = null
+  ears += 1
+  channel ??= openChannel()
+  return {
+    listen(taskId, hurry) {
+      listened = taskId
+      listeners.set(taskId, hurry)
+      if (unclaimed.delete(taskId)) hurry()
+    },
+    close() {
+      if (listened !== null) listeners.delete(listened)
+      ears -= 1
+      if (ears > 0) return
+      unclaimed.clear()
+      channel?.close()
+      channel = null
+    },
   }
-  listeners.set(taskId, hurry)
-  return () => {
-    listeners.delete(taskId)
-    if (listeners.size > 0) return
-    channel?.close()
-    channel = null
-  }
+}
+
+function openChannel(): BroadcastChannel {
+  const opened = new BroadcastChannel(channelName)
+  // It keeps no process alive; the thread's types know nothing of it.
+  ;(opened as BroadcastChannel & { unref(): void }).unref()
+  opened.onmessage = (message) => hear((message as { readonly data: unknown }).data)
+  return opened
+}
+
+function hear(said: unknown): void {
+  if (said === null) for (const hurry of listeners.values()) hurry()
+  if (typeof said !== 'string') return
+  const hurry = listeners.get(said)
+  if (hurry !== undefined) return hurry()
+  const [oldest] = unclaimed
+  if (oldest !== undefined && unclaimed.size >= mostUnclaimed) unclaimed.delete(oldest)
+  unclaimed.add(said)
 }
 
 export interface PushReceiverOptions {

@@ -12,7 +12,7 @@ import type { PeerSettings } from './peer-options.js'
 import { guardedContext, withoutTokens } from './peer-secrets.js'
 import { resultOfError, resultOfMessage, resultOfTask } from './peer-result.js'
 import { pause, systemTime, type PeerTime } from './peer-time.js'
-import { onPush } from './push.js'
+import { openPushEar, type PushEar } from './push.js'
 import { TaskView } from './task-view.js'
 import { watchTask } from './watch-task.js'
 
@@ -45,6 +45,8 @@ class PeerRun {
   readonly #settings: PeerSettings
   readonly #peer: Peer
   readonly #time: PeerTime
+  /** Open before anything is sent. */
+  readonly #ear: PushEar | null
   #at: PeerCheckpoint
   #client: PeerClient | null = null
   #sent = 0
@@ -55,6 +57,7 @@ class PeerRun {
     this.#settings = settings
     this.#peer = peer
     this.#time = time
+    this.#ear = settings.push === undefined ? null : openPushEar()
     const earlier = readCheckpoint(ctx.resumeFrom)
     const fresh = {
       messageId: `${task.delegationId}-${task.taskIndex}`,
@@ -69,6 +72,7 @@ class PeerRun {
   /** However it ends: the ids are what a task that was lost is found by at the peer. */
   async result(): Promise<RunnerResult> {
     const result = await this.#reach().catch(resultOfError)
+    this.#ear?.close()
     const { taskId, contextId, messageId } = this.#at
     const { card } = this.#client ?? {}
     const peer: JsonObject = {
@@ -179,7 +183,7 @@ class PeerRun {
   /** Until it is over; what it asks meanwhile is asked here, and answered in the same task and context. */
   async #follow(view: TaskView): Promise<RunnerResult> {
     const watch = watchTask(view, this.#peer.follower, () => this.#show(view))
-    const stopPush = onPush(view.task.id, watch.hurry)
+    this.#ear?.listen(view.task.id, watch.hurry)
     this.#show(view)
     try {
       for (;;) {
@@ -189,7 +193,6 @@ class PeerRun {
         await this.#answer(view, watch)
       }
     } finally {
-      stopPush()
       watch.stop()
     }
   }

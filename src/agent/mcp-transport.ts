@@ -6,15 +6,29 @@ import {
   type Transport,
 } from '@modelcontextprotocol/client'
 import type { SpawnedProcess } from '../runner.js'
+import { pause } from './abort-scope.js'
+import { headOf } from './bounded-text.js'
 
 /** The longest message, bytes. */
 const messageBytes = 8_000_000
+/** For how long a server that was let go is waited for, ms. */
+const endMs = 1_000
+const wordsCharacters = 500
+/** Of a longer line of the standard error only the end is told. */
+const lineCharacters = 10_000
+
+export interface McpTransport extends Transport {
+  /** What the server wrote last to its standard error, once it ended, or did not within a second. Empty for nothing. */
+  lastWords(): Promise<string>
+}
 
 /** `onErrorLine` gets what the server writes to its standard error. */
 export function createMcpTransport(
   start: () => SpawnedProcess,
   onErrorLine: (line: string) => void,
-): Transport {
+): McpTransport {
+  let words = ''
+  let unended = ''
   const buffer = new ReadBuffer({ maxBufferSize: messageBytes })
   let server: SpawnedProcess | null = null
 
@@ -42,14 +56,25 @@ export function createMcpTransport(
     return true
   }
 
-  const transport: Transport = {
+  function hear(line: string): void {
+    if (line.trim() === '') return
+    words = headOf(line, wordsCharacters)
+    onErrorLine(line)
+  }
+
+  const transport: McpTransport = {
     start() {
       server = start()
       server.stdout.on('data', read)
       server.stderr.setEncoding('utf8').on('data', (text: string) => {
-        for (const line of text.split('\n')) if (line.trim() !== '') onErrorLine(line)
+        const lines = `${unended}${text}`.split('\n')
+        unended = (lines.pop() ?? '').slice(-lineCharacters)
+        lines.forEach(hear)
       })
-      void server.ended.then(() => transport.onclose?.())
+      void server.ended.then(() => {
+        hear(unended)
+        transport.onclose?.()
+      })
       return Promise.resolve()
     },
     send(message: JSONRPCMessage) {
@@ -63,6 +88,12 @@ export function createMcpTransport(
       server?.stdin?.end()
       server?.signal('SIGTERM')
       await Promise.resolve()
+    },
+    async lastWords() {
+      const enough = new AbortController()
+      await Promise.race([server?.ended, pause(endMs, enough.signal)])
+      enough.abort()
+      return words
     },
   }
   return transport

@@ -113,6 +113,11 @@ describe('MCP servers of the agent runner', () => {
 
   const broken: [what: string, server: McpServerOptions, says: RegExp][] = [
     ['ends at once', fixture('exits'), /the MCP server bad .* did not start/],
+    [
+      'says why it ends',
+      { command: process.execPath, args: ['-e', 'console.error("no such token"); process.exit(1)'] },
+      /the MCP server bad .* did not start: .*\(it said: no such token\)/,
+    ],
     ['never answers', fixture('silent', { startTimeoutSeconds: 0.3 }), /did not start/],
     [
       'is no program',
