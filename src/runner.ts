@@ -233,6 +233,11 @@ export interface RunnerReference {
   /** @defaultValue 'isolated'; 'process' where the call, or the delegator, has `isolation: 'process'` */
   readonly placement?: 'isolated' | 'shared' | 'process'
   /**
+   * Of shared children: those of one word run in one thread, where they can share what costs much, a connection or a timer.
+   * @defaultValue each goes to the thread with the fewest
+   */
+  readonly together?: string
+  /**
    * True: its children report progress from the start, so that one that falls silent is stuck. False: their silence
    * means nothing. @defaultValue a child that has reported progress once is monitored
    */

@@ -20,6 +20,8 @@ const maxLooks = 4
 /** So many are worth a list. */
 const worthList = 4
 const growth = 1.6
+/** No revision: what is told of such a task may be older than what is known. */
+const unasked = -1
 /** Younger tasks are over before a subscription pays, ms. */
 const subscribeAfterMs = 1_000
 /** What a subscription tells of needs no look but as a safeguard, ms. */
@@ -114,17 +116,20 @@ export function createFollower(
     isListing = true
     try {
       const client = await connection.client()
-      const byId = new Map(due.map((entry) => [entry.view.task.id, entry]))
-      const asked = due.map(({ view }) => view.task)
-      const revisions = new Map(due.map(({ view }) => [view.task.id, view.revision]))
-      const listed = await guarded(() => lists.ask(client, asked), breaker)
+      const wanted = new Map(due.map((entry) => [entry.view.task.id, entry]))
+      const asked = new Map([...entries].map(({ view }) => [view.task.id, view.revision]))
+      const dueTasks = due.map(({ view }) => view.task)
+      const listed = await guarded(() => lists.ask(client, dueTasks, () => entries.size), breaker)
       if (listed === null) return // They are still due, and are looked at one by one.
+      // It shows others of ours, too, also some that were sent meanwhile.
+      const followed = new Map([...entries].map((entry) => [entry.view.task.id, entry]))
       for (const task of listed) {
-        const entry = byId.get(task.id)
-        if (entry !== undefined) seen(entry, entry.view.take(task, revisions.get(task.id)))
-        byId.delete(task.id)
+        const entry = followed.get(task.id)
+        const isNews = entry?.view.take(task, asked.get(task.id) ?? unasked) === true
+        const wasDue = wanted.delete(task.id)
+        if (entry !== undefined && (wasDue || isNews)) seen(entry, isNews)
       }
-      for (const entry of byId.values()) await lookAt(entry)
+      for (const entry of wanted.values()) await lookAt(entry)
     } catch (thrown) {
       const error = peerErrorOf(thrown)
       for (const entry of due) failed(entry, error)
@@ -139,7 +144,8 @@ export function createFollower(
     entry.seenMs = now
     const most = entry.abort === null ? settings.poll.maxMs : Math.max(safeguardMs, settings.poll.maxMs)
     entry.intervalMs = isNews ? settings.poll.initialMs : Math.min(entry.intervalMs * growth, most)
-    entry.dueMs = now + entry.intervalMs * (0.8 + 0.4 * time.random())
+    // What was said of it during another's look is still to be looked at.
+    if (entry.isBusy || !entry.isHurried) entry.dueMs = now + entry.intervalMs * (0.8 + 0.4 * time.random())
     tell(entry, isNews)
   }
 

@@ -27,11 +27,14 @@ export function peerRunner(
 ): RunnerReference {
   const read = readPeerOptions(options)
   if ('problems' in read) throw new DelegationError('RUNNER_INVALID', { problems: read.problems })
+  const address = read.settings.url ?? read.settings.card
   return {
     url: new URL('./peer-child.js', import.meta.url).href,
     export: 'runPeer',
     options: read.settings,
     placement: 'shared',
+    // One timer, one pool of connections and one list serve all of a peer's tasks.
+    ...(address !== undefined && { together: address }),
     onOwnerDeath: 'adopt',
     // A task that goes on quietly elsewhere is not stuck.
     reportsProgress: false,

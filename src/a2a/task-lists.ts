@@ -12,8 +12,11 @@ const overlapMs = 1
 export interface TaskLists {
   /** False once the peer was found to have no such list. */
   readonly mayBeAsked: boolean
-  /** Those of the tasks that it found, and others; null: the peer has no such list. */
-  ask(client: PeerClient, due: readonly Task[]): Promise<readonly Task[] | null>
+  /**
+   * The tasks that are due, if they are among as many as are `followed` by now and a few more, with others that changed since
+   * theirs; null: the peer has no such list.
+   */
+  ask(client: PeerClient, due: readonly Task[], followed: () => number): Promise<readonly Task[] | null>
 }
 
 export function createTaskLists(): TaskLists {
@@ -23,13 +26,13 @@ export function createTaskLists(): TaskLists {
   async function pages(
     client: PeerClient,
     after: string,
-    most: number,
+    followed: () => number,
     due: readonly Task[],
   ): Promise<Task[]> {
     const found: Task[] = []
     const wanted = new Set(due.map(({ id }) => id))
     let token = ''
-    for (let page = 0; page < most; page += 1) {
+    for (let page = 0; page < Math.ceil(followed() / pageSize) + furtherPages; page += 1) {
       const { tasks, next } = await client.list(after, token)
       found.push(...tasks)
       for (const { id } of tasks) wanted.delete(id)
@@ -43,13 +46,13 @@ export function createTaskLists(): TaskLists {
     get mayBeAsked() {
       return mayBeAsked
     },
-    async ask(client, due) {
+    async ask(client, due, followed) {
       const times = due.map(({ status }) => Date.parse(status?.timestamp ?? '')).filter(Number.isFinite)
       try {
         // Without a time of the peer's own there is nothing to ask for.
         if (client.card.version === '1.0' && times.length > 0) {
           const after = new Date(Math.min(...times) - overlapMs).toISOString()
-          return await pages(client, after, Math.ceil(due.length / pageSize) + furtherPages, due)
+          return await pages(client, after, followed, due)
         }
       } catch (thrown) {
         const error = peerErrorOf(thrown)

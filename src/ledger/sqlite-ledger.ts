@@ -7,11 +7,11 @@ import type { Clock } from '../core/clock.js'
 import { DelegationError } from '../core/errors.js'
 import { defaultDeliveryRules, type DeliveryRules } from './delivery-rules.js'
 import type { Ledger } from './ledger.js'
-import type { Admission, Hold, Settled, Settlement } from './shapes.js'
+import type { Admission } from './shapes.js'
 import { createCheckpoints } from './sqlite-checkpoint.js'
-import { isOfTheFile, type Sqlite } from './sqlite-driver.js'
+import type { Sqlite } from './sqlite-driver.js'
+import { createSqliteEnds } from './sqlite-ends.js'
 import { openOwnFile } from './sqlite-file.js'
-import { createKnownUnits } from './sqlite-known-units.js'
 import { createSqliteMail } from './sqlite-mail.js'
 import { createSqliteOutbox } from './sqlite-outbox.js'
 import { allOwners, enter, isJoined, leave } from './sqlite-owners.js'
@@ -22,6 +22,8 @@ import { createSqliteUsages } from './sqlite-usages.js'
 import { ledgerSchema } from './sqlite-schema.js'
 import { createSqliteSlots } from './sqlite-slots.js'
 import { createSqliteSpool } from './sqlite-spool.js'
+import { createUnchanged } from './sqlite-unchanged.js'
+import type { FoundUnit } from './sqlite-unit-rows.js'
 import { createSqliteUnits } from './sqlite-units.js'
 import { createSubscribers } from './subscribers.js'
 import { watchForeignWrites } from './sqlite-watch.js'
@@ -56,8 +58,8 @@ interface Given {
 const defaults = { durability: 'process', busyMs: 5_000, retentionSeconds: 7 * 24 * 3600 } as const
 /** An owner that was seen this recently need not be written again, s: it is thought dead after ten. */
 const seenAgainSeconds = 3
-/** An end that was kept aside is tried again this often, ms. */
-const replayMs = 1_000
+/** A unit of at most so many is kept while nothing changes. */
+const shortCharacters = 16_384
 
 /**
  * A ledger in a SQLite file, for `createDelegator({ ledger: sqliteLedger('state.db') })`. The file is made where it is
@@ -87,12 +89,11 @@ async function openSqliteLedger(
   const budgets = createSqliteBudgets(db)
   const usages = createSqliteUsages(db, clock)
   const units = createSqliteUnits(db, clock, slots, budgets, usages, outbox)
-  const known = createKnownUnits(db, units.find)
-  const spool = createSqliteSpool(path)
+  const known = createUnchanged<FoundUnit | null>(db, isShort)
+  const refusals = createUnchanged<Admission | null>(db, (answer) => answer?.status === 'refused')
   const subscribers = createSubscribers()
   const joined = new Set<string>()
   let stopWatch: (() => void) | null = null
-  let replayTimer: NodeJS.Timeout | null = null
   let isClosed = false
   /** The last dispatch was refused: others want the same slots, and the next free one goes to who is first. */
   let isContended = false
@@ -103,6 +104,7 @@ async function openSqliteLedger(
     busyMs,
     onCommit() {
       known.forget()
+      refusals.forget()
       checkpoints.afterCommit()
       subscribers.tell()
     },
@@ -129,52 +131,14 @@ async function openSqliteLedger(
     if (!units.isOwning(id)) leave(db, id)
   }
 
-  const settleNow = (hold: Hold, end: Settlement): Promise<Settled> =>
-    write(() => units.settle(hold, end), { isResult: true })
+  const ends = createSqliteEnds({
+    spool: createSqliteSpool(path),
+    settle: (hold, end) => write(() => units.settle(hold, end), { isResult: true }),
+    get: (id) => read(() => units.get(id)),
+    record: (hold, patch) => write(() => units.record(hold, patch)),
+  })
 
-  /**
-   * P3: what the file cannot take now is kept aside and tried again; where nothing would keep it, it is tried for as long
-   * as the ledger is open.
-   */
-  async function settle(hold: Hold, end: Settlement): Promise<Settled> {
-    for (;;) {
-      let fault: DelegationError
-      try {
-        return await settleNow(hold, end)
-      } catch (error) {
-        if (!(error instanceof DelegationError) || !isOfTheFile(error.code)) throw error
-        fault = error
-      }
-      try {
-        await spool.keep({ hold, end })
-        replaySoon()
-        // A lock passes by itself; of anything else somebody has to hear.
-        const kept = { won: true, event: end.event, claim: null } as const
-        return fault.code === 'LEDGER_BUSY' ? kept : { ...kept, fault }
-      } catch (error) {
-        if (isClosed) throw error
-        await new Promise((resolve) => setTimeout(resolve, replayMs))
-      }
-    }
-  }
-
-  /** An end that came too late is kept with the unit that it lost. */
-  const replay = (): Promise<number> =>
-    spool.replay(async ({ hold, end }) => {
-      const settled = await settleNow(hold, end)
-      if (settled.won || (await read(() => units.get(hold.id)?.cause)) !== 'owner_died') return
-      await write(() => units.record(hold, { child: { index: 0, state: end.state, result: end.event } }))
-    })
-
-  function replaySoon(): void {
-    replayTimer ??= setTimeout(() => {
-      replayTimer = null
-      if (!isClosed) replay().catch(replaySoon)
-    }, replayMs)
-    replayTimer.unref()
-  }
-
-  await replay().catch(replaySoon)
+  await ends.replay().catch(ends.replaySoon)
   return {
     info: { id: path, kind: 'sqlite', shared: true, durability },
     join: (owner) =>
@@ -200,7 +164,10 @@ async function openSqliteLedger(
     },
     async admit(ownerId, draft, charges, key, joining) {
       // Refused from a read: who finds no room takes no lock from those who work (P1).
-      const answer = (): Admission | null => units.answer(draft, charges, key)
+      const ask = (): Admission | null => units.answer(draft, charges, key)
+      // What depends on nothing but the charges stays the same until the file changes.
+      const isOfCharges = key === undefined && draft.slotKey === draft.id
+      const answer = isOfCharges ? () => refusals.get(JSON.stringify(charges), ask) : ask
       const answered = await read(answer)
       const isAtOnce = isContended
       isContended = answered?.status === 'refused'
@@ -214,7 +181,7 @@ async function openSqliteLedger(
     withdraw: (hold) => write(() => units.withdraw(hold)),
     record: (hold, patch) =>
       write(() => units.record(hold, patch), { isResult: patch.child?.result !== undefined }),
-    settle,
+    settle: ends.settle,
     freeSlot: (hold) => write(() => units.freeSlot(hold), { isPatient: true }),
     requestInterrupt: (select, request) => write(() => units.askToStop(select, request)),
     mail: createSqliteMail(db, clock, read, write),
@@ -222,9 +189,9 @@ async function openSqliteLedger(
     async takeOver(deadOwnerId, byOwnerId, which) {
       // What the dead one had kept aside are its real ends: as long as they cannot be written nothing is taken from it.
       try {
-        await replay()
+        await ends.replay()
       } catch {
-        replaySoon()
+        ends.replaySoon()
         return []
       }
       return write(() => {
@@ -261,7 +228,7 @@ async function openSqliteLedger(
     collect: (eventId) => write(() => outbox.collect(eventId)),
     drop: (eventIds, reason) => write(() => eventIds.map((id) => outbox.drop(id, reason))),
     reopen: (eventIds, to) => write(() => eventIds.map((id) => outbox.reopen(id, to))),
-    get: (id) => read(() => known.get(id)),
+    get: (id) => read(() => known.get(id, () => units.find(id))?.unit ?? null),
     list: (select, live, page) => read(() => units.list(select, live, page)),
     deliveries: (select, states, page) => read(() => outbox.list(select, states, page)),
     usage: (counters) =>
@@ -287,7 +254,7 @@ async function openSqliteLedger(
     async close() {
       if (isClosed) return
       isClosed = true
-      if (replayTimer !== null) clearTimeout(replayTimer)
+      ends.stop()
       stopWatch?.()
       subscribers.clear()
       await writer.write(() => joined.forEach(goAway)).catch(() => undefined)
@@ -298,6 +265,9 @@ async function openSqliteLedger(
     },
   }
 }
+
+/** A long one is read each time: little is kept. */
+const isShort = (found: FoundUnit | null): boolean => found !== null && found.characters <= shortCharacters
 
 async function orClose<T>(db: Sqlite, opening: Promise<T>): Promise<T> {
   try {

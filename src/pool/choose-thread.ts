@@ -22,6 +22,14 @@ export function leastBusy<Thread extends ThreadStanding>(
   return best !== null && best.children.size > 0 && mayGrow() ? null : best
 }
 
+/** For shared children that want to be together: where the others of that word are. Null where there are none. */
+export function threadOfGroup<
+  Thread extends Pick<ThreadStanding, 'leaving'> & { readonly groups: ReadonlyMap<string, number> },
+>(candidates: readonly Thread[], word: string | undefined): Thread | null {
+  if (word === undefined) return null
+  return candidates.find(({ groups, leaving }) => leaving === null && groups.has(word)) ?? null
+}
+
 /** For an isolated child: an idle thread of its own runner and session, else an unused one (T1 of thread-pool.ts). */
 export function ownThread<Thread extends ThreadStanding>(
   child: { readonly affinity: string },

@@ -8,7 +8,7 @@
 import { Piscina } from 'piscina'
 import { TurnoverMap } from '../core/turnover-map.js'
 import type { RunnerReference } from '../runner.js'
-import { leastBusy } from './choose-thread.js'
+import { leastBusy, threadOfGroup } from './choose-thread.js'
 import type { ChildEnd, ChildJob, ChildObserver, ChildRun } from './executor.js'
 import {
   jobMessage,
@@ -43,6 +43,8 @@ interface SharedThread extends ReportingThread {
   /** Interrupts of children that have not travelled yet. */
   readonly interrupts: ControlMessage[]
   readonly children: TurnoverMap<number, SharedChild>
+  /** How many of its children there are of each word of `together`. */
+  readonly groups: Map<string, number>
   readonly affinity: null
   leaving: Leaving | null
   failure: Error | null
@@ -83,6 +85,7 @@ export function createSharedPool(options: ThreadPoolOptions): ThreadPool {
       outgoing: [],
       interrupts: [],
       children: new TurnoverMap(),
+      groups: new Map(),
       loaded: new Set(),
       pings: createPings(clock),
       send(message) {
@@ -142,6 +145,7 @@ export function createSharedPool(options: ThreadPoolOptions): ThreadPool {
     child.stopImportTimer()
     const { thread } = child
     thread.children.delete(child.run)
+    joinGroup(child, -1)
     child.talk?.end()
     if (thread.children.size === 0)
       thread.stopIdleTimer = clock.after(idleThreadMs, () => leave(thread, 'retired'))
@@ -171,8 +175,11 @@ export function createSharedPool(options: ThreadPoolOptions): ThreadPool {
   }
 
   function run(job: ChildJob<RunnerReference>, observer: ChildObserver): ChildRun {
-    const thread = leastBusy(threads, () => threads.length < maxThreads) ?? startThread()
     const { runner } = job
+    const thread =
+      threadOfGroup(threads, runner.together) ??
+      leastBusy(threads, () => threads.length < maxThreads) ??
+      startThread()
     const child: SharedChild = {
       run: nextRun++,
       job,
@@ -186,6 +193,7 @@ export function createSharedPool(options: ThreadPoolOptions): ThreadPool {
       stopImportTimer: nothing,
     }
     thread.children.set(child.run, child)
+    joinGroup(child, 1)
     thread.stopIdleTimer()
     // Of many children in one thread nobody could say whose memory it is.
     send(thread, jobMessage(child.run, job, { shared: true, importTimeoutMs, memoryLimitBytes: null }))
@@ -228,4 +236,12 @@ export function createSharedPool(options: ThreadPoolOptions): ThreadPool {
   }
 
   return { run, close }
+}
+
+function joinGroup({ thread: { groups }, job: { runner } }: SharedChild, change: 1 | -1): void {
+  const { together } = runner
+  if (together === undefined) return
+  const size = (groups.get(together) ?? 0) + change
+  if (size === 0) groups.delete(together)
+  else groups.set(together, size)
 }

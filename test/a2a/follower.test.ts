@@ -7,9 +7,10 @@ import { systemTime } from '../../src/a2a/peer-time.js'
 import { createBreaker } from '../../src/a2a/retry.js'
 import { TaskView } from '../../src/a2a/task-view.js'
 import { gate } from '../runtime/support.js'
+import { eventually } from './support.js'
 
-const task = (state: TaskState): Task => ({
-  id: 't-1',
+const task = (state: TaskState, id = 't-1'): Task => ({
+  id,
   contextId: 'c-1',
   status: { state, timestamp: undefined, message: undefined },
   artifacts: [],
@@ -49,4 +50,44 @@ it('a push that comes while a look is under way makes it look once more', async 
   answer.open(task(TaskState.TASK_STATE_WORKING))
   await expect.poll(() => view.isTerminal).toBe(true)
   expect([looks, follower.size]).toEqual([2, 0])
+})
+
+it('a list tells of every task that is followed by then, also of those that were not due, or sent, when it was asked', async () => {
+  const answer = gate()
+  const begun = gate()
+  const { TASK_STATE_WORKING: working, TASK_STATE_COMPLETED: completed } = TaskState
+  const status = (state: TaskState) => ({
+    status: { state, timestamp: '2026-01-01T00:00:00Z', message: undefined },
+  })
+  const list = async () => {
+    begun.open()
+    await answer.promise
+    const ids = ['a', 'b', 'c', 'd', 'late', 'of another']
+    return { tasks: ids.map((id) => ({ ...task(completed, id), ...status(completed) })), next: '' }
+  }
+  const get = () => Promise.reject(new Error('no task is looked at by itself'))
+  const client = { card: { streaming: false, version: '1.0' }, get, list }
+  const connection = { client: () => Promise.resolve(client) } as unknown as PeerConnection
+  const settings = { poll: { initialMs: 600_000, maxMs: 600_000 }, lostAfterSeconds: 600, maxStreams: 0 }
+  const follower = createFollower(
+    connection,
+    createBreaker(systemTime),
+    settings as unknown as PeerSettings,
+    systemTime,
+  )
+  const ended: string[] = []
+  const follow = (id: string) => {
+    const view = new TaskView({ ...task(working, id), ...status(working) }, systemTime)
+    return follower.follow(
+      view,
+      () => ended.push(id),
+      () => undefined,
+    )
+  }
+  for (const each of ['a', 'b', 'c', 'd'].map(follow)) each.hurry()
+  await begun.promise
+  follow('late')
+  answer.open()
+  await eventually(() => follower.size === 0)
+  expect(ended).toEqual(['a', 'b', 'c', 'd', 'late'])
 })

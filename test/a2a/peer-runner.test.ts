@@ -160,7 +160,7 @@ describe('how it is followed', () => {
 
   it('a peer that neither streams nor lists is polled', async () => {
     const peer = await sdkPeer({ streaming: false, lists: false })
-    const delegator = await openOnPeer(peer.url, {}, { maxSharedThreads: 1 })
+    const delegator = await openOnPeer(peer.url)
     const ids = await Promise.all(Array.from({ length: 20 }, (_, n) => start(delegator, `pause ${n}`)))
     for (const id of ids) expect(await delegator.wait(id)).toMatchObject({ status: 'completed' })
     expect(peer.count('SubscribeToTask')).toBe(0)
@@ -173,7 +173,7 @@ describe('how it is followed', () => {
     const delegator = await openOnPeer(
       peer.url,
       { poll: { initialMs: 50, maxMs: 1_000 } },
-      { maxUnits: many, maxSharedThreads: 1 },
+      { maxUnits: many },
     )
     const ids = await Promise.all(Array.from({ length: many }, () => start(delegator, 'wait')))
     await eventually(() => peer.agent.released.size === many)

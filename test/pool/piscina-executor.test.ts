@@ -420,6 +420,27 @@ describe('children that share a thread', () => {
     expect(new Set(ends.map((end) => JSON.stringify(end))).size).toBe(2)
     await two.close(10_000)
   })
+
+  it('those of one word are together, whatever runs beside them, and two words need not be', async () => {
+    const three = create({ maxSharedThreads: 3 })
+    const children: Watched[] = []
+    for (const [taskIndex, together] of ['a', undefined, 'b', 'a', 'b', undefined, 'a'].entries()) {
+      const runner = {
+        ...reference('shared', 'sharedThreadWait', 'hostile.js'),
+        ...(together !== undefined && { together }),
+      }
+      const child = watch(three, runner, taskOf('g', { taskIndex }))
+      await child.until(hasLine('ready'))
+      children.push(child)
+    }
+    for (const { run } of children) run.interrupt('enough')
+    const ends = (await Promise.all(children.map(({ ended }) => ended))).map((end) => JSON.stringify(end))
+    expect(ends[3], 'a').toBe(ends[0])
+    expect(ends[6], 'a').toBe(ends[0])
+    expect(ends[4], 'b').toBe(ends[2])
+    expect(new Set(ends).size).toBe(3)
+    await three.close(10_000)
+  })
 })
 
 it('R18: a plain function cannot be handed over, and nothing of it runs', () => {

@@ -3,11 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it, onTestFinished } from 'vitest'
 import type { Ledger } from '../../src/ledger/ledger.js'
-import type { Hold, UnitRecord } from '../../src/ledger/shapes.js'
+import type { Hold } from '../../src/ledger/shapes.js'
 import { openSqlite } from '../../src/ledger/sqlite-driver.js'
-import { createKnownUnits } from '../../src/ledger/sqlite-known-units.js'
 import { sqliteLedger } from '../../src/ledger/sqlite-ledger.js'
-import type { FoundUnit } from '../../src/ledger/sqlite-unit-rows.js'
+import { createUnchanged } from '../../src/ledger/sqlite-unchanged.js'
 import { draftOf, endOf, ownerOf } from '../contract/ledger.js'
 import { createManualClock } from '../support/manual-clock.js'
 
@@ -56,23 +55,50 @@ it('what has not changed is read once, and what is long each time', async () => 
     elsewhere.close()
   })
   db.exec('PRAGMA journal_mode = WAL; CREATE TABLE t (a)')
-  const reads: string[] = []
-  const known = createKnownUnits(db, (id): FoundUnit | null => {
-    reads.push(id)
-    return id === 'none' ? null : { unit: { id } as UnitRecord, characters: id === 'long' ? 20_000 : 100 }
-  })
-  const readsOf = (id: string): number => {
-    reads.length = 0
-    for (let time = 0; time < 3; time += 1) known.get(id)
-    return reads.length
+  const known = createUnchanged<string | null>(db, (value) => value !== null && value.length < 10)
+  const readsOf = (key: string, value: string | null): number => {
+    let reads = 0
+    for (let time = 0; time < 3; time += 1) {
+      known.get(key, () => {
+        reads += 1
+        return value
+      })
+    }
+    return reads
   }
 
-  expect(readsOf('short')).toBe(1)
-  expect(readsOf('short')).toBe(0)
-  expect(readsOf('long')).toBe(3)
-  expect(readsOf('none')).toBe(3)
+  expect(readsOf('short', 'ab')).toBe(1)
+  expect(readsOf('short', 'ab')).toBe(0)
+  expect(readsOf('long', 'a'.repeat(20))).toBe(3)
+  expect(readsOf('none', null)).toBe(3)
   elsewhere.exec('INSERT INTO t VALUES (1)')
-  expect(readsOf('short')).toBe(1)
+  expect(readsOf('short', 'ab')).toBe(1)
   known.forget()
-  expect(readsOf('short')).toBe(1)
+  expect(readsOf('short', 'ab')).toBe(1)
+})
+
+it('a refusal is of now: whoever took, or gave back, the slot, and whatever the limit of the call', async () => {
+  const [own, other] = [await openLedger('a'), await openLedger('b')]
+  const ask = (ledger: Ledger, owner: string, id: string, limit = 1) =>
+    ledger.admit(owner, draftOf(id), [{ counter: 'units', amount: 1, limit }])
+  const first = await ask(other, 'b', 'of-b')
+  if (first.status !== 'admitted') throw new Error(first.status)
+  for (const id of ['u1', 'u2'])
+    expect(await ask(own, 'a', id)).toMatchObject({ status: 'refused', inUse: 1, holders: [{ id: 'of-b' }] })
+  expect(await ask(own, 'a', 'u3', 2)).toMatchObject({ status: 'admitted' })
+  expect(await ask(own, 'a', 'u4')).toMatchObject({ inUse: 2, holders: [{ id: 'of-b' }, { id: 'u3' }] })
+  await other.settle(first.hold, endOf(draftOf('of-b')))
+  expect(await ask(own, 'a', 'u5')).toMatchObject({ inUse: 1, holders: [{ id: 'u3' }] })
+  expect(await ask(other, 'b', 'u6')).toMatchObject({ inUse: 1, holders: [{ id: 'u3' }] })
+})
+
+it('a refusal that was given says nothing of a call with a key, or of one that joins a slot', async () => {
+  const own = await openLedger('a')
+  const charges = [{ counter: 'units', amount: 1, limit: 1 }]
+  const key = { key: 'k', fingerprint: 'f', keepSeconds: 60 }
+  expect(await own.admit('a', draftOf('u'), charges, key)).toMatchObject({ status: 'admitted' })
+  expect(await own.admit('a', draftOf('v'), charges)).toMatchObject({ status: 'refused' })
+  expect(await own.admit('a', draftOf('w'), charges, key)).toEqual({ status: 'existing', id: 'u' })
+  const joining = { ...draftOf('x'), slotKey: 'u' }
+  expect(await own.admit('a', joining, charges)).toMatchObject({ status: 'admitted' })
 })
