@@ -22,24 +22,27 @@ import type { Executor } from '../pool/executor.js'
 import { createBudgetDesk, type BudgetTerms } from './budget-desk.js'
 import type { EventHub } from './events.js'
 import { maxThreadsBound, type ResolvedOptions } from './options.js'
+import { withNewId } from './delegation-id.js'
 import { dispatched, type Dispatched, type Drafts } from './dispatched.js'
 import { callIdOf } from './groups.js'
 import type { NestedUnits } from './nested-units.js'
-import { draftsOf, newDelegationId, planChildren } from './plan-unit.js'
+import { draftsOf, planChildren } from './plan-unit.js'
 import { createPatience } from './admit-within.js'
 import { createChildLine } from './child-line.js'
 import { createLeases } from './leases.js'
 import { createChildRequests } from './child-requests.js'
-import { fingerprintOf } from './fingerprint.js'
+import { keyOf } from './fingerprint.js'
 import { throughGate } from './gate.js'
 import type { ProcessHold } from './process-hold.js'
 import type { Records } from './records.js'
 import type { CallOptions } from './call-options.js'
 import type { Asking } from './asking.js'
 import type { UnitRequest } from './request.js'
+import { createRefusalPace } from './refusal-pace.js'
 import { rerunPlan } from './rerun-plan.js'
 import type { UnitPlan } from './unit-plan.js'
 import { makeTranscriptFolder } from './transcript-folder.js'
+import { hasTooManyThreads, threadLimit, threadsFor } from './thread-demand.js'
 import { createUnit } from './running-unit.js'
 import type { Unit } from './unit.js'
 
@@ -74,7 +77,6 @@ export interface AdmissionDependencies {
   readonly closing: AbortSignal
 }
 
-const keyKeepSeconds = 7 * 24 * 3600
 const collectLeaseSeconds = 300
 const loggedGoalCharacters = 80
 /** Not even an empty counter is under it. */
@@ -95,36 +97,22 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
     return options.capacityScope === 'session' ? `units:session:${sessionKey}` : 'units'
   }
 
-  /** Threads that the unit may have in use at once. */
-  function threadsFor({ children }: UnitRequest): number {
-    const isolated = children.filter(
-      ({ runner }) => typeof runner !== 'function' && runner.placement !== 'shared',
-    )
-    return Math.min(isolated.length, options.maxConcurrentChildren)
-  }
-
-  /** R8: a call with a larger cap of its own grows the pool. */
-  function threadLimit(request: UnitRequest): number {
-    if (request.maxUnits <= options.maxUnits) return options.maxThreads
-    return Math.max(
-      options.maxThreads,
-      Math.min(maxThreadsBound, request.maxUnits * options.maxConcurrentChildren),
-    )
-  }
-
-  const hasTooManyThreads = (request: UnitRequest): boolean => threadsFor(request) > threadLimit(request)
-
   /** However long its caller waits. */
-  const neverFits = (request: UnitRequest): boolean => request.maxUnits === 0 || hasTooManyThreads(request)
+  const neverFits = (request: UnitRequest): boolean =>
+    request.maxUnits === 0 || hasTooManyThreads(request, options)
 
   const kindOf = (request: UnitRequest): 'single' | 'batch' =>
     request.form === 'single' ? 'single' : 'batch'
 
   /** A1: everything up to the ledger's own step is one tick. */
-  async function admitOnce(request: UnitRequest, call: CallOptions): Promise<Dispatched | Rejected> {
+  async function admitAs(
+    id: string,
+    request: UnitRequest,
+    call: CallOptions,
+  ): Promise<Dispatched | Rejected> {
     assertOpen()
-    const wanted = threadsFor(request)
-    const isShort = wanted > 0 && threadsInUse + wanted > threadLimit(request)
+    const wanted = threadsFor(request, options)
+    const isShort = wanted > 0 && threadsInUse + wanted > threadLimit(request, options)
     // Who is refused for threads takes none from who comes in the same tick.
     const reserved = isShort ? 0 : wanted
     // Its slot is held already, and who waits for it holds a thread: it is not made to wait for others (P1).
@@ -132,7 +120,7 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
     threadsInUse += reserved
     let isStarted = false
     try {
-      const drafts = draftsOf(request, call, options, newDelegationId())
+      const drafts = draftsOf(request, call, options, id)
       const [first, ...joining] = drafts
       // Short of threads nothing may be admitted, but a known key is still answered, and a full cap still named.
       const limit = isShort ? noLimitFits : request.maxUnits
@@ -140,7 +128,13 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
       if ('status' in terms) return terms
       const charges = [{ counter: counterFor(request.sessionKey), amount: 1, limit }, ...terms.charges]
       failPoint('dispatch:before-admit')
-      const admission = await ledger.admit(ownerId, first, charges, keyOf(request, call), joining)
+      const admission = await ledger.admit(
+        ownerId,
+        first,
+        charges,
+        keyOf(request, call.idempotencyKey),
+        joining,
+      )
       if (admission.status === 'existing')
         return dispatched(draftsOf(request, call, options, callIdOf(admission.id, request.groups)))
       if (admission.status === 'key_reused') return await keyReused(admission.id, call.idempotencyKey ?? '')
@@ -148,7 +142,7 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
         const overBudget = budgets.refusal(admission, request, terms)
         if (overBudget !== null) return overBudget
         // What no free slot would change is said first; a cap of 0 is all that there is to say.
-        const isFull = admission.inUse >= request.maxUnits && !hasTooManyThreads(request)
+        const isFull = admission.inUse >= request.maxUnits && !hasTooManyThreads(request, options)
         return isShort && request.maxUnits > 0 && !isFull
           ? threadsShort(request, wanted)
           : full(request, admission)
@@ -162,10 +156,8 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
     }
   }
 
-  function keyOf(request: UnitRequest, { idempotencyKey: key }: CallOptions) {
-    if (key === undefined) return undefined
-    return { key, fingerprint: fingerprintOf(request), keepSeconds: keyKeepSeconds }
-  }
+  const admitOnce = (request: UnitRequest, call: CallOptions): Promise<Dispatched | Rejected> =>
+    withNewId(clock.now(), (id) => admitAs(id, request, call))
 
   function full(request: UnitRequest, refused: Extract<LedgerAdmission, { status: 'refused' }>): Rejected {
     const holders = refused.holders.map((unit) => records.holderOf(unit))
@@ -175,7 +167,12 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
 
   function threadsShort(request: UnitRequest, wanted: number): Rejected {
     const holders = [...units.values()].map((unit) => records.holderOfUnit(unit))
-    const facts = { limit: threadLimit(request), inUse: threadsInUse, scope: 'process', holders } as const
+    const facts = {
+      limit: threadLimit(request, options),
+      inUse: threadsInUse,
+      scope: 'process',
+      holders,
+    } as const
     return threadsRefusal({ ...facts, kind: kindOf(request), wanted, highestLimit: maxThreadsBound })
   }
 
@@ -237,15 +234,10 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
     units.set(id, unit)
     nested.add(unit)
     if (transcripts !== null) void makeTranscriptFolder(draft, clock.now())
-    if (logger.isLevelEnabled('info'))
-      logger.info(
-        {
-          delegation_id: id,
-          session: draft.route.sessionKey || '<cli>',
-          goal: goal.slice(0, loggedGoalCharacters),
-        },
-        'dispatched',
-      )
+    if (logger.isLevelEnabled('info')) {
+      const session = draft.route.sessionKey || '<cli>'
+      logger.info({ delegation_id: id, session, goal: goal.slice(0, loggedGoalCharacters) }, 'dispatched')
+    }
     unit.tellDispatched(false)
     request.parent?.onStarted(unit)
     request.onStarted?.(unit)
@@ -307,10 +299,14 @@ export function createAdmission(dependencies: AdmissionDependencies): Admission 
     const request = throughGate(asked, options.gate)
     const outcome =
       request.admitWithinMs > 0 ? await patience.admit(request, call) : await admitOnce(request, call)
-    if (outcome.status === 'rejected' && outcome.refusal !== undefined) hub.emit('refused', outcome)
+    if (outcome.status === 'dispatched' || outcome.refusal === undefined) return outcome
+    hub.emit('refused', outcome)
+    const rest = restOfStorm()
+    if (rest !== null) await rest
     return outcome
   }
 
+  const restOfStorm = createRefusalPace(clock, hold)
   const hear = createChildRequests({ options, nested, asking, leases: createLeases(clock), admit })
   const patience = createPatience({ admitOnce, neverFits, ledger, clock, hold, closing })
 

@@ -1,9 +1,17 @@
 import { createHash } from 'node:crypto'
 import { isJsonObject } from '../core/json.js'
+import type { Key } from '../ledger/shapes.js'
 import type { UnitRequest } from './request.js'
 
+const keepSeconds = 7 * 24 * 3600
+
+/** What a call is known by when it comes again; undefined where it is to be known by nothing. */
+export function keyOf(request: UnitRequest, key: string | undefined): Key | undefined {
+  return key === undefined ? undefined : { key, fingerprint: fingerprintOf(request), keepSeconds }
+}
+
 /** Tells two calls under one idempotency key apart. */
-export function fingerprintOf(request: UnitRequest): string {
+function fingerprintOf(request: UnitRequest): string {
   const { form, goals, groups, children, toolsets, sessionKey, metadata } = request
   const { childTimeoutSeconds, deadlineSeconds, budget } = request
   const work = children.map((child) => {

@@ -1,5 +1,4 @@
 /** From a valid request to what the ledger admits and the executors run. */
-import { randomFillSync } from 'node:crypto'
 import { join } from 'node:path'
 import { batchLabel } from '../core/batch.js'
 import { shareOfBudget } from '../core/summary-budget.js'
@@ -183,19 +182,4 @@ export function transcriptPath(
   index: number,
 ): string | null {
   return transcriptFolder === null ? null : join(transcriptFolder, id, `task-${index}.log`)
-}
-
-const idBytes = 10
-/** Randomness is drawn for many ids at once. */
-const drawn = Buffer.alloc(idBytes * 400)
-let drawnAt = drawn.length
-
-/** `deleg_` and 20 hex digits (DESIGN 3): eight, as in the original (R7), collide within 100,000. */
-export function newDelegationId(): string {
-  if (drawnAt + idBytes > drawn.length) {
-    randomFillSync(drawn)
-    drawnAt = 0
-  }
-  drawnAt += idBytes
-  return `deleg_${drawn.toString('hex', drawnAt - idBytes, drawnAt)}`
 }

@@ -1,6 +1,6 @@
 import pino from 'pino'
 import { describe, expect, it } from 'vitest'
-import { memoryLedger, withSession, type Executor } from '../../src/index.js'
+import { DelegationError, memoryLedger, withSession, type Executor } from '../../src/index.js'
 import {
   childRuns,
   completionsOf,
@@ -15,6 +15,44 @@ import {
 } from './support.js'
 
 describe('admission: what is admitted', () => {
+  it('a name that is taken is drawn again, and nothing is left of the first', async () => {
+    const tried: string[] = []
+    const delegator = await open({
+      maxUnits: 1,
+      ledger(given) {
+        const ledger = memoryLedger(given)
+        const { admit } = ledger
+        ledger.admit = (owner, draft, ...rest) => {
+          tried.push(draft.id)
+          if (tried.length > 1) return admit(owner, draft, ...rest)
+          return Promise.reject(new DelegationError('LEDGER_DUPLICATE', { id: draft.id }))
+        }
+        return ledger
+      },
+    })
+    const id = idOf(await delegator.dispatch({ goal: 'g', runner: quick }))
+    expect(await delegator.wait(id)).toMatchObject({ delegation_id: tried[1], status: 'completed' })
+    expect(tried).toHaveLength(2)
+    expect(tried[0]).not.toBe(tried[1])
+    expect(await delegator.capacity()).toMatchObject({ inUse: 0 })
+  })
+
+  it('names are 20 hex digits, of which those of one moment have the first in common', async () => {
+    const delegator = await open({ maxUnits: 100 })
+    const before = Math.floor((Date.now() / 1000) * 16)
+    const handles = await Promise.all(
+      Array.from({ length: 50 }, () => delegator.dispatch({ goal: 'g', runner: quick })),
+    )
+    const ids = handles.map(idOf)
+    expect(new Set(ids).size).toBe(50)
+    for (const id of ids) {
+      expect(id).toMatch(/^deleg_[0-9a-f]{20}$/)
+      const at = Number.parseInt(id.slice(6, 15), 16)
+      expect(at).toBeGreaterThanOrEqual(before)
+      expect(at).toBeLessThanOrEqual(Math.floor((Date.now() / 1000) * 16))
+    }
+  })
+
   it('R11: every input reaches the runner, from a thread and from a plain function alike', async () => {
     const delegator = await open()
     const call = {
