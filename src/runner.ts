@@ -233,7 +233,8 @@ export interface RunnerReference {
   /** @defaultValue 'isolated'; 'process' where the call, or the delegator, has `isolation: 'process'` */
   readonly placement?: 'isolated' | 'shared' | 'process'
   /**
-   * Of shared children: those of one word run in one thread, where they can share what costs much, a connection or a timer.
+   * Of shared children: those of one word, of 1 to 2,000 characters, run in one thread, where they can share what costs much,
+   * a connection or a timer.
    * @defaultValue each goes to the thread with the fewest
    */
   readonly together?: string

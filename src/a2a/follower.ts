@@ -8,6 +8,7 @@
  * Where many are due at a time and the peer can list its tasks, one list stands for all of these looks. There is one list
  * at a time, and no other look beside it: what becomes due meanwhile shares the next one.
  */
+import type { Task } from '@a2a-js/sdk'
 import { guarded, type Breaker } from './retry.js'
 import type { PeerConnection } from './peer-client.js'
 import { PeerError, peerErrorOf, type QueuedAck } from './peer-error.js'
@@ -20,8 +21,8 @@ const maxLooks = 4
 /** So many are worth a list. */
 const worthList = 4
 const growth = 1.6
-/** No revision: what is told of such a task may be older than what is known. */
-const unasked = -1
+/** No revision: what a list says of such a task may be older than what is known. */
+const sentMeanwhile = -1
 /** Younger tasks are over before a subscription pays, ms. */
 const subscribeAfterMs = 1_000
 /** What a subscription tells of needs no look but as a safeguard, ms. */
@@ -116,20 +117,26 @@ export function createFollower(
     isListing = true
     try {
       const client = await connection.client()
-      const wanted = new Map(due.map((entry) => [entry.view.task.id, entry]))
-      const asked = new Map([...entries].map(({ view }) => [view.task.id, view.revision]))
-      const dueTasks = due.map(({ view }) => view.task)
-      const listed = await guarded(() => lists.ask(client, dueTasks, () => entries.size), breaker)
-      if (listed === null) return // They are still due, and are looked at one by one.
-      // It shows others of ours, too, also some that were sent meanwhile.
-      const followed = new Map([...entries].map((entry) => [entry.view.task.id, entry]))
-      for (const task of listed) {
-        const entry = followed.get(task.id)
-        const isNews = entry?.view.take(task, asked.get(task.id) ?? unasked) === true
-        const wasDue = wanted.delete(task.id)
-        if (entry !== undefined && (wasDue || isNews)) seen(entry, isNews)
+      const wanted = new Set(due)
+      const revisions = new Map([...entries].map((entry) => [entry, entry.view.revision]))
+      /** It shows others of ours, too, also some that were sent meanwhile. */
+      const takePage = (tasks: readonly Task[]): boolean => {
+        const shown = new Map(tasks.map((task) => [task.id, task]))
+        let isNewsToUs = false
+        for (const entry of [...entries]) {
+          const task = shown.get(entry.view.task.id)
+          if (task === undefined) continue
+          const isNews = entry.view.take(task, revisions.get(entry) ?? sentMeanwhile)
+          const wasDue = wanted.delete(entry)
+          if (wasDue || isNews) seen(entry, isNews)
+          isNewsToUs ||= isNews
+        }
+        return isNewsToUs
       }
-      for (const entry of wanted.values()) await lookAt(entry)
+      const dueTasks = due.map(({ view }) => view.task)
+      // Where there is no list they are still due, and are looked at one by one.
+      if (!(await guarded(() => lists.ask(client, dueTasks, takePage), breaker))) return
+      for (const entry of wanted) await lookAt(entry)
     } catch (thrown) {
       const error = peerErrorOf(thrown)
       for (const entry of due) failed(entry, error)

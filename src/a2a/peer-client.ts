@@ -6,7 +6,8 @@ import { PeerError } from './peer-error.js'
 import { createPeerHttp, type PeerHttp } from './peer-http.js'
 import type { PeerSettings } from './peer-options.js'
 import type { PeerTime } from './peer-time.js'
-import { isTask, mayBeId } from './task-view.js'
+import { mayBeId } from './task-ids.js'
+import { isTask } from './task-view.js'
 
 export interface PushTarget {
   readonly url: string

@@ -5,6 +5,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { BroadcastChannel } from 'node:worker_threads'
+import { mayBeId } from './task-ids.js'
 
 const channelName = 'hermes-delegate:a2a-push'
 const maxBodyBytes = 1_000_000
@@ -30,22 +31,26 @@ export interface PushEar {
 const listeners = new Map<string, () => void>()
 /** Tasks that nobody here has named yet, the oldest first. */
 const unclaimed = new Set<string>()
-const mostUnclaimed = 10_000
+const mostUnclaimed = 1_000
 let ears = 0
 let channel: BroadcastChannel | null = null
 
 export function openPushEar(): PushEar {
-  let listened: string | null = null
+  let isOpen = true
+  let heard: { readonly taskId: string; readonly hurry: () => void } | null = null
   ears += 1
   channel ??= openChannel()
   return {
     listen(taskId, hurry) {
-      listened = taskId
+      heard = { taskId, hurry }
       listeners.set(taskId, hurry)
       if (unclaimed.delete(taskId)) hurry()
     },
     close() {
-      if (listened !== null) listeners.delete(listened)
+      if (!isOpen) return
+      isOpen = false
+      // Another child may have come to listen for the same task.
+      if (heard !== null && listeners.get(heard.taskId) === heard.hurry) listeners.delete(heard.taskId)
       ears -= 1
       if (ears > 0) return
       unclaimed.clear()
@@ -129,7 +134,7 @@ function taskIdIn(body: string): string | null {
       value['statusUpdate']?.['taskId'] ??
       value['artifactUpdate']?.['taskId'] ??
       value.id
-    return typeof id === 'string' ? id : null
+    return typeof id === 'string' && mayBeId(id) ? id : null
   } catch {
     return null
   }

@@ -4,6 +4,7 @@
  */
 import { TaskState, type Artifact, type StreamResponse, type Task } from '@a2a-js/sdk'
 import type { PeerTime } from './peer-time.js'
+import { mayBeId } from './task-ids.js'
 
 const terminalStates: ReadonlySet<TaskState> = new Set([
   TaskState.TASK_STATE_COMPLETED,
@@ -68,7 +69,7 @@ export class TaskView {
    */
   take(task: Task, asked = this.#revision): boolean {
     if (this.isTerminal || task.id !== this.#task.id) return false
-    if (asked !== this.#revision && this.#isStale(task)) return false
+    if (asked !== this.#revision && (this.#isStale(task) || isTimeless(task))) return false
     const isNews = task.status?.state !== this.state || signature(task) !== signature(this.#task)
     this.#change(task)
     return isNews
@@ -108,19 +109,16 @@ export class TaskView {
   }
 }
 
+/** Of what was overtaken on its way nobody can say whether it is old, unless it has a time, or is the end. */
+const isTimeless = (task: Task): boolean =>
+  !terminalStates.has(stateOf(task)) && Number.isNaN(Date.parse(task.status?.timestamp ?? ''))
+
 /** A task that cannot be told from none is none, and neither is one whose ids are no ids. */
 export function isTask(value: unknown): value is Task {
   if (typeof value !== 'object' || value === null) return false
   const { id, contextId, status } = value as Partial<Task>
   const areIds = [id, contextId, status?.message?.messageId].every(mayBeId)
   return typeof id === 'string' && id !== '' && areIds && isKnownState(status?.state)
-}
-
-const longestId = 1_000
-
-/** Ids are kept in checkpoints and results, and sent back: a peer's choice of them is bounded. */
-export function mayBeId(id: unknown): boolean {
-  return id === undefined || id === null || (typeof id === 'string' && id.length <= longestId)
 }
 
 function isKnownState(state: TaskState | undefined): boolean {

@@ -63,8 +63,8 @@ export async function openMcpServer({
     return { tools, close: () => client.close() }
   } catch (cause) {
     await client.close().catch(() => undefined)
-    const words = await transport.lastWords()
-    const why = `${cause instanceof Error ? cause.message : String(cause)}${words && ` (it said: ${words})`}`
+    const said = await transport.complaint()
+    const why = `${cause instanceof Error ? cause.message : String(cause)}${said && ` (it said: ${said})`}`
     throw new AgentError(
       'AGENT_MCP_FAILED',
       `the MCP server ${name} (${server.command}) did not start: ${why}`,

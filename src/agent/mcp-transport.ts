@@ -14,12 +14,17 @@ const messageBytes = 8_000_000
 /** For how long a server that was let go is waited for, ms. */
 const endMs = 1_000
 const wordsCharacters = 500
-/** Of a longer line of the standard error only the end is told. */
+/** What tells an error from a stack, or from what a program says of itself after it. */
+const errorWords = /error|exception|fatal|cannot|denied|missing|not found/i
+/** Of a longer line of the standard error only the beginning is told. */
 const lineCharacters = 10_000
 
 export interface McpTransport extends Transport {
-  /** What the server wrote last to its standard error, once it ended, or did not within a second. Empty for nothing. */
-  lastWords(): Promise<string>
+  /**
+   * What the server wrote to its standard error, once it ended, or did not within a second: the first line that looks like an
+   * error, else the last. Empty for nothing.
+   */
+  complaint(): Promise<string>
 }
 
 /** `onErrorLine` gets what the server writes to its standard error. */
@@ -27,7 +32,8 @@ export function createMcpTransport(
   start: () => SpawnedProcess,
   onErrorLine: (line: string) => void,
 ): McpTransport {
-  let words = ''
+  let error = ''
+  let lastLine = ''
   let unended = ''
   const buffer = new ReadBuffer({ maxBufferSize: messageBytes })
   let server: SpawnedProcess | null = null
@@ -58,7 +64,8 @@ export function createMcpTransport(
 
   function hear(line: string): void {
     if (line.trim() === '') return
-    words = headOf(line, wordsCharacters)
+    lastLine = headOf(line, wordsCharacters)
+    if (error === '' && errorWords.test(line)) error = lastLine
     onErrorLine(line)
   }
 
@@ -68,8 +75,8 @@ export function createMcpTransport(
       server.stdout.on('data', read)
       server.stderr.setEncoding('utf8').on('data', (text: string) => {
         const lines = `${unended}${text}`.split('\n')
-        unended = (lines.pop() ?? '').slice(-lineCharacters)
-        lines.forEach(hear)
+        unended = (lines.pop() ?? '').slice(0, lineCharacters)
+        for (const line of lines) hear(line.slice(0, lineCharacters))
       })
       void server.ended.then(() => {
         hear(unended)
@@ -89,11 +96,11 @@ export function createMcpTransport(
       server?.signal('SIGTERM')
       await Promise.resolve()
     },
-    async lastWords() {
+    async complaint() {
       const enough = new AbortController()
       await Promise.race([server?.ended, pause(endMs, enough.signal)])
       enough.abort()
-      return words
+      return error || lastLine
     },
   }
   return transport

@@ -58,7 +58,7 @@ interface Given {
 const defaults = { durability: 'process', busyMs: 5_000, retentionSeconds: 7 * 24 * 3600 } as const
 /** An owner that was seen this recently need not be written again, s: it is thought dead after ten. */
 const seenAgainSeconds = 3
-/** A unit of at most so many is kept while nothing changes. */
+/** A unit, and a refusal, of at most so many is kept while nothing changes. */
 const shortCharacters = 16_384
 
 /**
@@ -90,7 +90,7 @@ async function openSqliteLedger(
   const usages = createSqliteUsages(db, clock)
   const units = createSqliteUnits(db, clock, slots, budgets, usages, outbox)
   const known = createUnchanged<FoundUnit | null>(db, isShort)
-  const refusals = createUnchanged<Admission | null>(db, (answer) => answer?.status === 'refused')
+  const refusals = createUnchanged<Admission | null>(db, isShortRefusal)
   const subscribers = createSubscribers()
   const joined = new Set<string>()
   let stopWatch: (() => void) | null = null
@@ -268,6 +268,11 @@ async function openSqliteLedger(
 
 /** A long one is read each time: little is kept. */
 const isShort = (found: FoundUnit | null): boolean => found !== null && found.characters <= shortCharacters
+
+function isShortRefusal(answer: Admission | null): boolean {
+  if (answer?.status !== 'refused') return false
+  return answer.holders.reduce((sum, { goal }) => sum + goal.length, 0) <= shortCharacters
+}
 
 async function orClose<T>(db: Sqlite, opening: Promise<T>): Promise<T> {
   try {

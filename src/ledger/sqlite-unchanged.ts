@@ -12,7 +12,7 @@ export interface Unchanged<Value> {
   forget(): void
 }
 
-/** Those that are asked for again and again are few. */
+/** Kept at a time: whoever asks again and again asks for few. */
 const most = 64
 
 /** `isKept` tells what is worth its memory; anything else is read each time. */

@@ -54,6 +54,7 @@ interface SharedThread extends ReportingThread {
 interface SharedChild extends ReportedChild {
   readonly job: ChildJob<RunnerReference>
   readonly thread: SharedThread
+  readonly together: string | undefined
   interruptReason: string | null
   ended: boolean
 }
@@ -145,7 +146,7 @@ export function createSharedPool(options: ThreadPoolOptions): ThreadPool {
     child.stopImportTimer()
     const { thread } = child
     thread.children.delete(child.run)
-    joinGroup(child, -1)
+    countInGroup(child, -1)
     child.talk?.end()
     if (thread.children.size === 0)
       thread.stopIdleTimer = clock.after(idleThreadMs, () => leave(thread, 'retired'))
@@ -186,6 +187,7 @@ export function createSharedPool(options: ThreadPoolOptions): ThreadPool {
       observer,
       moduleKey: `${runner.url}#${runner.export ?? 'default'}`,
       thread,
+      together: runner.together,
       interruptReason: null,
       started: false,
       talk: null,
@@ -193,7 +195,7 @@ export function createSharedPool(options: ThreadPoolOptions): ThreadPool {
       stopImportTimer: nothing,
     }
     thread.children.set(child.run, child)
-    joinGroup(child, 1)
+    countInGroup(child, 1)
     thread.stopIdleTimer()
     // Of many children in one thread nobody could say whose memory it is.
     send(thread, jobMessage(child.run, job, { shared: true, importTimeoutMs, memoryLimitBytes: null }))
@@ -238,8 +240,7 @@ export function createSharedPool(options: ThreadPoolOptions): ThreadPool {
   return { run, close }
 }
 
-function joinGroup({ thread: { groups }, job: { runner } }: SharedChild, change: 1 | -1): void {
-  const { together } = runner
+function countInGroup({ thread: { groups }, together }: SharedChild, change: 1 | -1): void {
   if (together === undefined) return
   const size = (groups.get(together) ?? 0) + change
   if (size === 0) groups.delete(together)

@@ -20,10 +20,8 @@ export function newDelegationId(now: number): string {
     drawnAt = 0
   }
   drawnAt += idBytes
-  const time = Math.floor(now * ticksPerSecond)
-    .toString(16)
-    .padStart(timeDigits, '0')
-    .slice(-timeDigits)
+  const ticks = Math.max(0, Math.floor(now * ticksPerSecond)) || 0
+  const time = ticks.toString(16).padStart(timeDigits, '0').slice(-timeDigits)
   return `deleg_${time}${drawn.toString('hex', drawnAt - idBytes, drawnAt).slice(timeDigits)}`
 }
 

@@ -15,7 +15,11 @@ function fingerprintOf(request: UnitRequest): string {
   const { form, goals, groups, children, toolsets, sessionKey, metadata } = request
   const { childTimeoutSeconds, deadlineSeconds, budget } = request
   const work = children.map((child) => {
-    const runner = typeof child.runner === 'function' ? `function ${String(child.runner)}` : child.runner
+    // Where it runs is no part of what was asked.
+    const runner =
+      typeof child.runner === 'function'
+        ? `function ${String(child.runner)}`
+        : { ...child.runner, together: undefined }
     // What the earlier child left may be pruned meanwhile: which one it was is what was asked.
     if (child.continued === undefined) return { ...child, runner }
     const { delegation_id, task_index } = child.continued

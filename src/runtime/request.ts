@@ -279,13 +279,23 @@ function runnerOf(runner: unknown, { runners }: ResolvedOptions): RunnerReferenc
 /** References that were found to be plain data: most are dispatched many times. */
 const plainReferences = new WeakSet<RunnerReference>()
 
+/** As long as a peer's address may be. */
+const longestWord = 2_000
 const placements: readonly unknown[] = ['isolated', 'process', 'shared', undefined]
 
+const isWord = (value: unknown): boolean =>
+  typeof value === 'string' && value !== '' && value.length <= longestWord
+
 function checkedReference(runner: RunnerReference): RunnerReference {
-  const { placement } = runner
+  const { placement, together } = runner
   // Who is to be kept in a process must not end up in a thread for a slip of the pen.
   if (!placements.includes(placement))
     throw new DelegationError('RUNNER_INVALID', { placement, expected: 'isolated, process or shared' })
+  if (together !== undefined && !isWord(together))
+    throw new DelegationError('RUNNER_INVALID', {
+      together: kindOf(together),
+      expected: 'a text of 1 to 2,000 characters',
+    })
   if (runner.onOwnerDeath === 'retry' && runner.idempotent !== true) {
     throw new DelegationError('RUNNER_INVALID', {
       onOwnerDeath: 'retry',

@@ -55,3 +55,27 @@ it('an ear that is closed hears nothing, and nothing is kept for one that opens 
   openEar().listen('task', () => heard.push('late'))
   expect(heard).toEqual(['open'])
 })
+
+it('what is longer than any id is about no task, and is kept by nobody', async () => {
+  const push = await startReceiver()
+  const heard: string[] = []
+  const [ear, late] = [openEar(), openEar()]
+  ear.listen('task', () => heard.push('task'))
+  const long = 'x'.repeat(1_001)
+  await push(long)
+  await eventually(() => heard.length === 1)
+  late.listen(long, () => heard.push('late'))
+  expect(heard).toEqual(['task'])
+})
+
+it('of two that listen for one task, the one that ends takes nothing from the other', async () => {
+  const push = await startReceiver()
+  const heard: string[] = []
+  const [first, second] = [openPushEar(), openEar()]
+  first.listen('task', () => heard.push('first'))
+  second.listen('task', () => heard.push('second'))
+  first.close()
+  await push('task')
+  await eventually(() => heard.length === 1)
+  expect(heard).toEqual(['second'])
+})

@@ -118,6 +118,11 @@ describe('MCP servers of the agent runner', () => {
       { command: process.execPath, args: ['-e', 'console.error("no such token"); process.exit(1)'] },
       /the MCP server bad .* did not start: .*\(it said: no such token\)/,
     ],
+    [
+      'throws',
+      { command: process.execPath, args: ['-e', 'require("/no/such/module")'] },
+      /\(it said: Error: Cannot find module '\/no\/such\/module'\)/,
+    ],
     ['never answers', fixture('silent', { startTimeoutSeconds: 0.3 }), /did not start/],
     [
       'is no program',

@@ -31,6 +31,14 @@ const badSingles: Record<string, [object, string]> = {
     { goal: 'a', runner: { url: 'file:///x.js', placement: 'moon' } },
     'RUNNER_INVALID',
   ],
+  'a word of `together` that is a number': [
+    { goal: 'a', runner: { url: 'file:///x.js', placement: 'shared', together: 5 } },
+    'RUNNER_INVALID',
+  ],
+  'an empty word of `together`': [
+    { goal: 'a', runner: { url: 'file:///x.js', together: '' } },
+    'RUNNER_INVALID',
+  ],
   'a reference that runs inline': [
     { goal: 'a', runner: { url: 'file:///x.js', placement: 'inline' } },
     'RUNNER_INVALID',

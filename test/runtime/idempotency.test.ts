@@ -38,6 +38,14 @@ describe('idempotency keys', () => {
     expect(await delegator.dispatchBatch(call)).toEqual(first)
   })
 
+  it('P2: where a child runs is no part of what was asked', async () => {
+    const delegator = await open()
+    const runner = fixture('default', { placement: 'shared' })
+    const call = { goal: 'a', idempotencyKey: 'k', runner }
+    const first = await delegator.dispatch(call)
+    expect(await delegator.dispatch({ ...call, runner: { ...runner, together: 'w' } })).toEqual(first)
+  })
+
   const different = {
     'another goal': { goal: 'b' },
     'another context': { context: 'other' },

@@ -1,40 +1,48 @@
+import { stat } from 'node:fs/promises'
 import { expect, it } from 'vitest'
 import { createProcessHold } from '../../src/runtime/process-hold.js'
 import { createRefusalPace } from '../../src/runtime/refusal-pace.js'
 import { createManualClock } from '../support/manual-clock.js'
 import { idOf, open, polite } from './support.js'
 
-it('P8: a caller that tries again at once, in several places, leaves the loop its turns', async () => {
-  const delegator = await open({ maxUnits: 1 })
-  idOf(await delegator.dispatch({ goal: 'the one that fits', runner: polite }))
-  let turns = 0
-  const timer = setInterval(() => (turns += 1), 1)
-  const insist = async (): Promise<number> => {
-    let refusals = 0
-    for (; turns < 20; refusals += 1) {
-      const { status } = await delegator.dispatch({ goal: 'another', runner: polite })
-      expect(status).toBe('rejected')
+it.each([1, 300])(
+  'P8: %i callers that try again at once leave the loop its turns, for I/O too',
+  async (callers) => {
+    const delegator = await open({ maxUnits: 1 })
+    idOf(await delegator.dispatch({ goal: 'the one that fits', runner: polite }))
+    const turns = { timers: 0, files: 0 }
+    const timer = setInterval(() => (turns.timers += 1), 1)
+    const isEnough = (): boolean => turns.timers >= 20 && turns.files >= 20
+    const readOn = async (): Promise<void> => {
+      for (; !isEnough(); turns.files += 1) await stat('.')
     }
-    return refusals
-  }
-  const refusals = await Promise.all([insist(), insist(), insist()])
-  clearInterval(timer)
-  for (const count of refusals) expect(count).toBeGreaterThan(0)
-})
+    const insist = async (): Promise<void> => {
+      while (!isEnough()) {
+        const { status } = await delegator.dispatch({ goal: 'another', runner: polite })
+        if (status !== 'rejected') throw new Error(status)
+      }
+    }
+    await Promise.all([readOn(), ...Array.from({ length: callers }, insist)])
+    clearInterval(timer)
+    expect(isEnough()).toBe(true)
+  },
+)
 
-it('P1: only a storm is slowed down, and only one refusal of it at a time', async () => {
+it('P1: only a storm is slowed down, and all who are refused meanwhile share one rest', async () => {
   const clock = createManualClock()
   const pace = createRefusalPace(clock, createProcessHold())
-  const told = (afterMs: number): 'at once' | Promise<void> => {
+  const told = (afterMs: number): Promise<void> | null => {
     clock.advance(afterMs)
-    return pace() ?? 'at once'
+    return pace()
   }
-  for (let calm = 0; calm < 100; calm += 1) expect(told(1.1)).toBe('at once')
-  for (let dense = 0; dense < 2; dense += 1) expect(told(0.5)).toBe('at once')
-  const rested = told(0.5)
-  expect(rested).toBeInstanceOf(Promise)
-  for (let others = 0; others < 2; others += 1) expect(told(0.5)).toBe('at once')
+  for (let calm = 0; calm < 100; calm += 1) expect(told(1.1)).toBeNull()
+  for (let dense = 0; dense < 2; dense += 1) expect(told(0.5)).toBeNull()
+  const rest = told(0.5)
+  expect(rest).toBeInstanceOf(Promise)
+  expect(clock.pending).toBe(1)
+  const shared = told(0.5)
   clock.advance(1)
-  await rested
+  await Promise.all([rest, shared])
   expect(clock.pending).toBe(0)
+  expect(told(0)).toBeNull()
 })
