@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { createCallers } from '../../../src/a2a/server/callers.js'
 import { createA2AServer, createHttpServer, type A2AServerOptions } from '../../../src/a2a/server/server.js'
-import { createDelegator, type Delegator, type Runner } from '../../../src/index.js'
+import { createDelegator, DelegationError, type Delegator, type Runner } from '../../../src/index.js'
 import { receiver, tokens, type WireAnswer } from './serving.js'
 
 const open: (() => Promise<unknown>)[] = []
@@ -100,6 +100,48 @@ describe('in a host of one’s own', () => {
     const { result } = await call('SendMessage', message('dear'))
     expect(result.task.status.state).toBe('TASK_STATE_FAILED')
     expect(result.task.metadata['hermes-delegate']?.['status']).toBe('interrupted')
+  })
+
+  it.each([
+    [
+      'the one that is missing, where it is named',
+      { permission: 'paint', roles: ['secret-role'] },
+      "the agent has not the permission 'paint', which the task needs",
+    ],
+    [
+      'no more than that, where it is not',
+      { roles: ['secret-role'] },
+      'the permissions of the agent do not allow the task',
+    ],
+  ])('what its gate denies is REJECTED, and says %s', async (_what, detail, words) => {
+    let isDenied = true
+    const delegator = await createDelegator({
+      gate() {
+        if (isDenied) throw new DelegationError('PERMISSION_DENIED', detail)
+        return null
+      },
+    })
+    open.push(() => delegator.close())
+    const { call } = await served(quick, {}, delegator)
+    const { result } = await call('SendMessage', message('m'))
+    expect(result.task.status.state).toBe('TASK_STATE_REJECTED')
+    expect(JSON.stringify(result)).toContain(words)
+    expect(JSON.stringify(result)).not.toContain('secret-role')
+    expect(await delegator.list()).toEqual([])
+    // Nothing had come of it: the same message is a new try.
+    isDenied = false
+    const again = await call('SendMessage', message('m'))
+    expect(again.result.task.status.state).toBe('TASK_STATE_COMPLETED')
+  })
+
+  it('what its gate throws beside that is an error of the server', async () => {
+    const gate = (): never => {
+      throw new Error('the gate is broken')
+    }
+    const delegator = await createDelegator({ gate })
+    open.push(() => delegator.close())
+    const { call } = await served(quick, {}, delegator)
+    expect((await call('SendMessage', message('m'))).error?.code).toBe(-32603)
   })
 
   it('a push that is two days old is given up', async () => {
