@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { createCallers } from '../../../src/a2a/server/callers.js'
+import { createCallers, type CallerOptions } from '../../../src/a2a/server/callers.js'
 import { createA2AServer, createHttpServer, type A2AServerOptions } from '../../../src/a2a/server/server.js'
 import { createDelegator, DelegationError, type Delegator, type Runner } from '../../../src/index.js'
 import { receiver, tokens, type WireAnswer } from './serving.js'
@@ -24,11 +24,11 @@ async function served(runner: Runner, more: Partial<A2AServerOptions> = {}, give
     await server.stop()
     await http.close()
   })
-  const call = async (method: string, params: unknown) => {
+  const call = async (method: string, params: unknown, token: string = tokens.alice) => {
     const response = await fetch(`http://127.0.0.1:${port}/a2a`, {
       method: 'POST',
       headers: {
-        authorization: `Bearer ${tokens.alice}`,
+        authorization: `Bearer ${token}`,
         'a2a-version': '1.0',
         'content-type': 'application/json',
       },
@@ -86,6 +86,45 @@ describe('in a host of one’s own', () => {
       { raw: 'aGk=', filename: 'a.txt', mediaType: 'text/plain' },
       { url: 'https://example.com/b', filename: 'b' },
     ])
+  })
+
+  it('a caller has as many tasks at one time as it was given, alone too, and the others theirs', async () => {
+    const callers = {
+      alice: { token: tokens.alice, runner: untilAborted, maxTasks: 1 },
+      bob: { token: tokens.bob, runner: untilAborted, maxTasks: 2 },
+    }
+    const states = async (given: Record<string, CallerOptions>) => {
+      const { call } = await served(quick, { callers: given })
+      const found: string[] = []
+      for (const [name, { token }] of Object.entries(given))
+        for (const n of [1, 2, 3]) {
+          const params = message(`${name}-${n}`, { configuration: { returnImmediately: true } })
+          const { result } = await call('SendMessage', params, token)
+          found.push(`${name} ${result.task.status.state === 'TASK_STATE_REJECTED' ? 'rejected' : 'runs'}`)
+        }
+      return found
+    }
+    expect(await states({ alice: callers.alice })).toEqual(['alice runs', 'alice rejected', 'alice rejected'])
+    expect(await states(callers)).toEqual([
+      'alice runs',
+      'alice rejected',
+      'alice rejected',
+      'bob runs',
+      'bob runs',
+      'bob rejected',
+    ])
+  })
+
+  it('a caller has as many streams as it was given: a call that would wait beyond them answers at once', async () => {
+    const maxed = { token: tokens.alice, runner: untilAborted, maxStreams: 1 }
+    const { call, delegator } = await served(quick, { callers: { alice: maxed } })
+    const waits = call('SendMessage', message('first'))
+    await expect.poll(() => delegator.activeCount()).toBe(1)
+    const { result } = await call('SendMessage', message('second'))
+    expect(result.task.status.state).toMatch(/SUBMITTED|WORKING/)
+    expect((await call('SendStreamingMessage', message('third'))).error?.code).toBe(-32004)
+    await delegator.interruptAll('enough')
+    expect((await waits).result.task.status.state).toBe('TASK_STATE_COMPLETED')
   })
 
   it('one that was stopped for its budget was canceled by nobody: it FAILED', async () => {
@@ -192,6 +231,13 @@ describe('callers', () => {
   ])('%s is a TypeError that says so', (_what, callers, expected) => {
     expect(() => createCallers(callers)).toThrow(expected)
     expect(() => createCallers(callers)).toThrow(TypeError)
+  })
+
+  it.each(['maxTasks', 'maxStreams'])('%s is a whole number from 1 up', (option) => {
+    for (const value of [0, -1, 1.5, NaN, '2'])
+      expect(() => createCallers({ a: { token: tokens.alice, runner, [option]: value } })).toThrow(
+        new TypeError(`Expected ${option} of caller 'a' to be a whole number from 1 up, got ${value}`),
+      )
   })
 
   it('are told apart by their tokens alone', () => {
