@@ -59,6 +59,8 @@ export function askedAgain(
     gate?.({ sessionKey, parentId: null, children })
     return null
   } catch (error) {
-    return () => Promise.reject(error)
+    return () => {
+      throw error
+    }
   }
 }
