@@ -55,12 +55,13 @@ export function createPeerGate(config: Config, callerOf: CallerOf = () => null):
 
   /** @throws {DelegationError} PERMISSION_DENIED */
   function permit(resource: string): void {
-    const reason = permissions.refusal('delegate')
+    const permission = 'delegate'
+    const reason = permissions.refusal(permission)
     if (reason === null) return
     const denial = { event_type: 'rbac', action: 'rbac.deny', outcome: 'denied' }
-    const extra = { attempted_action: 'delegate', roles: permissions.roles }
+    const extra = { attempted_action: permission, roles: permissions.roles }
     audit.record({ ...delegation(resource), ...denial, extra })
-    throw new DelegationError('PERMISSION_DENIED', { runner: resource, reason })
+    throw new DelegationError('PERMISSION_DENIED', { runner: resource, permission, reason })
   }
 
   /** What another process has begun says with whom, where a model's tool began it. */

@@ -1,5 +1,6 @@
 /** The host's own say in what is admitted. */
-import type { RunnerReference } from '../runner.js'
+import type { Runner, RunnerReference } from '../runner.js'
+import type { ChildPlan } from './child.js'
 import { ownIndexes } from './groups.js'
 import type { UnitRequest } from './request.js'
 
@@ -20,7 +21,8 @@ export type OnUnitStarted = (unit: {
 
 /**
  * Asked before a call is admitted, one of a child's too. What it throws is the caller's answer, and nothing is left of the
- * call (R15). What it returns is told of each unit of the call that starts, and must not throw.
+ * call (R15). What it returns is told of each unit of the call that starts, and must not throw. Asked again, and told
+ * nothing more, before the unfinished children of a dead process are run again: what it throws is then how they fail.
  */
 export type Gate = (call: GatedCall) => OnUnitStarted | null
 
@@ -40,5 +42,25 @@ export function throughGate(request: UnitRequest, gate: Gate | null): UnitReques
   return {
     ...request,
     onStarted: ({ id, draft }) => told({ delegationId: id, taskIndexes: ownIndexes(draft) }),
+  }
+}
+
+/** What children that are to be run again run in place of their runner, where the gate does not let them in any more. */
+export function askedAgain(
+  sessionKey: string,
+  plans: readonly ChildPlan[],
+  gate: Gate | null,
+): Runner | null {
+  const children = plans.map(({ job: { task, runner } }) => ({
+    goal: task.goal,
+    runner: typeof runner === 'function' ? null : runner,
+  }))
+  try {
+    gate?.({ sessionKey, parentId: null, children })
+    return null
+  } catch (error) {
+    return () => {
+      throw error
+    }
   }
 }

@@ -2,6 +2,7 @@ import { unknownEntry } from '../core/owner-death.js'
 import type { Hold, UnitRecord } from '../ledger/shapes.js'
 import type { Executor } from '../pool/executor.js'
 import type { ResolvedOptions } from './options.js'
+import { askedAgain } from './gate.js'
 import { mayRunAgain, planChildren } from './plan-unit.js'
 import { recordedOf } from './recovery.js'
 import type { UnitRequest } from './request.js'
@@ -9,7 +10,8 @@ import type { UnitPlan } from './unit-plan.js'
 
 /**
  * What is left to do of a unit whose owner died: its unfinished children, those of them whose runner allows it. The
- * results that were recorded stay; a child that may not run again is `unknown`. Null: nothing is left to be run.
+ * results that were recorded stay; a child that may not run again is `unknown`, and one that the gate does not let in any
+ * more fails with what the gate throws. Null: nothing is left to be run.
  */
 export function rerunPlan(
   hold: Hold,
@@ -35,6 +37,7 @@ export function rerunPlan(
   const runnable = unfinished.filter(({ job }) => mayRunAgain(job.runner))
   if (runnable.length === 0) return null
   const lost = unfinished.filter(({ job }) => !mayRunAgain(job.runner))
+  const denied = askedAgain(route.sessionKey, runnable, options.gate)
   return {
     form,
     parent: null,
@@ -47,8 +50,10 @@ export function rerunPlan(
     recorded: [...recordedOf(record), ...lost.map(({ index }) => unknownEntry(index))],
     children: runnable.map((plan) => ({
       ...plan,
+      ...(denied !== null && { executor: executors.inline }),
       job: {
         ...plan.job,
+        ...(denied !== null && { runner: denied }),
         task: { ...plan.job.task, rerun: true },
         resumeFrom: checkpointOf(record, plan.index, plan.job.runner) ?? plan.job.resumeFrom ?? null,
       },

@@ -47,6 +47,19 @@ it.each([
   expect(stderr).not.toMatch(/\n {4}at /)
 })
 
+it('with bounds of a caller that are none it does not start, and names each', async () => {
+  for (const [max_tasks, max_streams] of [
+    [0, 0],
+    [1.5, 10_001],
+    ['many', -1],
+  ]) {
+    const alice = { ...callers.alice, max_tasks, max_streams }
+    const { code, stderr } = await serve({ serve: { callers: { alice } } }, { ALICE: token }, '--port', '0')
+    expect(code).toBe(2)
+    for (const key of ['max_tasks', 'max_streams']) expect(stderr).toContain(`serve.callers.alice.${key}`)
+  }
+})
+
 it('at a port that is taken it does not start', async () => {
   const taken = createServer()
   await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve))

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { serving, tokens } from '../a2a/server/serving.js'
+import { messageOf, sent, serving, stateOf, tokens } from '../a2a/server/serving.js'
 import { connect, stdioServer } from '../mcp/support.js'
 import { start, until, type Ended } from './cli-process.js'
 
@@ -98,6 +98,42 @@ describe('B23: who may not delegate', () => {
     await client.close()
     expect(asked).toBe(0)
     await until(() => outcomes().length === 1)
+  })
+
+  it('reaches none through a server: its task is REJECTED, in every dialect, and leaves nothing', async () => {
+    const served = await serving({
+      config: {
+        rbac: readOnly,
+        runners: { served: { peer: { url } } },
+        audit: { path: join(cwd, 'audit.log') },
+      },
+      env: { AUDIT_LOG_PATH: '' },
+    })
+    try {
+      const words = "the agent has not the permission 'delegate', which the task needs"
+      const refusal = { code: 'PERMISSION_DENIED', permission: 'delegate' }
+      for (const transport of ['JSONRPC', 'HTTP+JSON'] as const) {
+        const client = await served.client('alice', transport)
+        const task = await sent(client, messageOf('paint'))
+        expect(stateOf(task)).toBe('TASK_STATE_REJECTED')
+        expect(task.status?.message?.parts.map(({ content }): unknown => content?.value)).toEqual([
+          words,
+          refusal,
+        ])
+        expect(await client.getTask({ tenant: '', id: task.id })).toEqual(task)
+      }
+      const goals = { goals: ['paint', 'draw'] }
+      const parts = [{ kind: 'data', data: goals }]
+      const message = { kind: 'message', messageId: 'old', role: 'user', parts }
+      const { status, body } = await served.rpc('message/send', { message }, { version: '0.3' })
+      expect([status, body.error, body.result.status.state]).toEqual([200, undefined, 'rejected'])
+      expect(body.result.status.message).toMatchObject({ parts: [{ text: words }, { data: refusal }] })
+      expect((await served.command('list')).stdout).not.toContain('deleg_')
+    } finally {
+      await served[Symbol.asyncDispose]()
+    }
+    expect(asked).toBe(0)
+    expect(outcomes()).toEqual([1, 2, 3].map(() => ['served', 'denied']))
   })
 
   it('may still run what is no peer', async () => {

@@ -2,7 +2,14 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { sqliteLedger, type AsyncDelegationEvent, type Dispatched, type Rejected } from '../../src/index.js'
+import {
+  DelegationError,
+  sqliteLedger,
+  type AsyncDelegationEvent,
+  type Dispatched,
+  type GatedCall,
+  type Rejected,
+} from '../../src/index.js'
 import { openSqlite } from '../../src/ledger/sqlite-driver.js'
 import { ledgerPath, openOn, startHost, type HostOnLedger } from './host-on-ledger.js'
 import { gate, idOf, polite, quick } from './support.js'
@@ -338,6 +345,41 @@ describe('P5: a runner that may be run again', () => {
       expect((await adopter.capacity()).inUse).toBe(0)
     },
   )
+
+  it('P3: one that the gate does not let in any more is not run, and ends with its reason as the error', async () => {
+    const path = ledgerPath()
+    const mark = join(mkdtempSync(join(tmpdir(), 'hermes-mark-')), 'mark')
+    onTestFinished(() => rmSync(join(mark, '..'), { recursive: true, force: true }))
+    const runner = { onOwnerDeath: 'adopt' }
+    const host = startHost(path, { goals: ['quick', mark], export: 'secondTime', runner, sessionKey })
+    const id = await handleOf(host)
+    await host.said('child', childIs('completed'))
+    await expect.poll(() => existsSync(mark)).toBe(true)
+    await host.kill()
+    const asked: GatedCall[] = []
+    const told: string[] = []
+    const adopter = await openOn(path, {
+      adopt: true,
+      gate(call) {
+        asked.push(call)
+        throw new DelegationError('PERMISSION_DENIED', { permission: 'delegate' })
+      },
+    })
+    adopter.events.on('completion', ({ delegation_id }) => told.push(delegation_id))
+    const event = await adopter.wait(id)
+    const results = event.is_batch === true ? event.results : []
+    expect(results).toMatchObject([
+      { task_index: 0, status: 'completed', summary: 'did quick' },
+      { task_index: 1, status: 'error', error_detail: { code: 'PERMISSION_DENIED' } },
+    ])
+    expect(results[1]?.['error']).toContain('permission: delegate')
+    expect(asked).toMatchObject([
+      { sessionKey, parentId: null, children: [{ goal: mark, runner: { onOwnerDeath: 'adopt' } }] },
+    ])
+    expect(told).toEqual([id])
+    expect((await adopter.capacity()).inUse).toBe(0)
+    expect(await adopter.completions.read({ ids: [id] })).toHaveLength(1)
+  })
 
   it('a child that is run again has to give what was asked for the first time', async () => {
     const path = ledgerPath()

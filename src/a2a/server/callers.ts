@@ -7,9 +7,9 @@ export interface CallerOptions {
   readonly token: string
   /** The only runner that its tasks are given to. */
   readonly runner: RunnerInput
-  /** Its tasks at one time. @defaultValue all slots; where there are other callers, one fewer */
+  /** Its tasks at one time, from 1. @defaultValue all slots; where there are other callers, one fewer */
   readonly maxTasks?: number
-  /** Its streams, and calls that wait, at one time. @defaultValue all; where there are other callers, half */
+  /** Its streams, and calls that wait, at one time, from 1. @defaultValue all; where there are other callers, half */
   readonly maxStreams?: number
   /** Signs its push notifications. @defaultValue the token of the push configuration, where it has one */
   readonly pushSecret?: string
@@ -30,17 +30,22 @@ export interface Callers {
 const callerName = /^[A-Za-z0-9_-]{1,64}$/
 const leastTokenCharacters = 16
 
-/** @throws {TypeError} naming the caller: a name that is none, a token that is short, or one that two have. */
+/** @throws {TypeError} naming the caller: a name that is none, a token that is short or that two have, a bound that is none. */
 export function createCallers(given: Readonly<Record<string, CallerOptions>>): Callers {
   const all = Object.entries(given).map(([name, options]) => ({ ...options, name }))
   const digests = all.map((caller) => ({ caller, digest: digestOf(caller.token) }))
-  for (const { name, token } of all) {
+  for (const { name, token, maxTasks, maxStreams } of all) {
     if (!callerName.test(name))
       throw new TypeError(`Expected the name of a caller to match ${String(callerName)}, got '${name}'`)
     if (token.length < leastTokenCharacters)
       throw new TypeError(
         `Expected the token of caller '${name}' to have at least ${leastTokenCharacters} characters, got ${token.length}`,
       )
+    for (const [option, value] of Object.entries({ maxTasks, maxStreams }))
+      if (value !== undefined && !(Number.isInteger(value) && value >= 1))
+        throw new TypeError(
+          `Expected ${option} of caller '${name}' to be a whole number from 1 up, got ${String(value)}`,
+        )
     const same = all.filter((other) => other.token === token)
     if (same.length > 1)
       throw new TypeError(

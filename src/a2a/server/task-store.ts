@@ -2,9 +2,10 @@
 import { randomBytes } from 'node:crypto'
 import { TaskState, type ListTasksRequest, type ListTasksResponse, type Task } from '@a2a-js/sdk'
 import { RequestMalformedError, TaskNotFoundError } from '@a2a-js/sdk/errors'
-import type { AsyncDelegationEvent, Delegator, DelegationRecord, Rejected } from '../../index.js'
+import type { AsyncDelegationEvent, Delegator, DelegationRecord } from '../../index.js'
 import { DelegationError } from '../../index.js'
 import type { Caller } from './callers.js'
+import type { Denial } from './denial.js'
 import { agentMessage, dataPart, textPart } from './parts.js'
 import { contextOf, originOf } from './scopes.js'
 import type { TaskFeed } from './task-feed.js'
@@ -15,7 +16,7 @@ export interface TaskStore {
   get(caller: Caller, taskId: string): Promise<Task>
   list(caller: Caller, request: ListTasksRequest): Promise<ListTasksResponse>
   /** A task of what was not admitted. It is kept in memory alone: a refusal must leave nothing behind that piles up. */
-  reject(caller: Caller, contextId: string, refused: Rejected, at: number): Task
+  reject(caller: Caller, contextId: string, denial: Denial, at: number): Task
   /** Lets go of what ended longer ago than `seconds`, so that retention can drop it. */
   letGo(caller: Caller, beforeSeconds: number): Promise<void>
 }
@@ -84,12 +85,9 @@ export function createTaskStore(
         totalSize: tasks.length,
       }
     },
-    reject(caller, contextId, { refusal }, at) {
+    reject(caller, contextId, { text, data }, at) {
       const id = `rejected_${randomBytes(10).toString('hex')}`
-      const parts = [
-        textPart(refusal === undefined ? unfit : full),
-        ...(refusal === undefined ? [] : [dataPart(shownRefusal(refusal))]),
-      ]
+      const parts = [textPart(text), ...(data === null ? [] : [dataPart(data)])]
       const task: Task = {
         id,
         contextId,
@@ -125,14 +123,6 @@ export function createTaskStore(
       }
     },
   }
-}
-
-/** The host's own words name its settings and its sessions: a remote caller is told what it can act on. */
-const full = 'the agent is at its capacity; try later'
-const unfit = 'the agent could not take the task'
-
-function shownRefusal({ code }: NonNullable<Rejected['refusal']>) {
-  return { code, retry_hint: full }
 }
 
 /** Before all of them where nothing is asked for. */

@@ -5,6 +5,7 @@ import { RequestMalformedError, TaskNotCancelableError, UnsupportedOperationErro
 import type { Clock, Delegator, TraceContext } from '../../index.js'
 import { DelegationError } from '../../index.js'
 import type { Caller } from './callers.js'
+import { denialShown, refusalShown, type Denial } from './denial.js'
 import { followTask } from './follow-task.js'
 import { answerText, checkedMessage, workOf } from './incoming.js'
 import { ownMetadata } from './parts.js'
@@ -110,17 +111,22 @@ export function createTasks(options: TasksOptions): Tasks {
       idempotencyKey: `a2a:${caller.name}:${messageId}`,
       ...(traceContext !== null && { traceContext }),
     }
+    const rejected = (denial: Denial) => {
+      return { id: store.reject(caller, contextId, denial, clock.now()).id, contextId, isLive: false }
+    }
     const dispatched = await slots.within(caller, (share) =>
-      goals === null
-        ? delegator.dispatch({ ...common, ...share, goal }).catch(malformed)
-        : delegator
-            .dispatchBatch({ ...common, ...share, goals, independentCompletions: false })
-            .catch(malformed),
+      (goals === null
+        ? delegator.dispatch({ ...common, ...share, goal })
+        : delegator.dispatchBatch({ ...common, ...share, goals, independentCompletions: false })
+      )
+        .catch(malformed)
+        .catch(denialShown),
     )
+    if ('data' in dispatched) return rejected(dispatched)
     if (dispatched.status === 'dispatched') return { id: dispatched.delegationId, contextId, isLive: true }
     if (dispatched.refusal?.code === 'KEY_REUSED')
       throw new RequestMalformedError(`messageId ${messageId} was used for another message`)
-    return { id: store.reject(caller, contextId, dispatched, clock.now()).id, contextId, isLive: false }
+    return rejected(refusalShown(dispatched))
   }
 
   /** A message to a task: the answer that it waits for, or something more to know. */

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { createCallers } from '../../../src/a2a/server/callers.js'
+import { createCallers, type CallerOptions } from '../../../src/a2a/server/callers.js'
 import { createA2AServer, createHttpServer, type A2AServerOptions } from '../../../src/a2a/server/server.js'
-import { createDelegator, type Delegator, type Runner } from '../../../src/index.js'
+import { createDelegator, DelegationError, type Delegator, type Runner } from '../../../src/index.js'
 import { receiver, tokens, type WireAnswer } from './serving.js'
 
 const open: (() => Promise<unknown>)[] = []
@@ -24,11 +24,11 @@ async function served(runner: Runner, more: Partial<A2AServerOptions> = {}, give
     await server.stop()
     await http.close()
   })
-  const call = async (method: string, params: unknown) => {
+  const call = async (method: string, params: unknown, token: string = tokens.alice) => {
     const response = await fetch(`http://127.0.0.1:${port}/a2a`, {
       method: 'POST',
       headers: {
-        authorization: `Bearer ${tokens.alice}`,
+        authorization: `Bearer ${token}`,
         'a2a-version': '1.0',
         'content-type': 'application/json',
       },
@@ -88,6 +88,45 @@ describe('in a host of one’s own', () => {
     ])
   })
 
+  it('a caller has as many tasks at one time as it was given, alone too, and the others theirs', async () => {
+    const callers = {
+      alice: { token: tokens.alice, runner: untilAborted, maxTasks: 1 },
+      bob: { token: tokens.bob, runner: untilAborted, maxTasks: 2 },
+    }
+    const states = async (given: Record<string, CallerOptions>) => {
+      const { call } = await served(quick, { callers: given })
+      const found: string[] = []
+      for (const [name, { token }] of Object.entries(given))
+        for (const n of [1, 2, 3]) {
+          const params = message(`${name}-${n}`, { configuration: { returnImmediately: true } })
+          const { result } = await call('SendMessage', params, token)
+          found.push(`${name} ${result.task.status.state === 'TASK_STATE_REJECTED' ? 'rejected' : 'runs'}`)
+        }
+      return found
+    }
+    expect(await states({ alice: callers.alice })).toEqual(['alice runs', 'alice rejected', 'alice rejected'])
+    expect(await states(callers)).toEqual([
+      'alice runs',
+      'alice rejected',
+      'alice rejected',
+      'bob runs',
+      'bob runs',
+      'bob rejected',
+    ])
+  })
+
+  it('a caller has as many streams as it was given: a call that would wait beyond them answers at once', async () => {
+    const maxed = { token: tokens.alice, runner: untilAborted, maxStreams: 1 }
+    const { call, delegator } = await served(quick, { callers: { alice: maxed } })
+    const waits = call('SendMessage', message('first'))
+    await expect.poll(() => delegator.activeCount()).toBe(1)
+    const { result } = await call('SendMessage', message('second'))
+    expect(result.task.status.state).toMatch(/SUBMITTED|WORKING/)
+    expect((await call('SendStreamingMessage', message('third'))).error?.code).toBe(-32004)
+    await delegator.interruptAll('enough')
+    expect((await waits).result.task.status.state).toBe('TASK_STATE_COMPLETED')
+  })
+
   it('one that was stopped for its budget was canceled by nobody: it FAILED', async () => {
     const spends: Runner = async (_task, ctx) => {
       ctx.progress({ usage: { input_tokens: 100, output_tokens: 0, cost_usd: 0 } })
@@ -100,6 +139,48 @@ describe('in a host of one’s own', () => {
     const { result } = await call('SendMessage', message('dear'))
     expect(result.task.status.state).toBe('TASK_STATE_FAILED')
     expect(result.task.metadata['hermes-delegate']?.['status']).toBe('interrupted')
+  })
+
+  it.each([
+    [
+      'the one that is missing, where it is named',
+      { permission: 'paint', roles: ['secret-role'] },
+      "the agent has not the permission 'paint', which the task needs",
+    ],
+    [
+      'no more than that, where it is not',
+      { roles: ['secret-role'] },
+      'the permissions of the agent do not allow the task',
+    ],
+  ])('what its gate denies is REJECTED, and says %s', async (_what, detail, words) => {
+    let isDenied = true
+    const delegator = await createDelegator({
+      gate() {
+        if (isDenied) throw new DelegationError('PERMISSION_DENIED', detail)
+        return null
+      },
+    })
+    open.push(() => delegator.close())
+    const { call } = await served(quick, {}, delegator)
+    const { result } = await call('SendMessage', message('m'))
+    expect(result.task.status.state).toBe('TASK_STATE_REJECTED')
+    expect(JSON.stringify(result)).toContain(words)
+    expect(JSON.stringify(result)).not.toContain('secret-role')
+    expect(await delegator.list()).toEqual([])
+    // Nothing had come of it: the same message is a new try.
+    isDenied = false
+    const again = await call('SendMessage', message('m'))
+    expect(again.result.task.status.state).toBe('TASK_STATE_COMPLETED')
+  })
+
+  it('what its gate throws beside that is an error of the server', async () => {
+    const gate = (): never => {
+      throw new Error('the gate is broken')
+    }
+    const delegator = await createDelegator({ gate })
+    open.push(() => delegator.close())
+    const { call } = await served(quick, {}, delegator)
+    expect((await call('SendMessage', message('m'))).error?.code).toBe(-32603)
   })
 
   it('a push that is two days old is given up', async () => {
@@ -150,6 +231,13 @@ describe('callers', () => {
   ])('%s is a TypeError that says so', (_what, callers, expected) => {
     expect(() => createCallers(callers)).toThrow(expected)
     expect(() => createCallers(callers)).toThrow(TypeError)
+  })
+
+  it.each(['maxTasks', 'maxStreams'])('%s is a whole number from 1 up', (option) => {
+    for (const value of [0, -1, 1.5, NaN, '2'])
+      expect(() => createCallers({ a: { token: tokens.alice, runner, [option]: value } })).toThrow(
+        new TypeError(`Expected ${option} of caller 'a' to be a whole number from 1 up, got ${value}`),
+      )
   })
 
   it('are told apart by their tokens alone', () => {

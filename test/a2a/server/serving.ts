@@ -62,6 +62,8 @@ interface Settings {
   readonly serve?: Readonly<Record<string, unknown>>
   readonly delegation?: Readonly<Record<string, unknown>>
   readonly env?: Readonly<Record<string, string>>
+  /** Other sections. */
+  readonly config?: Readonly<Record<string, unknown>>
 }
 
 /** The command, with a runner that does what it is told; alice and bob may call. */
@@ -69,6 +71,7 @@ export async function serving({
   serve = {},
   delegation = {},
   env: more = {},
+  config: sections = {},
 }: Settings = {}): Promise<Serving> {
   const folder = mkdtempSync(join(tmpdir(), 'hermes-a2a-'))
   const config = {
@@ -82,6 +85,7 @@ export async function serving({
       },
       ...serve,
     },
+    ...sections,
   }
   // JSON is YAML.
   writeFileSync(join(folder, 'hermes-delegate.yaml'), JSON.stringify(config))
