@@ -1,6 +1,7 @@
 /** A task that a workspace works on is asked about until it has ended. A look that fails changes nothing. */
 import type { Clock } from '../index.js'
-import { isObject, parsed, readAnswer, type Answer } from './answer.js'
+import { isJsonObject as isObject } from '../runner.js'
+import { parsed, readAnswer, type Answer } from './answer.js'
 import type { MessageRow } from './messages.js'
 import { taskCall } from './task-call.js'
 import type { PostOutcome } from './workspace-http.js'

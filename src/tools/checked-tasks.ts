@@ -1,7 +1,7 @@
 /** The tasks of a `delegate_task` call, checked in the original's order and words (spec 4.2). */
 import * as z from 'zod'
-import type { Json, JsonObject } from '../runner.js'
-import { isObject, kindOf, readInput } from './read-input.js'
+import { isJsonObject, type Json, type JsonObject } from '../runner.js'
+import { kindOf, readInput } from './read-input.js'
 import { textOf, ToolProblem, type TaskRules } from './tool-spec.js'
 
 const role = z.enum(['leaf', 'orchestrator']).or(z.string())
@@ -72,7 +72,7 @@ export function checkedTasks(input: JsonObject, host: TaskRules): CheckedTasks {
 }
 
 function checkedTask(item: Json, index: number, warnings: Set<string>): JsonObject {
-  if (!isObject(item)) throw new ToolProblem(`Task ${index} must be an object, got ${kindOf(item)}.`)
+  if (!isJsonObject(item)) throw new ToolProblem(`Task ${index} must be an object, got ${kindOf(item)}.`)
   if (textOf(typeof item['goal'] === 'number' ? String(item['goal']) : item['goal']) === null)
     throw new ToolProblem(`Task ${index} is missing a 'goal'.`)
   const { values, ignored } = readInput(taskShape, item, `Task ${index}`)
@@ -101,7 +101,7 @@ function taskOf(task: JsonObject, host: TaskRules, warnings: Set<string>): Check
     goal: goal as string,
     role: roleOf(textOf(asked), host, warnings),
     ...(textOf(context) !== null && { context: context as string }),
-    ...(isObject(outputSchema) && { outputSchema }),
+    ...(isJsonObject(outputSchema) && { outputSchema }),
     ...(textOf(group) !== null && { group: group as string }),
   }
 }

@@ -22,7 +22,7 @@ describe('structure', () => {
     const jobs = ['send-job', 'follow-job', 'peer-reply', 'platform', 'http-call', 'connect']
     for (const name of jobs)
       for (const { specifier, isType } of importsOf(`src/molecule/${name}.ts`))
-        if (!isType) expect(specifier).not.toMatch(/records|mirrors|audit|delegations|src\/index|src\/runner/)
+        if (!isType) expect(specifier).not.toMatch(/records|mirrors|audit|delegations|src\/index/)
   })
 })
 
