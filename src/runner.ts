@@ -13,6 +13,7 @@ import type { TraceContext } from './core/trace-context.js'
 
 export { isJsonObject } from './core/json.js'
 export { isPublicAddress } from './core/private-address.js'
+export { pause } from './core/pause.js'
 export { redact } from './core/redact.js'
 export { withoutSecrets } from './core/own-secrets.js'
 export { programEnvironment } from './core/program-environment.js'

@@ -65,6 +65,7 @@ describe('the public surface is what was meant', () => {
       'defineRunner',
       'isJsonObject',
       'isPublicAddress',
+      'pause',
       'programEnvironment',
       'redact',
       'withoutSecrets',
