@@ -7,7 +7,7 @@ import type { Clock } from '../index.js'
 import { pause, type JsonObject } from '../runner.js'
 import type { HttpCaller, HttpOutcome } from './http-call.js'
 import { failed, readReply, type FailureReason, type PeerReply } from './peer-reply.js'
-import type { Platform } from './platform.js'
+import type { Platform } from './platform-api.js'
 import type { Settings } from './settings.js'
 
 /** `direct`: to the address that discovery gives. `proxy`: through the platform. `platform`: the platform sends it itself. */
