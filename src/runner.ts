@@ -11,7 +11,9 @@ import type { AskOptions, LeaseOffer, LeaseChange, DelegateCall, Delegated } fro
 import type { Json, JsonObject } from './core/json.js'
 import type { TraceContext } from './core/trace-context.js'
 
+export { isJsonObject } from './core/json.js'
 export { isPublicAddress } from './core/private-address.js'
+export { pause } from './core/pause.js'
 export { redact } from './core/redact.js'
 export { withoutSecrets } from './core/own-secrets.js'
 export { programEnvironment } from './core/program-environment.js'

@@ -1,5 +1,6 @@
 /** What the status and the body of an HTTP answer say, before anything of the protocol is read. */
 import type { IncomingHttpHeaders } from 'node:http'
+import { isJsonObject, type JsonObject } from '../runner.js'
 import { PeerError, QueuedAck } from './peer-error.js'
 
 /** An acknowledgement is short. */
@@ -36,13 +37,11 @@ export function checkAnswer(status: number, headers: IncomingHttpHeaders, body: 
 }
 
 /** Reads only what may be an acknowledgement or an error: an answer is read once, by the SDK. */
-function objectIn(body: string, status: number): Record<string, unknown> | null {
+function objectIn(body: string, status: number): JsonObject | null {
   if (status === 200 && !/"(?:queued|status)"\s*:\s*(?:true|"queued")/.test(body)) return null
   try {
     const value: unknown = JSON.parse(body)
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : null
+    return isJsonObject(value) ? value : null
   } catch {
     return null
   }

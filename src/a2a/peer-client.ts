@@ -99,7 +99,7 @@ export function secretIn(env: Readonly<Record<string, string | undefined>>, name
 
 async function createClient(settings: PeerSettings, http: PeerHttp): Promise<PeerClient> {
   const card = await readCard(settings, http)
-  /* eslint-disable @typescript-eslint/no-unsafe-class-instance-assignment -- the SDK declares its options as classes that it does not export */
+  /* eslint-disable @typescript-eslint/no-unsafe-class-instance-assignment -- options are classes that the SDK keeps to itself */
   const options = { fetchImpl: http.fetch, legacyCompat: { enabled: true } }
   const factory = new ClientFactory({
     transports: [new JsonRpcTransportFactory(options), new RestTransportFactory(options)],

@@ -26,17 +26,3 @@ export const systemTime: PeerTime = {
   // eslint-disable-next-line no-restricted-syntax -- where chance comes in: everything else is handed it
   random: Math.random,
 }
-
-/** Resolves after `ms`, or at once when the signal aborts. Never rejects. */
-export function pause(ms: number, time: PeerTime, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve()
-  return new Promise((resolve) => {
-    const stop = time.after(ms, done)
-    signal.addEventListener('abort', done, { once: true })
-    function done(): void {
-      stop()
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-  })
-}

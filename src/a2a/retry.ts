@@ -2,8 +2,9 @@
  * When a request may be made once more. Only if it cannot have arrived, or if it does no harm twice; within the bounds
  * of its own call, and of all calls to that peer together, so that a peer that is down is not run over.
  */
+import { pause } from '../runner.js'
 import { PeerError, peerErrorOf, QueuedAck } from './peer-error.js'
-import { pause, type PeerTime } from './peer-time.js'
+import type { PeerTime } from './peer-time.js'
 
 export interface RetryBounds {
   readonly maxRetries: number

@@ -1,3 +1,5 @@
+import { setTimeout as after } from 'node:timers/promises'
+
 /** A signal that aborts with its parent, or by itself; `release` lets go of the parent. */
 export interface AbortScope {
   readonly signal: AbortSignal
@@ -34,15 +36,5 @@ export async function within<T>(
 }
 
 /** Resolves after so long, or when the signal aborts. */
-export function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', end)
-      resolve()
-    }
-    const timer = setTimeout(end, ms)
-    signal.addEventListener('abort', end, { once: true })
-    if (signal.aborted) end()
-  })
-}
+export const pause = (ms: number, signal: AbortSignal): Promise<void> =>
+  after(ms, undefined, { signal }).catch(() => undefined)

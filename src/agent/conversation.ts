@@ -1,8 +1,7 @@
 /** What is said to the model, and how it is made to fit. */
 import type { ModelMessage, ToolModelMessage } from 'ai'
-import type { Json, RunnerTask } from '../runner.js'
+import { isJsonObject, type Json, type RunnerTask } from '../runner.js'
 import { bounded } from './bounded-text.js'
-import { isObject } from './is-object.js'
 import { delegateTaskName } from './agent-tool.js'
 
 /** What a checkpoint may come to, characters: the runtime takes 1,048,576. */
@@ -94,6 +93,6 @@ export function checkpointOf(messages: readonly ModelMessage[]): Json {
 
 /** The messages of a checkpoint of ours; null for none, or for one of another kind. */
 export function messagesFrom(state: Json): ModelMessage[] | null {
-  const messages = isObject(state) && state['kind'] === 'agent-1' ? state['messages'] : null
+  const messages = isJsonObject(state) && state['kind'] === 'agent-1' ? state['messages'] : null
   return Array.isArray(messages) && messages.length > 0 ? messages : null
 }

@@ -1,29 +1,10 @@
 import { jsonSchema } from 'ai'
-import * as z from 'zod'
 import { redact, type Delegated, type JsonObject, type RunnerContext, type RunnerTask } from '../runner.js'
-import { checkedTasks, ignoredNote, taskShape } from '../tools/checked-tasks.js'
+import { checkedTasks, delegateTaskShape, ignoredNote } from '../tools/checked-tasks.js'
 import { inputObject, jsonSchemaOf, readInput } from '../tools/read-input.js'
 import { textOf, ToolProblem } from '../tools/tool-spec.js'
 import { delegateTaskName, ToolError, type AgentTool } from './agent-tool.js'
 import { bounded, toolResultCharacters } from './bounded-text.js'
-
-/** The registry's `delegate_task`, property by property: a model that knows one knows the other. */
-const input = z.object({
-  goal: z.string().optional().describe('One task. Give this or `tasks`.'),
-  context: z.string().optional().describe('What every subagent of this call should know besides its goal.'),
-  tasks: z.array(taskShape).optional().describe('Several tasks that run in parallel.'),
-  role: z.string().optional().describe("'leaf' (default) or 'orchestrator', for tasks that do not say."),
-  output_schema: z
-    .record(z.string(), z.json())
-    .optional()
-    .describe('JSON Schema that each answer has to fit.'),
-  action: z.string().optional().describe("'spawn' (default), 'list', 'steer' or 'stop'."),
-  subagent_id: z.string().optional().describe("Which subagent to steer or stop; action 'list' has the ids."),
-  message: z.string().optional().describe("What to tell the subagent; for 'steer'."),
-  workspace_id: z.string().optional().describe('A peer that is to do `task`, in place of a subagent.'),
-  task: z.string().optional().describe('What the peer has to do.'),
-  background: z.boolean().optional().describe('Deprecated and ignored: the host decides.'),
-})
 
 /**
  * `delegate_task` in the hands of a child: it waits, and the results are its own to sum up (spec 4.5). What is below it has
@@ -38,13 +19,15 @@ export function delegationTool(
   const rules = { delegator: { limits }, child: { depth: 0 } }
   return {
     name: delegateTaskName,
-    description: `Hand work to subagents with a context of their own, and wait for their results (at most ${most} tasks a call, which run in parallel). Use it for work that falls into independent parts, or that would fill your context.`,
-    schema: jsonSchema(jsonSchemaOf(input)),
+    description:
+      `Hand work to subagents with a context of their own, and wait for their results (at most ${most} tasks a call, ` +
+      'which run in parallel). Use it for work that falls into independent parts, or that would fill your context.',
+    schema: jsonSchema(jsonSchemaOf(delegateTaskShape)),
     async run(given) {
       try {
         // Whatever a model says of it, the host decides.
         const asks = Object.entries(inputObject(given)).filter(([name]) => name !== 'background')
-        const { values, ignored } = readInput(input, Object.fromEntries(asks))
+        const { values, ignored } = readInput(delegateTaskShape, Object.fromEntries(asks))
         const action = textOf(values['action'])?.trim() ?? 'spawn'
         if (action !== 'spawn') return controlled(action, values)
         if (![null, 'local'].includes(textOf(values['workspace_id'])))

@@ -1,7 +1,6 @@
 /** What a server says of tokens is not believed blindly, and costs no answer: a count that cannot be true is taken out. */
 import { Transform } from 'node:stream'
-import type { Json } from '../runner.js'
-import { isObject } from './is-object.js'
+import { isJsonObject, type Json } from '../runner.js'
 
 /** More than any one call can come to. */
 const mostTokens = 1_000_000_000
@@ -34,7 +33,7 @@ function honestLine(line: string, onLie: (said: string) => void): string {
   if (!line.startsWith('data:') || !line.includes('"usage"')) return line
   try {
     const event = JSON.parse(line.slice('data:'.length)) as Json
-    if (!isObject(event) || isHonest(event['usage'])) return line
+    if (!isJsonObject(event) || isHonest(event['usage'])) return line
     onLie(JSON.stringify(event['usage']).slice(0, 200))
     return `data: ${JSON.stringify({ ...event, usage: null })}`
   } catch {
@@ -44,7 +43,7 @@ function honestLine(line: string, onLie: (said: string) => void): string {
 
 function isHonest(usage: Json | undefined): boolean {
   if (usage === undefined || usage === null) return true
-  if (!isObject(usage)) return false
+  if (!isJsonObject(usage)) return false
   const { prompt_tokens_details: input, completion_tokens_details: output } = usage
   return (
     ['prompt_tokens', 'completion_tokens', 'total_tokens'].every((name) => isCount(usage[name])) &&
@@ -52,7 +51,7 @@ function isHonest(usage: Json | undefined): boolean {
       (details) =>
         details === undefined ||
         details === null ||
-        (isObject(details) &&
+        (isJsonObject(details) &&
           Object.entries(details).every(([name, value]) => !name.endsWith('_tokens') || isCount(value))),
     )
   )

@@ -16,7 +16,7 @@ import {
 import { openScope, pause } from './abort-scope.js'
 import type { AgentSettings } from './agent-options.js'
 import type { AgentTool } from './agent-tool.js'
-import type { JsonObject } from '../runner.js'
+import { isJsonObject, type JsonObject } from '../runner.js'
 import type { KeyRing } from './key-ring.js'
 import { failureOf, ProviderFailure } from './provider-error.js'
 
@@ -207,11 +207,7 @@ function assistantMessage(messages: readonly ModelMessage[]): AssistantModelMess
   const message = messages.find((found) => found.role === 'assistant')
   if (message === undefined || typeof message.content === 'string') return message ?? null
   const content = message.content.map((part) =>
-    part.type === 'tool-call' && !isPlainObject(part.input) ? { ...part, input: {} } : part,
+    part.type === 'tool-call' && !isJsonObject(part.input) ? { ...part, input: {} } : part,
   )
   return { ...message, content }
-}
-
-function isPlainObject(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

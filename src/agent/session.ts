@@ -1,8 +1,7 @@
 /** What one child has said, heard and used, from its first run to its correction. */
-import type { JsonObject, RunnerContext, RunnerTask } from '../runner.js'
+import { isJsonObject, type JsonObject, type RunnerContext, type RunnerTask } from '../runner.js'
 import type { AgentSettings } from './agent-options.js'
 import { corrected, goOnWith, messagesFrom } from './conversation.js'
-import { isObject } from './is-object.js'
 import type { LoopState } from './model-loop.js'
 import type { TraceEntry } from './run-tool.js'
 import { openSteering, type Steering } from './steering.js'
@@ -44,7 +43,7 @@ function begun({ goal, continued }: RunnerTask, ctx: RunnerContext, { prices }: 
   }
   const common = { steering: openSteering(ctx), before: { apiCalls: 0, usage: {} } }
   const counted = (before: JsonObject | null): UsageCount => createUsageCount(prices ?? null, before)
-  if (messages === null || !isObject(resumeFrom)) return { ...common, state: fresh, count: counted(null) }
+  if (messages === null || !isJsonObject(resumeFrom)) return { ...common, state: fresh, count: counted(null) }
   if (continued !== undefined) {
     // Its account was settled with the child that ended.
     if ((continued.summary ?? '') !== '')
@@ -60,5 +59,5 @@ function begun({ goal, continued }: RunnerTask, ctx: RunnerContext, { prices }: 
     retries: typeof retries === 'number' ? retries : 0,
     trace: Array.isArray(trace) ? [...(trace as readonly TraceEntry[])] : [],
   }
-  return { ...common, state, count: counted(isObject(usage) ? usage : null) }
+  return { ...common, state, count: counted(isJsonObject(usage) ? usage : null) }
 }

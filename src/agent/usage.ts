@@ -1,7 +1,6 @@
 import type { LanguageModelUsage } from 'ai'
-import { isObject } from './is-object.js'
 import type { AgentSettings } from './agent-options.js'
-import type { Json, JsonObject } from '../runner.js'
+import { isJsonObject, type Json, type JsonObject } from '../runner.js'
 
 /** Tokens and money of all calls of one child. */
 export interface UsageCount {
@@ -65,7 +64,7 @@ export function usedSince(now: JsonObject, before: JsonObject): JsonObject {
 }
 
 function countedBefore(before: Json): Counted {
-  const at = (key: string): number => (isObject(before) ? tokens(before[key]) : 0)
+  const at = (key: string): number => (isJsonObject(before) ? tokens(before[key]) : 0)
   return {
     input: at('input_tokens'),
     output: at('output_tokens'),

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import type { AgentRunnerOptions } from '../agent/agent-runner.js'
-import type { Json, JsonObject } from '../runner.js'
+import { isJsonObject, type Json, type JsonObject } from '../runner.js'
 
 /** Below these stand names of the user's own: of servers, of variables. */
 const freeNames: ReadonlySet<string> = new Set(['mcpServers', 'set'])
@@ -17,10 +17,10 @@ export function agentOptions(agent: JsonObject, folder: string): AgentRunnerOpti
 }
 
 function serversAt(servers: Json, folder: string): Json {
-  if (!isObject(servers)) return servers
+  if (!isJsonObject(servers)) return servers
   return Object.fromEntries(
     Object.entries(servers).map(([name, server]): [string, Json | undefined] => {
-      if (!isObject(server)) return [name, server]
+      if (!isJsonObject(server)) return [name, server]
       const { command, cwd, ...rest } = server
       // A program with a dot before its path is looked for where the file is.
       const isOurs = typeof command === 'string' && /^\.{1,2}\//.test(command)
@@ -49,7 +49,7 @@ export function camelCased(value: JsonObject, areFree = false): JsonObject {
         : /[A-Z]/.test(key)
           ? `_${key}`
           : key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
-      return [name, isObject(item) ? camelCased(item, freeNames.has(name)) : item]
+      return [name, isJsonObject(item) ? camelCased(item, freeNames.has(name)) : item]
     }),
   )
 }
@@ -66,8 +66,4 @@ export function agentProblem(problem: string): string {
           .replace(name.startsWith('_') ? /$^/ : /[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
   )
   return written.join('.') + problem.slice(end)
-}
-
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -8,7 +8,7 @@ import {
   type RunnerReference,
   type ShellRunnerOptions,
 } from '../index.js'
-import type { Json, JsonObject } from '../runner.js'
+import { isJsonObject, type Json, type JsonObject } from '../runner.js'
 import { agentOptions, agentProblem, camelCased } from './configured-agent.js'
 import { agentRunner } from '../agent/agent-runner.js'
 import { peerRunner } from '../a2a/peer-runner.js'
@@ -121,8 +121,4 @@ function withoutNulls(options: JsonObject): JsonObject {
       .filter(([, value]) => isSet(value))
       .map(([key, value]) => [key, isJsonObject(value) ? withoutNulls(value) : value]),
   )
-}
-
-function isJsonObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,10 +1,13 @@
-/** Secrets that somebody knows to be its own, struck out of what others say. Unlike `redact`, it needs no known form. */
+/** Strikes secrets that are known out of what others say. `redact` finds them by their form; these need have none. */
 import type { Json, JsonObject } from './json.js'
 
 /** Shorter ones are words (`none`, `ollama`, `EMPTY`) that texts may well have. */
 const shortestSecret = 8
 
-/** What strikes these out of the texts of a value, as they are, URL-encoded, in JSON and in base64; ones under 8 characters stay. */
+/**
+ * A function that replaces these secrets by `[REDACTED:own-secret]` in every text of a value: as they are, URL-encoded, in
+ * JSON and in base64. A secret of fewer than 8 characters is left where it is.
+ */
 export function withoutSecrets(secrets: readonly string[]): <Value extends Json>(given: Value) => Value {
   const long = secrets.filter((secret) => secret.length >= shortestSecret)
   const forms = [...new Set(long.flatMap(formsOf))].filter((form) => form.length >= shortestSecret)

@@ -1,5 +1,6 @@
 /** One request of a client: whether it still wants the answer, and what it is told meanwhile. */
-import { redact, type Delegator } from '../index.js'
+import type { Delegator } from '../index.js'
+import { shownText } from '../tools/tools.js'
 import type { ServerContext } from '@modelcontextprotocol/server'
 
 /** What becomes of something that an answer hands over. */
@@ -69,7 +70,7 @@ function scopeOf(mcpReq: Request['mcpReq'], signal: AbortSignal, verdicts: Verdi
 
 function followUnit(delegator: Delegator, id: string, tell: (message: string) => void): () => void {
   const told = (task: number, text: string): void =>
-    tell(redact(`task ${task + 1}: ${text}`).slice(0, shownCharacters))
+    tell(shownText(`task ${task + 1}: ${text}`).slice(0, shownCharacters))
   const stop = delegator.events.onAny((event) => {
     if (event.type === 'child' && event.payload.delegation_id === id)
       told(event.payload.task_index, event.payload.state)

@@ -3,9 +3,17 @@
  * and it has no shell: `interrupt`, `answer`, `capacity`.
  */
 import * as z from 'zod'
-import { DelegationError, redact, type Completion, type DelegationRecord } from '../index.js'
+import { DelegationError, type Completion, type DelegationRecord } from '../index.js'
 import type { Json, JsonObject } from '../runner.js'
-import { isOwn, ownUnit, ToolProblem, toolSpecs, type ToolHost, type ToolSpec } from '../tools/tools.js'
+import {
+  isOwn,
+  ownUnit,
+  shownText,
+  ToolProblem,
+  toolSpecs,
+  type ToolHost,
+  type ToolSpec,
+} from '../tools/tools.js'
 import { whileWanted, type CallScope } from './call-scope.js'
 
 const defaultWaitSeconds = 50
@@ -166,7 +174,7 @@ const answerTool: ToolSpec = {
     const which = question === undefined ? {} : { questionId: question as string }
     const { status, questions = [] } = await host.delegator.answer(id, text as string, which)
     if (status === 'answered') return { task_id: id, status }
-    const open = questions.map(({ question_id, text: asked }) => ({ question_id, text: redact(asked) }))
+    const open = questions.map(({ question_id, text: asked }) => ({ question_id, text: shownText(asked) }))
     throw new ToolProblem(`The answer was not taken: ${status}.`, { task_id: id, status, questions: open })
   },
 }
@@ -192,7 +200,7 @@ const capacityTool: ToolSpec = {
       in_use: inUse,
       free,
       scope,
-      holders: ownHolders.map(({ goal, ...holder }) => ({ ...holder, goal: redact(goal).slice(0, 200) })),
+      holders: ownHolders.map(({ goal, ...holder }) => ({ ...holder, goal: shownText(goal).slice(0, 200) })),
     }
   },
 }

@@ -11,7 +11,8 @@ import {
   type ServerContext,
 } from '@modelcontextprotocol/server'
 import * as z from 'zod'
-import { redact, type DelegationRecord, type OpenQuestion } from '../index.js'
+import type { DelegationRecord, OpenQuestion } from '../index.js'
+import { shownText } from '../tools/tools.js'
 import { answering, type CallScope } from './call-scope.js'
 import type { McpHost } from './mcp-host.js'
 import { waitForEnd } from './own-tools.js'
@@ -108,7 +109,7 @@ function elicitation({ text, choices }: OpenQuestion): Readonly<Record<string, u
     method: 'elicitation/create',
     params: {
       mode: 'form',
-      message: redact(text),
+      message: shownText(text),
       requestedSchema: { type: 'object', properties: { answer }, required: ['answer'] },
     },
   }

@@ -2,7 +2,8 @@
  * Tasks of MCP are units: the id is the unit's, and the state is what the ledger says, so that it survives a restart. Two
  * wire forms of one thing: the experimental one of 2025-11-25, and the extension of 2026-07-28.
  */
-import { redact, type DelegationRecord } from '../index.js'
+import type { DelegationRecord } from '../index.js'
+import { shownText } from '../tools/tools.js'
 
 type TaskWord = 'working' | 'input_required' | 'completed' | 'failed' | 'cancelled'
 
@@ -70,7 +71,7 @@ function message(record: DelegationRecord): string {
   const { status, children } = record
   if (hasEnded(record)) return `It ended as ${status}.`
   const asking = children.find(({ question }) => question !== undefined)?.question
-  if (asking !== undefined) return redact(`It waits for an answer (${asking.question_id}): ${asking.text}`)
+  if (asking !== undefined) return shownText(`It waits for an answer (${asking.question_id}): ${asking.text}`)
   const states = children.map(({ state }) => state)
   return children.length === 1 ? `It is ${states.join('')}.` : `Its subagents are ${states.join(', ')}.`
 }

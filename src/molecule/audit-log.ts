@@ -6,8 +6,7 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import type { Json, JsonObject } from '../runner.js'
-import { isObject } from './peer-reply.js'
+import { isJsonObject, type Json, type JsonObject } from '../runner.js'
 
 export interface AuditEvent {
   readonly event_type: string
@@ -153,7 +152,7 @@ export async function readAudit(path: string, filter: AuditFilter = {}): Promise
 function eventIn(line: string): JsonObject | null {
   try {
     const value = JSON.parse(line) as Json
-    return isObject(value) && 'timestamp' in value && 'outcome' in value ? value : null
+    return isJsonObject(value) && 'timestamp' in value && 'outcome' in value ? value : null
   } catch {
     return null
   }

@@ -1,7 +1,7 @@
 /** From what is said of a platform to what jobs run with; the same in the host and in a runner's thread. */
 import { createHttpCaller } from './http-call.js'
 import type { JobContext } from './send-job.js'
-import { createPlatform } from './platform.js'
+import { createPlatform } from './platform-api.js'
 import { readSettings, type MoleculeConnection } from './settings.js'
 import type { Clock } from '../index.js'
 

@@ -1,11 +1,11 @@
 /** What a peer has taken is followed until it has ended; nothing is sent a second time. Nothing here rejects. */
+import { pause } from '../runner.js'
 import { readReply, failed } from './peer-reply.js'
-import type { Sought, Standing } from './platform.js'
+import type { Sought, Standing } from './platform-api.js'
 import type { HttpCall } from './http-call.js'
 import {
   ended,
   messageOf,
-  pause,
   replyOf,
   takenAs,
   type Job,

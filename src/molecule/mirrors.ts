@@ -4,7 +4,7 @@
  * queue and nothing else.
  */
 import type { JsonObject } from '../runner.js'
-import type { Platform } from './platform.js'
+import type { Platform } from './platform-api.js'
 import { firstCharacters, type MoleculeStatus } from './records.js'
 
 export interface Mirrors {

@@ -1,5 +1,5 @@
 /** What a peer's answer means. Pure, total: every shape is one of five outcomes, and none is taken for another. */
-import type { Json, JsonObject } from '../runner.js'
+import { isJsonObject, type Json, type JsonObject } from '../runner.js'
 import type { HttpOutcome } from './http-call.js'
 
 export type PeerReply =
@@ -50,7 +50,7 @@ export function failed(
 /** Of an HTTP answer to a message, or to the question how its task is. */
 export function readReply(answer: Extract<HttpOutcome, { kind: 'answer' }>): PeerReply {
   const { status, json, text } = answer
-  const body = isObject(json) ? json : {}
+  const body = isJsonObject(json) ? json : {}
   const isTaken = status >= 200 && status < 300
   if (isTaken && isQueueAck(body)) return { kind: 'queued', queueId: textIn(body, 'queue_id') }
   if (status !== 200) return readStatus(answer, body)
@@ -71,7 +71,7 @@ function readStatus(
   { status, retryAfter, text }: Extract<HttpOutcome, { kind: 'answer' }>,
   body: JsonObject,
 ) {
-  const said = textIn(body, 'error') ?? (isObject(body['error']) ? rpcErrorText(body['error']) : null)
+  const said = textIn(body, 'error') ?? (isJsonObject(body['error']) ? rpcErrorText(body['error']) : null)
   const told = (said ?? text.slice(0, quotedCharacters)) + hints(body)
   const error = `HTTP ${status}${told === '' ? '' : `: ${told}`}`
   // Busy means that it may have been delivered: once more would do it twice.
@@ -98,7 +98,7 @@ function hints(body: JsonObject): string {
 /** M59. */
 function rpcErrorText(error: Json): string {
   if (typeof error === 'string') return error
-  const { message, code } = isObject(error) ? error : {}
+  const { message, code } = isJsonObject(error) ? error : {}
   const hasMessage = typeof message === 'string' && message !== ''
   if (typeof code !== 'number') return hasMessage ? message : 'JSON-RPC error with no message'
   return hasMessage ? `${message} (code=${code})` : `JSON-RPC error with no message (code=${code})`
@@ -107,7 +107,7 @@ function rpcErrorText(error: Json): string {
 /** A Message or a Task, of protocol 0.3 or 1.0. */
 function readResult(given: Json): PeerReply {
   if (typeof given === 'string') return doneWith(given)
-  const result = isObject(given) ? (objectIn(given, 'task') ?? objectIn(given, 'message') ?? given) : null
+  const result = isJsonObject(given) ? (objectIn(given, 'task') ?? objectIn(given, 'message') ?? given) : null
   if (result === null) return failed('unexpected_shape', `unexpected result: ${shown(given)}`)
   const status = objectIn(result, 'status') ?? {}
   const state =
@@ -117,7 +117,7 @@ function readResult(given: Json): PeerReply {
       .replaceAll('_', '-') ?? null
   const taskId = textIn(result, 'id') ?? ''
   const artifacts = listIn(result, 'artifacts')
-    .filter(isObject)
+    .filter(isJsonObject)
     .flatMap((artifact) => listIn(artifact, 'parts'))
   const parts = [...artifacts, ...listIn(result, 'parts')]
   const statusParts = listIn(objectIn(status, 'message') ?? {}, 'parts')
@@ -153,7 +153,7 @@ function doneWith(text: string): PeerReply {
 
 /** M31: every text, in order, a line each; null when there is none. */
 function textOf(parts: readonly Json[]): string | null {
-  const texts = parts.filter(isObject).flatMap((part) => {
+  const texts = parts.filter(isJsonObject).flatMap((part) => {
     const kind = part['kind'] ?? part['type']
     const root = objectIn(part, 'root') ?? part
     const { text } = root
@@ -164,10 +164,6 @@ function textOf(parts: readonly Json[]): string | null {
 
 const shown = (value: Json): string => JSON.stringify(value).slice(0, quotedCharacters)
 
-export function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
 export function textIn(object: JsonObject, key: string): string | null {
   const value = object[key]
   return typeof value === 'string' && value !== '' ? value : null
@@ -175,7 +171,7 @@ export function textIn(object: JsonObject, key: string): string | null {
 
 function objectIn(object: JsonObject, key: string): JsonObject | null {
   const value = object[key]
-  return isObject(value) ? value : null
+  return isJsonObject(value) ? value : null
 }
 
 function listIn(object: JsonObject, key: string): readonly Json[] {

@@ -4,10 +4,10 @@
  */
 import { createHash } from 'node:crypto'
 import type { Clock } from '../index.js'
-import type { JsonObject } from '../runner.js'
+import { pause, type JsonObject } from '../runner.js'
 import type { HttpCaller, HttpOutcome } from './http-call.js'
 import { failed, readReply, type FailureReason, type PeerReply } from './peer-reply.js'
-import type { Platform } from './platform.js'
+import type { Platform } from './platform-api.js'
 import type { Settings } from './settings.js'
 
 /** `direct`: to the address that discovery gives. `proxy`: through the platform. `platform`: the platform sends it itself. */
@@ -181,17 +181,4 @@ export function takenAs(
 
 export function ended({ error, reason }: Extract<PeerReply, { kind: 'failed' }>, attempts: number): Outcome {
   return { kind: 'failed', error, reason, attempts }
-}
-
-/** Resolves after `ms`, or when the signal aborts. */
-export function pause(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      stop()
-      signal.removeEventListener('abort', end)
-      resolve()
-    }
-    const stop = clock.after(signal.aborted ? 0 : ms, end)
-    signal.addEventListener('abort', end)
-  })
 }

@@ -1,5 +1,5 @@
 /** What a workspace's answer to a message means, in protocol 0.3 and 1.0. Pure and total: every shape is one of four. */
-import type { Json, JsonObject } from '../runner.js'
+import { isJsonObject as isObject, type Json, type JsonObject } from '../runner.js'
 
 export type Answer =
   | { readonly kind: 'done'; readonly text: string; readonly task: TaskIds }
@@ -15,10 +15,6 @@ export interface TaskIds {
 
 const none: TaskIds = { taskId: null, contextId: null }
 const quotedCharacters = 200
-
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
 
 export function parsed(text: string): Json | undefined {
   try {

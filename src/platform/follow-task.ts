@@ -1,6 +1,7 @@
 /** A task that a workspace works on is asked about until it has ended. A look that fails changes nothing. */
 import type { Clock } from '../index.js'
-import { isObject, parsed, readAnswer, type Answer } from './answer.js'
+import { isJsonObject as isObject, pause } from '../runner.js'
+import { parsed, readAnswer, type Answer } from './answer.js'
 import type { MessageRow } from './messages.js'
 import { taskCall } from './task-call.js'
 import type { PostOutcome } from './workspace-http.js'
@@ -49,17 +50,4 @@ export async function followTask(row: MessageRow, options: FollowOptions): Promi
 function isUnknownTask(text: string): boolean {
   const body = parsed(text)
   return isObject(body) && isObject(body['error']) && body['error']['code'] === -32001
-}
-
-/** Resolves after `ms`, or when the signal aborts. */
-function pause(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      stop()
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    const stop = clock.after(ms, done)
-    signal.addEventListener('abort', done)
-  })
 }

@@ -2,8 +2,7 @@
  * What a caller wants passed on, written anew from known fields: of each there are two spellings in use (JSON of protocol
  * buffers), and a workspace that read the one which was not looked at would go on with somebody else's task.
  */
-import type { Json, JsonObject } from '../runner.js'
-import { isObject } from './answer.js'
+import { isJsonObject as isObject, type Json, type JsonObject } from '../runner.js'
 import { Refused } from './refusal.js'
 import { sendMethods, taskMethods } from './task-call.js'
 

@@ -1,6 +1,6 @@
 /** P14 and P22: messages to a workspace, and what became of those that had to wait. */
-import type { JsonObject } from '../runner.js'
-import { isObject, parsed } from './answer.js'
+import { isJsonObject as isObject, type JsonObject } from '../runner.js'
+import { parsed } from './answer.js'
 import { createGate, type Call, type Caller, type Parts, type Route } from './context.js'
 import { headersTo, type Reply } from './courier.js'
 import { answer, jsonOf } from './http.js'

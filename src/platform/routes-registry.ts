@@ -2,12 +2,12 @@
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import * as z from 'zod'
+import { isJsonObject as isObject } from '../runner.js'
 import { isBelow } from './access.js'
 import { createGate, proxyUrl, type Caller, type Parts, type Route } from './context.js'
 import { answer, bodyOf, field } from './http.js'
 import { Refused } from './refusal.js'
 import { isAllowedAddress, urlProblem } from './workspace-http.js'
-import { isObject } from './answer.js'
 import { ownView, peerView, type Registration, type WorkspaceRow } from './workspaces.js'
 
 /** The extension of A2A by which an agent says that it knows a message again by its `messageId`. */

@@ -12,7 +12,7 @@ import {
   type Tracer,
 } from '@opentelemetry/api'
 import type { AsyncDelegationEvent, DelegatorEventMap, Dispatched, Rejected } from '../index.js'
-import type { JsonObject } from '../runner.js'
+import { isJsonObject, type JsonObject } from '../runner.js'
 
 type Payload<Name extends keyof DelegatorEventMap> = DelegatorEventMap[Name][0]
 
@@ -178,8 +178,8 @@ function describeEnd(span: Span, status: string, end: JsonObject): void {
   if (typeof summary === 'string') span.setAttribute('task.response_length', summary.length)
   if (typeof model === 'string') span.setAttribute('gen_ai.response.model', model)
   if (typeof exitReason === 'string') span.setAttribute('delegation.exit_reason', exitReason)
-  if (typeof usage === 'object' && usage !== null && !Array.isArray(usage)) {
-    const { input_tokens: input, output_tokens: output } = usage as JsonObject
+  if (isJsonObject(usage)) {
+    const { input_tokens: input, output_tokens: output } = usage
     if (typeof input === 'number') span.setAttribute('gen_ai.usage.input_tokens', input)
     if (typeof output === 'number') span.setAttribute('gen_ai.usage.output_tokens', output)
   }

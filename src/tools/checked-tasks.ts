@@ -1,12 +1,12 @@
 /** The tasks of a `delegate_task` call, checked in the original's order and words (spec 4.2). */
 import * as z from 'zod'
-import type { Json, JsonObject } from '../runner.js'
-import { isObject, kindOf, readInput } from './read-input.js'
+import { isJsonObject, type Json, type JsonObject } from '../runner.js'
+import { kindOf, readInput } from './read-input.js'
 import { textOf, ToolProblem, type TaskRules } from './tool-spec.js'
 
 const role = z.enum(['leaf', 'orchestrator']).or(z.string())
 
-export const taskShape = z.object({
+const taskShape = z.object({
   goal: z
     .string()
     .describe('What this subagent has to do, complete in itself: it knows nothing of this conversation.'),
@@ -22,6 +22,24 @@ export const taskShape = z.object({
     .string()
     .optional()
     .describe('Tasks of one group report together, where completions are independent.'),
+})
+
+/** What a model gives `delegate_task`, a host's or a child's: one that knows the one knows the other. */
+export const delegateTaskShape = z.object({
+  goal: z.string().optional().describe('One task. Give this or `tasks`.'),
+  context: z.string().optional().describe('What every subagent of this call should know besides its goal.'),
+  tasks: z.array(taskShape).optional().describe('Several tasks that run in parallel.'),
+  role: z.string().optional().describe("'leaf' (default) or 'orchestrator', for tasks that do not say."),
+  output_schema: z
+    .record(z.string(), z.json())
+    .optional()
+    .describe('JSON Schema that each answer has to fit.'),
+  action: z.string().optional().describe("'spawn' (default), 'list', 'steer' or 'stop'."),
+  subagent_id: z.string().optional().describe("Which subagent to steer or stop; action 'list' has the ids."),
+  message: z.string().optional().describe("What to tell the subagent; for 'steer'."),
+  workspace_id: z.string().optional().describe('A peer that is to do `task`, in place of a subagent.'),
+  task: z.string().optional().describe('What the peer has to do.'),
+  background: z.boolean().optional().describe('Deprecated and ignored: the host decides.'),
 })
 
 export interface CheckedTask {
@@ -72,7 +90,7 @@ export function checkedTasks(input: JsonObject, host: TaskRules): CheckedTasks {
 }
 
 function checkedTask(item: Json, index: number, warnings: Set<string>): JsonObject {
-  if (!isObject(item)) throw new ToolProblem(`Task ${index} must be an object, got ${kindOf(item)}.`)
+  if (!isJsonObject(item)) throw new ToolProblem(`Task ${index} must be an object, got ${kindOf(item)}.`)
   if (textOf(typeof item['goal'] === 'number' ? String(item['goal']) : item['goal']) === null)
     throw new ToolProblem(`Task ${index} is missing a 'goal'.`)
   const { values, ignored } = readInput(taskShape, item, `Task ${index}`)
@@ -101,7 +119,7 @@ function taskOf(task: JsonObject, host: TaskRules, warnings: Set<string>): Check
     goal: goal as string,
     role: roleOf(textOf(asked), host, warnings),
     ...(textOf(context) !== null && { context: context as string }),
-    ...(isObject(outputSchema) && { outputSchema }),
+    ...(isJsonObject(outputSchema) && { outputSchema }),
     ...(textOf(group) !== null && { group: group as string }),
   }
 }

@@ -1,7 +1,6 @@
-import * as z from 'zod'
 import type { Dispatched } from '../index.js'
 import type { Json, JsonObject } from '../runner.js'
-import { checkedTasks, taskShape, type CheckedTask } from './checked-tasks.js'
+import { checkedTasks, delegateTaskShape, type CheckedTask } from './checked-tasks.js'
 import { control, subagentIds } from './control.js'
 import { delegateToPeer, taskForPeer, workspaceOf } from './peers.js'
 import { refused } from './refused.js'
@@ -42,25 +41,7 @@ export const delegateTask: ToolSpec = {
     '`tasks` runs them in parallel. A subagent knows only its goal and context, so say everything that matters. ' +
     `${afterCall[arrival]} With \`workspace_id\` and \`task\` the work goes to a peer.`,
   shell: 'hermes-delegate run --detach -r RUNNER --session SESSION "GOAL" ["GOAL"...]',
-  input: z.object({
-    goal: z.string().optional().describe('One task. Give this or `tasks`.'),
-    context: z.string().optional().describe('What every subagent of this call should know besides its goal.'),
-    tasks: z.array(taskShape).optional().describe('Several tasks that run in parallel.'),
-    role: z.string().optional().describe("'leaf' (default) or 'orchestrator', for tasks that do not say."),
-    output_schema: z
-      .record(z.string(), z.json())
-      .optional()
-      .describe('JSON Schema that each answer has to fit.'),
-    action: z.string().optional().describe("'spawn' (default), 'list', 'steer' or 'stop'."),
-    subagent_id: z
-      .string()
-      .optional()
-      .describe("Which subagent to steer or stop; action 'list' has the ids."),
-    message: z.string().optional().describe("What to tell the subagent; for 'steer'."),
-    workspace_id: z.string().optional().describe('A peer that is to do `task`, in place of a subagent.'),
-    task: z.string().optional().describe('What the peer has to do.'),
-    background: z.boolean().optional().describe('Deprecated and ignored: the host decides.'),
-  }),
+  input: delegateTaskShape,
   prepare(input, host) {
     const { action, subagent_id, message } = input
     if (actionOf(action) !== 'spawn') return { action, subagent_id, message }

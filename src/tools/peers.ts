@@ -1,8 +1,8 @@
 import * as z from 'zod'
-import type { Json, JsonObject } from '../runner.js'
+import { isJsonObject, type Json, type JsonObject } from '../runner.js'
 import { guidance, knownWord } from './guidance.js'
 import type { PeerDirectory } from './peer-directory.js'
-import { isObject, kindOf } from './read-input.js'
+import { kindOf } from './read-input.js'
 import { shownResult, shownText } from './shown-results.js'
 import { shownId, textOf, ToolProblem, type ToolHost, type ToolSpec } from './tool-spec.js'
 
@@ -71,7 +71,7 @@ async function asked<T>(
 }
 
 const objectOf = (given: unknown): JsonObject | null =>
-  isObject(given) ? (shownResult(given) as JsonObject) : null
+  isJsonObject(given) ? (shownResult(given) as JsonObject) : null
 
 export async function delegateToPeer(workspaceId: string, task: string, host: ToolHost): Promise<JsonObject> {
   const peers = peersOf(host)
@@ -105,7 +105,7 @@ export async function statusAtPeer(workspaceId: string, taskId: string, host: To
   } = await asked(
     what,
     () => peers.status(workspaceId, taskId),
-    (given) => (isObject(given) && typeof given['status'] === 'string' ? given : null),
+    (given) => (isJsonObject(given) && typeof given['status'] === 'string' ? given : null),
   )
   const status = knownWord(said as string)
   return {

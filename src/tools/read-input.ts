@@ -1,6 +1,6 @@
 /** What models really send: JSON inside strings, numbers inside strings, keys that nobody asked for. */
 import * as z from 'zod'
-import type { Json, JsonObject } from '../runner.js'
+import { isJsonObject, type Json, type JsonObject } from '../runner.js'
 import { ToolProblem } from './tool-spec.js'
 
 interface PropertySchema {
@@ -58,7 +58,7 @@ export function readInput(input: z.ZodObject, given: unknown, where = theArgumen
 /** @throws {ToolProblem} */
 export function inputObject(given: unknown, where = theArguments): JsonObject {
   const parsed = typeof given === 'string' ? parseJson(given, where) : (given ?? {})
-  if (!isObject(parsed)) throw new ToolProblem(`${where} must be an object, got ${kindOf(parsed)}.`)
+  if (!isJsonObject(parsed)) throw new ToolProblem(`${where} must be an object, got ${kindOf(parsed)}.`)
   return parsed
 }
 
@@ -93,10 +93,6 @@ function parseJson(text: string, where: string): Json {
       `${where}: given as a string that is no JSON: ${JSON.stringify(text.slice(0, 80))}.`,
     )
   }
-}
-
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 export function kindOf(value: unknown): string {

@@ -1,6 +1,7 @@
 /** What the options of `createTools` have to be. */
 import { DelegationError } from '../index.js'
-import { isObject, kindOf } from './read-input.js'
+import { isJsonObject } from '../runner.js'
+import { kindOf } from './read-input.js'
 import type { ToolsOptions } from './tools.js'
 
 interface Shape {
@@ -34,7 +35,7 @@ const shapes: Readonly<Record<keyof ToolsOptions, Shape>> = {
   child: {
     fits: (value) =>
       having('delegate')(value) &&
-      isObject(value) &&
+      isJsonObject(value) &&
       Number.isInteger(value['depth']) &&
       Number(value['depth']) >= 1,
     expected: '`{ depth, delegate }`, with a depth from 1 up',
@@ -42,7 +43,7 @@ const shapes: Readonly<Record<keyof ToolsOptions, Shape>> = {
   peers: { fits: having(...peerMethods), expected: `an object with ${peerMethods.join(', ')}` },
   memory: {
     fits: (value) =>
-      isObject(value) &&
+      isJsonObject(value) &&
       having('commit', 'recall')(value['store']) &&
       ['string', 'undefined'].includes(typeof value['team']),
     expected: '`{ store, team, permissions }`',
@@ -50,7 +51,7 @@ const shapes: Readonly<Record<keyof ToolsOptions, Shape>> = {
 }
 
 function isSpec(value: unknown): boolean {
-  if (!having('short', 'run')(value) || !isObject(value)) return false
+  if (!having('short', 'run')(value) || !isJsonObject(value)) return false
   return isText(value['name']) && isText(value['section']) && typeof value['input'] === 'object'
 }
 

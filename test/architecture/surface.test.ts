@@ -63,7 +63,9 @@ describe('the public surface is what was meant', () => {
   it('front 2 exports these names and no others', () => {
     expect(Object.keys(runnerFront).sort()).toEqual([
       'defineRunner',
+      'isJsonObject',
       'isPublicAddress',
+      'pause',
       'programEnvironment',
       'redact',
       'withoutSecrets',

@@ -19,10 +19,10 @@ describe('structure', () => {
   })
 
   it('a job knows no store, no mirrors, no audit and no thread: the host and the worker run the same', () => {
-    const jobs = ['send-job', 'follow-job', 'peer-reply', 'platform', 'http-call', 'connect']
+    const jobs = ['send-job', 'follow-job', 'peer-reply', 'platform-api', 'http-call', 'connect']
     for (const name of jobs)
       for (const { specifier, isType } of importsOf(`src/molecule/${name}.ts`))
-        if (!isType) expect(specifier).not.toMatch(/records|mirrors|audit|delegations|src\/index|src\/runner/)
+        if (!isType) expect(specifier).not.toMatch(/records|mirrors|audit|delegations|src\/index/)
   })
 })
 

@@ -1,8 +1,8 @@
 /** The platform's HTTP API, as far as a workspace uses it (P7-P22). Every call carries the bearer of who calls. */
-import type { Json, JsonObject } from '../runner.js'
+import { isJsonObject, type Json, type JsonObject } from '../runner.js'
 import { isHttpUrl, type Settings } from './settings.js'
 import type { HttpCall, HttpCaller, HttpOutcome } from './http-call.js'
-import { failed, isObject, readReply, textIn, type PeerReply } from './peer-reply.js'
+import { failed, readReply, textIn, type PeerReply } from './peer-reply.js'
 
 /** Of mirrors, lists, discovery and `delegate`. */
 const callMs = 10_000
@@ -85,7 +85,7 @@ export function createPlatform({ settings: { platformUrl }, call, tokenOf }: Pla
 
   async function rowsOf(source: string, signal?: AbortSignal): Promise<readonly JsonObject[] | null> {
     const list = await jsonAt(source, `${at(source)}/delegations`, signal)
-    return Array.isArray(list) ? (list as readonly Json[]).filter(isObject) : null
+    return Array.isArray(list) ? (list as readonly Json[]).filter(isJsonObject) : null
   }
 
   /** The row itself says it in full, and however old it is; else the list, of which there are 50 at most. */
@@ -94,7 +94,7 @@ export function createPlatform({ settings: { platformUrl }, call, tokenOf }: Pla
     const single = hasSingleRows
       ? await jsonAt(source, `${at(source)}/delegations/${encodeURIComponent(delegationId)}`, signal)
       : undefined
-    if (isObject(single)) return standingIn([{ delegation_id: delegationId, ...single }], sought)
+    if (isJsonObject(single)) return standingIn([{ delegation_id: delegationId, ...single }], sought)
     const rows = await rowsOf(source, signal)
     if (rows?.some((row) => row['delegation_id'] === delegationId) === true) hasSingleRows = false
     return standingIn(rows ?? [], sought)
@@ -107,7 +107,7 @@ export function createPlatform({ settings: { platformUrl }, call, tokenOf }: Pla
   ): Promise<Standing | null> {
     if (queueId === null) return null
     const row = await jsonAt(source, `${at(target)}/a2a/queue/${encodeURIComponent(queueId)}`, signal)
-    if (!isObject(row)) return null
+    if (!isJsonObject(row)) return null
     const status = row['status']
     if (status === 'failed' || status === 'dropped')
       return { kind: 'failed', error: textIn(row, 'last_error') ?? `the platform's queue has ${status} it` }
@@ -138,7 +138,7 @@ export function createPlatform({ settings: { platformUrl }, call, tokenOf }: Pla
       // 200: the platform has had this key already, and says what became of it.
       if (status !== 200 && status !== 202)
         return { error: `delegation failed with status ${status}: ${text.slice(0, quotedCharacters)}` }
-      if (!isObject(json)) return { error: 'delegate dispatch returned non-JSON' }
+      if (!isJsonObject(json)) return { error: 'delegate dispatch returned non-JSON' }
       const id = textIn(json, 'delegation_id')
       return id === null ? { error: 'delegate dispatch missing delegation_id' } : { id }
     },
@@ -152,11 +152,11 @@ export function createPlatform({ settings: { platformUrl }, call, tokenOf }: Pla
       const outcome = await ask(source, `${platformUrl}/registry/${encodeURIComponent(source)}/peers`)
       const json = required(outcome, 'the list of peers')
       if (!Array.isArray(json)) throw new Error('the platform sent something else than a list of peers')
-      return (json as readonly Json[]).filter(isObject)
+      return (json as readonly Json[]).filter(isJsonObject)
     },
     async workspace(id) {
       const json = required(await ask(id, at(id)), `workspace ${id}`)
-      if (!isObject(json)) throw new Error(`the platform sent something else than workspace ${id}`)
+      if (!isJsonObject(json)) throw new Error(`the platform sent something else than workspace ${id}`)
       return json
     },
     post: (source, path, body, timeoutMs, signal) =>
@@ -169,7 +169,7 @@ function discovered(outcome: HttpOutcome): Discovery {
   if (outcome.kind !== 'answer') return failed('discovery_error', `Discovery error: ${outcome.error}`)
   const { status, json } = outcome
   if (status !== 200) return failed('discovery_error', `Discovery failed: HTTP ${status}`)
-  if (!isObject(json)) return failed('discovery_error', 'Discovery error: the answer is no JSON object')
+  if (!isJsonObject(json)) return failed('discovery_error', 'Discovery error: the answer is no JSON object')
   if (textIn(json, 'status')?.toLowerCase() === 'offline') return failed('offline', 'workspace is offline')
   const url = textIn(json, 'url')
   if (url === null) return failed('no_url', 'No URL for workspace')
@@ -192,7 +192,7 @@ function standingIn(rows: readonly JsonObject[], { source, delegationId }: Sough
     return { kind: 'failed', error: error ?? 'delegation failed' }
   }
   const body = ended['response_body']
-  const full = textIn(ended, 'result') ?? (isObject(body) ? textIn(body, 'text') : null)
+  const full = textIn(ended, 'result') ?? (isJsonObject(body) ? textIn(body, 'text') : null)
   if (full !== null) return { kind: 'completed', text: full, isPreview: false }
   const preview = textIn(ended, 'response_preview') ?? ''
   return { kind: 'completed', text: preview, isPreview: preview.endsWith('...') }
