@@ -1,5 +1,5 @@
 /** What a workspace's answer to a message means, in protocol 0.3 and 1.0. Pure and total: every shape is one of four. */
-import { isJsonObject as isObject, type Json, type JsonObject } from '../runner.js'
+import { isJsonObject, type Json, type JsonObject } from '../runner.js'
 
 export type Answer =
   | { readonly kind: 'done'; readonly text: string; readonly task: TaskIds }
@@ -29,18 +29,18 @@ export function readAnswer(httpStatus: number, text: string): Answer {
   if (httpStatus < 200 || httpStatus > 299)
     return failed(`HTTP ${httpStatus}: ${errorText(body) ?? quoted(text)}`)
   if (text === '') return failed('the workspace gave an empty answer')
-  if (!isObject(body)) return failed(`the workspace's answer is no JSON object: ${quoted(text)}`)
+  if (!isJsonObject(body)) return failed(`the workspace's answer is no JSON object: ${quoted(text)}`)
   const { result, error } = body
   if (result === undefined && error === undefined && (body['queued'] === true || body['status'] === 'queued'))
     return { kind: 'acknowledged' }
-  if (isObject(result)) return readResult(result)
+  if (isJsonObject(result)) return readResult(result)
   if (typeof result === 'string') return { kind: 'done', text: result, task: none }
   return failed(errorText(body) ?? `the workspace's answer has an unknown shape: ${quoted(text)}`)
 }
 
 function readResult(given: JsonObject): Answer {
-  const result = [given['task'], given['message']].find(isObject) ?? given
-  const status = isObject(result['status']) ? result['status'] : null
+  const result = [given['task'], given['message']].find(isJsonObject) ?? given
+  const status = isJsonObject(result['status']) ? result['status'] : null
   const texts = [
     textOfArtifacts(result['artifacts']),
     textIn(status?.['message']),
@@ -90,21 +90,23 @@ function textOfArtifacts(artifacts: unknown): string {
 }
 
 function textIn(holder: unknown): string {
-  return isObject(holder) ? textOfParts(holder['parts']) : ''
+  return isJsonObject(holder) ? textOfParts(holder['parts']) : ''
 }
 
 function textOfParts(parts: unknown): string {
   if (!Array.isArray(parts)) return ''
   return parts
-    .flatMap((part: unknown) => (isObject(part) && typeof part['text'] === 'string' ? [part['text']] : []))
+    .flatMap((part: unknown) =>
+      isJsonObject(part) && typeof part['text'] === 'string' ? [part['text']] : [],
+    )
     .join('\n')
 }
 
 function errorText(body: unknown): string | null {
-  if (!isObject(body)) return null
+  if (!isJsonObject(body)) return null
   const { error } = body
   if (typeof error === 'string' && error !== '') return error
-  if (!isObject(error)) return null
+  if (!isJsonObject(error)) return null
   const { message, code } = error
   const told = typeof message === 'string' && message !== '' ? message : 'JSON-RPC error with no message'
   return typeof code === 'number' ? `${told} (code=${code})` : told

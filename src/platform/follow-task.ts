@@ -1,6 +1,6 @@
 /** A task that a workspace works on is asked about until it has ended. A look that fails changes nothing. */
 import type { Clock } from '../index.js'
-import { isJsonObject as isObject, pause } from '../runner.js'
+import { isJsonObject, pause } from '../runner.js'
 import { parsed, readAnswer, type Answer } from './answer.js'
 import type { MessageRow } from './messages.js'
 import { taskCall } from './task-call.js'
@@ -49,5 +49,5 @@ export async function followTask(row: MessageRow, options: FollowOptions): Promi
 /** −32001 of A2A. */
 function isUnknownTask(text: string): boolean {
   const body = parsed(text)
-  return isObject(body) && isObject(body['error']) && body['error']['code'] === -32001
+  return isJsonObject(body) && isJsonObject(body['error']) && body['error']['code'] === -32001
 }

@@ -2,7 +2,7 @@
  * What a caller wants passed on, written anew from known fields: of each there are two spellings in use (JSON of protocol
  * buffers), and a workspace that read the one which was not looked at would go on with somebody else's task.
  */
-import { isJsonObject as isObject, type Json, type JsonObject } from '../runner.js'
+import { isJsonObject, type Json, type JsonObject } from '../runner.js'
 import { Refused } from './refusal.js'
 import { sendMethods, taskMethods } from './task-call.js'
 
@@ -25,7 +25,7 @@ const lookFields = ['historyLength', 'metadata'] as const
 
 /** @throws {Refused} invalid_request, method_unsupported */
 export function incomingOf(given: Json, newId: () => string): Incoming {
-  if (!isObject(given)) throw new Refused('invalid_request', 'the body must be a JSON-RPC object')
+  if (!isJsonObject(given)) throw new Refused('invalid_request', 'the body must be a JSON-RPC object')
   const isBare = given['jsonrpc'] === undefined
   const method = isBare && given['method'] === undefined ? 'message/send' : given['method']
   if (typeof method !== 'string' || !(sendMethods.has(method) || taskMethods.has(method)))
@@ -33,7 +33,7 @@ export function incomingOf(given: Json, newId: () => string): Incoming {
       supported: [...sendMethods, ...taskMethods],
     })
   const named = isBare && given['params'] === undefined ? given : given['params']
-  if (!isObject(named)) throw new Refused('invalid_request', 'params must be an object')
+  if (!isJsonObject(named)) throw new Refused('invalid_request', 'params must be an object')
   const id = given['id'] ?? newId()
   if (typeof id !== 'string' && typeof id !== 'number')
     throw new Refused('invalid_request', 'id must be a text or a number')
@@ -52,7 +52,7 @@ function sendParams(given: JsonObject, newId: () => string): JsonObject {
   const configuration = given['configuration']
   return {
     message: messageOf(given['message'], newId),
-    ...(isObject(configuration) && { configuration: configurationOf(configuration) }),
+    ...(isJsonObject(configuration) && { configuration: configurationOf(configuration) }),
     ...fieldsOf(given, ['metadata']),
   }
 }
@@ -67,7 +67,7 @@ function lookParams(given: JsonObject): JsonObject {
 }
 
 function messageOf(message: unknown, newId: () => string): JsonObject {
-  if (!isObject(message)) throw new Refused('invalid_request', 'params.message must be an object')
+  if (!isJsonObject(message)) throw new Refused('invalid_request', 'params.message must be an object')
   if (!Array.isArray(message['parts']))
     throw new Refused('invalid_request', 'params.message.parts must be a list')
   const messageId = valueOf(message, 'messageId') ?? newId()

@@ -1,5 +1,5 @@
 /** P14 and P22: messages to a workspace, and what became of those that had to wait. */
-import { isJsonObject as isObject, type JsonObject } from '../runner.js'
+import { isJsonObject, type JsonObject } from '../runner.js'
 import { parsed } from './answer.js'
 import { createGate, type Call, type Caller, type Parts, type Route } from './context.js'
 import { headersTo, type Reply } from './courier.js'
@@ -167,9 +167,9 @@ function delegationIdIn(params: JsonObject): string | null {
   const ofMessage = (params['message'] as JsonObject)['metadata']
   const ofParams = params['metadata']
   const found = [
-    isObject(ofMessage) ? ofMessage['delegation_id'] : null,
-    isObject(ofParams) ? ofParams['delegation_id'] : null,
-    isObject(ofParams) ? ofParams['parent_task_id'] : null,
+    isJsonObject(ofMessage) ? ofMessage['delegation_id'] : null,
+    isJsonObject(ofParams) ? ofParams['delegation_id'] : null,
+    isJsonObject(ofParams) ? ofParams['parent_task_id'] : null,
   ].find((id) => typeof id === 'string' && id !== '' && id.length <= mostIdCharacters)
   return (found as string | undefined) ?? null
 }
@@ -196,11 +196,11 @@ function replyTo(
 ): Response {
   const json = parsed(body)
   if (status >= 200 && status <= 299) {
-    const isEnvelope = isObject(json) && (json['result'] !== undefined || json['error'] !== undefined)
+    const isEnvelope = isJsonObject(json) && (json['result'] !== undefined || json['error'] !== undefined)
     return answer(status, isEnvelope ? { ...json, id } : (json ?? body), headers)
   }
-  if (isObject(json) && typeof json['error'] === 'string') return answer(status, json, headers)
-  const said = isObject(json) && isObject(json['error']) ? json['error']['message'] : null
+  if (isJsonObject(json) && typeof json['error'] === 'string') return answer(status, json, headers)
+  const said = isJsonObject(json) && isJsonObject(json['error']) ? json['error']['message'] : null
   const error = typeof said === 'string' ? said : `the workspace answered HTTP ${status}`
   return answer(status < 300 || status > 599 ? 502 : status, { error, code: 'workspace_error' }, headers)
 }

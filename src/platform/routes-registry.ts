@@ -2,7 +2,7 @@
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import * as z from 'zod'
-import { isJsonObject as isObject } from '../runner.js'
+import { isJsonObject } from '../runner.js'
 import { isBelow } from './access.js'
 import { createGate, proxyUrl, type Caller, type Parts, type Route } from './context.js'
 import { answer, bodyOf, field } from './http.js'
@@ -213,9 +213,9 @@ function registrationOf(
 }
 
 function declaresDeduplication({ capabilities }: z.infer<typeof card>): boolean {
-  const extensions: unknown = isObject(capabilities) ? capabilities['extensions'] : null
+  const extensions: unknown = isJsonObject(capabilities) ? capabilities['extensions'] : null
   return (
-    Array.isArray(extensions) && extensions.some((each) => isObject(each) && each['uri'] === deduplicates)
+    Array.isArray(extensions) && extensions.some((each) => isJsonObject(each) && each['uri'] === deduplicates)
   )
 }
 

@@ -26,6 +26,11 @@ export type OnUnitStarted = (unit: {
  */
 export type Gate = (call: GatedCall) => OnUnitStarted | null
 
+const gated = (goal: string, runner: RunnerReference | Runner): GatedCall['children'][number] => ({
+  goal,
+  runner: typeof runner === 'function' ? null : runner,
+})
+
 /** The request, with whom to tell of its units. @throws what the gate does */
 export function throughGate(request: UnitRequest, gate: Gate | null): UnitRequest {
   if (gate === null) return request
@@ -33,10 +38,7 @@ export function throughGate(request: UnitRequest, gate: Gate | null): UnitReques
   const told = gate({
     sessionKey,
     parentId: parent?.unit.id ?? null,
-    children: children.map(({ goal, runner }) => ({
-      goal,
-      runner: typeof runner === 'function' ? null : runner,
-    })),
+    children: children.map(({ goal, runner }) => gated(goal, runner)),
   })
   if (told === null) return request
   return {
@@ -51,10 +53,7 @@ export function askedAgain(
   plans: readonly ChildPlan[],
   gate: Gate | null,
 ): Runner | null {
-  const children = plans.map(({ job: { task, runner } }) => ({
-    goal: task.goal,
-    runner: typeof runner === 'function' ? null : runner,
-  }))
+  const children = plans.map(({ job: { task, runner } }) => gated(task.goal, runner))
   try {
     gate?.({ sessionKey, parentId: null, children })
     return null
